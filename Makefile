@@ -1,0 +1,28 @@
+# Everything sets itself up: `make quickstart`, `make test`, `make bench` work on a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: quickstart test bench lint clean
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+quickstart: .venv/ready
+	$(BIN)/tutelage quickstart
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+bench: .venv/ready
+	$(BIN)/python benchmarks/plain_loop.py
+
+clean:
+	rm -rf .venv runs

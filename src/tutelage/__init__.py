@@ -1,0 +1,1 @@
+"""tutelage: distils image classifiers; a small student learns from a large teacher."""

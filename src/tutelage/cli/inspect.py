@@ -1,0 +1,52 @@
+"""``tutelage inspect``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from tutelage.config import ModelSettings, Settings, load
+from tutelage.distillation import native_size
+from tutelage.models import count_macs, create_model, parameter_count
+from tutelage.taps import Probe
+
+
+class InspectSettings(Settings):
+    """``tutelage inspect``: which network, and the side of its input."""
+
+    model: ModelSettings
+    size: int | None = Field(None, gt=0)
+
+
+def main(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[size=PIXELS]")] = None,
+) -> None:
+    """Print a network's tap points: name, shape, stage, before or after an activation.
+
+    tutelage inspect timm/resnet18 size=64
+    """
+    chosen = load(InspectSettings, {"model": model}, *(settings or []))
+    network = create_model(chosen.model.name, weights=chosen.model.weights)
+    size = (chosen.size, chosen.size) if chosen.size is not None else native_size(network)
+    probe = Probe(network, size)
+    console = Console()
+    macs = count_macs(network, size)
+    console.print(
+        f"{model}: {parameter_count(network):,} parameters, {macs:,} MACs at {size[0]}×{size[1]}", highlight=False
+    )
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("tap", "shape", "operation", "stage", "activation"):
+        table.add_column(column, no_wrap=True)
+    stages = {point.name for point in probe.stages}
+    for point in probe.points:
+        shape = "×".join(map(str, point.shape))
+        stage = "" if point.stage is None else str(point.stage)
+        style = "bold" if point.name in stages else ""
+        table.add_row(point.name, shape, point.operation, stage, point.activation, style=style)
+    console.print(table)
+    console.print(f"stages: {', '.join(point.name for point in probe.stages)}", highlight=False)

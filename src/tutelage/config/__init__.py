@@ -1,0 +1,24 @@
+"""Settings of a run: pydantic models, YAML files, ``key=value`` overrides, and errors that name the way out."""
+
+from tutelage.config.load import as_mapping, dump, load, read_yaml
+from tutelage.config.settings import (
+    DistillSettings,
+    ModelSettings,
+    RunSettings,
+    Settings,
+    TeacherSettings,
+    TrainSettings,
+)
+
+__all__ = [
+    "DistillSettings",
+    "ModelSettings",
+    "RunSettings",
+    "Settings",
+    "TeacherSettings",
+    "TrainSettings",
+    "as_mapping",
+    "dump",
+    "load",
+    "read_yaml",
+]

@@ -1,0 +1,82 @@
+"""The settings of ``train`` and ``distill``: the names of the keys are those of the command line and of Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tutelage.data import DataSettings
+from tutelage.methods import METHODS, Method, parse
+from tutelage.terms import OptimizerSettings, ScheduleSettings
+
+
+class Settings(BaseModel):
+    """Frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelSettings(Settings):
+    """A network by name (``resnet20``, ``timm/…``, ``torchvision/…``, ``hf-hub:…``) or path, and its weights."""
+
+    name: str
+    weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
+
+
+class TeacherSettings(ModelSettings):
+    """A teacher: a run folder, a model folder, or a library's name, whose weights are then the pretrained ones."""
+
+    input_size: int | None = Field(None, gt=0, description="side the images are resized to for the teacher")
+
+
+class RunSettings(Settings):
+    """What every training has."""
+
+    data: DataSettings
+    out: Path | None = Field(None, description="the run's folder; runs/STUDENT-METHOD-DATA-SEED where not given")
+    overwrite: bool = Field(False, description="replace an existing run folder")
+    seed: int = Field(0, ge=0, description="of weights, order of samples and dropout; views have data.view_seed")
+    epochs: int = Field(30, ge=1, description="of all stages together")
+    batch_size: int = Field(128, ge=1, description="global: the sum over processes")
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: times a few steps of each")
+    device: Literal["auto", "cpu"] = "auto"
+    log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
+
+    @field_validator("out")
+    @classmethod
+    def _expand(cls, out: Path | None) -> Path | None:
+        return out.expanduser() if out is not None else None
+
+
+class TrainSettings(RunSettings):
+    """``tutelage train``: one network alone, on labels."""
+
+    model: ModelSettings
+
+
+class _DistillSettings(RunSettings):
+    """``tutelage distill``: a student under a teacher."""
+
+    student: ModelSettings
+    teacher: TeacherSettings | None = None
+    method: str = Field("kd", description="a name, or names joined by +; settings nest under each name")
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, method: str) -> str:
+        return "+".join(parse(method))
+
+    def methods(self) -> dict[str, Method]:
+        """Returns the method's parts by name, with their settings."""
+        return {name: getattr(self, name) for name in parse(self.method)}
+
+
+_sections: dict[str, Any] = {name: (METHODS[name], METHODS[name]()) for name in METHODS if METHODS[name].model_fields}
+DistillSettings = pydantic.create_model("DistillSettings", __base__=_DistillSettings, **_sections)

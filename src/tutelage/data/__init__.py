@@ -1,0 +1,24 @@
+"""Data: sets by name, folder or parquet; splits, views, loaders, normalisation."""
+
+from tutelage.data.batch import Batch
+from tutelage.data.counter_hash import uniform
+from tutelage.data.images import ImageData, Split
+from tutelage.data.loader import EvalLoader, TrainLoader
+from tutelage.data.normalization import Normalization
+from tutelage.data.opening import list_datasets, open_data
+from tutelage.data.settings import DataSettings
+from tutelage.data.views import Views
+
+__all__ = [
+    "Batch",
+    "DataSettings",
+    "EvalLoader",
+    "ImageData",
+    "Normalization",
+    "Split",
+    "TrainLoader",
+    "Views",
+    "list_datasets",
+    "open_data",
+    "uniform",
+]

@@ -1,0 +1,89 @@
+"""Random views of small images: pad, crop, flip, on the device the images are on, reproducible sample by sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from tutelage.data.hashing import Stream, uniform
+
+if TYPE_CHECKING:
+    from tutelage.data.image_data import ImageData
+    from tutelage.data.settings import DataSettings
+
+
+@dataclass(frozen=True)
+class Views:
+    """The policy that turns a batch of uint8 images into one epoch's views of them; equal policies give equal views."""
+
+    padding: int = 0
+    """Pixels on each side before a crop of the image's own size."""
+    padding_mode: Literal["zeros", "reflect"] = "zeros"
+    flip: bool = False
+    """Mirror left and right with probability one half."""
+    view_seed: int = 0
+
+    @classmethod
+    def of(cls, data: ImageData, settings: DataSettings) -> Views:
+        """Returns the policy that ``settings`` ask for, the data's defaults where they are silent."""
+        if not settings.augment:
+            return cls(view_seed=settings.view_seed)
+        padding = settings.padding if settings.padding is not None else data.padding
+        flip = settings.flip if settings.flip is not None else data.flip
+        return cls(padding, settings.padding_mode, flip, settings.view_seed)
+
+    def __call__(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        """Returns the views of ``images`` (B, 3, H, W) at ``epoch``, same shape, type and device.
+
+        ``index`` (B,), int64, on the images' device, names the samples; each view is a pure function of (view seed,
+        epoch, index), whatever batch the sample comes in. Raises ValueError for images no larger than a reflected
+        padding.
+        """
+        if self.padding:
+            return self._pad_crop_flip(images, index, epoch)
+        if self.flip:
+            mirrored = self._draw(index, epoch, Stream.FLIP)[0] < 0.5
+            return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+        return images
+
+    def _draw(self, index: Tensor, epoch: int, *streams: Stream) -> Tensor:
+        """Uniform numbers (streams, B)."""
+        return uniform(self.view_seed, epoch, index, torch.tensor(streams, device=index.device).unsqueeze(1))
+
+    def _pad_crop_flip(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        height, width = images.shape[2:]
+        row, column, mirror = self._draw(index, epoch, Stream.ROW, Stream.COLUMN, Stream.FLIP)
+        rows = self._offset(row) + torch.arange(height, device=images.device)
+        places = torch.arange(width, device=images.device)
+        if self.flip:
+            places = torch.where(mirror.unsqueeze(1) < 0.5, places.flip(0), places)
+        columns = self._offset(column) + places
+        return self._gather(images, rows, columns)
+
+    def _offset(self, draw: Tensor) -> Tensor:
+        """First source row or column (B, 1) of each crop: −padding … padding, all equally likely."""
+        return (draw * (2 * self.padding + 1)).long().unsqueeze(1) - self.padding
+
+    def _gather(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Pixel (b, c, rows[b, y], columns[b, x]) of the padded images, for source rows (B, H) and columns (B, W)."""
+        height, width = images.shape[2:]
+        if self.padding_mode == "reflect":
+            if self.padding >= min(height, width):
+                raise ValueError(f"padding_mode=reflect with padding={self.padding} needs images larger than that")
+            inner_rows, inner_columns = _reflect(rows, height), _reflect(columns, width)
+        else:
+            inner_rows, inner_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+        pixels = inner_rows.unsqueeze(2) * width + inner_columns.unsqueeze(1)
+        source = pixels.flatten(1).unsqueeze(1).expand(-1, images.shape[1], -1)
+        views = images.flatten(2).gather(2, source).view(images.shape)
+        if self.padding_mode == "zeros":
+            inside = (inner_rows == rows).unsqueeze(2) & (inner_columns == columns).unsqueeze(1)
+            views *= inside.unsqueeze(1)
+        return views
+
+
+def _reflect(places: Tensor, length: int) -> Tensor:
+    return (length - 1) - ((length - 1) - places.abs()).abs()

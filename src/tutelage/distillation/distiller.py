@@ -1,0 +1,153 @@
+"""The module that is trained: a student and its connectors, under a teacher, for one stage at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutelage.distillation.stages import make_stages
+from tutelage.distillation.teacher import Teacher
+from tutelage.errors import TutelageError
+from tutelage.methods import METHODS, Method, parse
+from tutelage.taps import tapped
+from tutelage.terms import LOGITS, Stage
+
+TASK = "ce"
+"""The name of the cross-entropy with the labels among the terms."""
+
+
+class DistillerOutput(NamedTuple):
+    """What one forward pass gives."""
+
+    loss: Tensor
+    logits: Tensor | None
+    """(B, K); None in a stage that stops before the student's head."""
+    terms: dict[str, Tensor]
+    """Weighted scalars; their sum is the loss."""
+
+
+class Distiller(nn.Module):
+    """A student under a teacher: ``out = distiller(images, labels)``, then ``out.loss.backward()``, in any loop.
+
+    Its parameters are the student's and the connectors' of the current stage. The teacher is held outside the module
+    tree: no optimiser, checkpoint or wrapper for several processes ever sees it; ``.to(device)`` moves it along.
+
+    Args:
+        student: the network to train.
+        teacher: a :class:`Teacher`, or a plain network, which then gets the same images as the student. None for a
+            method without one.
+        method: a name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method` with settings of your own, or the
+            list of stages. A method of several stages starts in its first: call ``enter(1)``, … when it is done.
+        input_size: (H, W) of the images, for the shapes at the taps; taken from the student where it knows its own.
+        normalization: applied to the images for the student; images go in unchanged where there is none.
+        label_smoothing: of the cross-entropy with the labels, in [0, 1).
+        epochs: length of the run, shared out among the stages (``distiller.stages[i].epochs``).
+
+    Raises:
+        TutelageError: unknown method or tap; a term needs the teacher's logits and its classes are not the student's.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        teacher: Teacher | nn.Module | None,
+        method: str | Method | Sequence[Stage] = "kd",
+        *,
+        input_size: int | tuple[int, int] | None = None,
+        normalization: nn.Module | None = None,
+        label_smoothing: float = 0.0,
+        epochs: int = 1,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        if isinstance(teacher, nn.Module) and not isinstance(teacher, Teacher):
+            teacher = Teacher(teacher)
+        # A tuple hides the teacher from nn.Module's registration of submodules.
+        self._teacher = (teacher,)
+        self.normalization = normalization if normalization is not None else nn.Identity()
+        self.label_smoothing = label_smoothing
+        if isinstance(method, str):
+            method = make_stages(
+                {name: METHODS[name]() for name in parse(method)}, student, teacher, input_size, epochs
+            )
+        elif isinstance(method, Method):
+            method = make_stages({type(method).__name__: method}, student, teacher, input_size, epochs)
+        self.stages = list(method)
+        self.enter(0)
+
+    @property
+    def teacher(self) -> Teacher | None:
+        return self._teacher[0]
+
+    def enter(self, index: int) -> Stage:
+        """Starts stage ``index``: its terms, its truncated student and teacher, its trainable parameters."""
+        stage = self.stages[index]
+        self.stage = stage
+        self.terms = nn.ModuleList(stage.terms)
+        self.student.requires_grad_(True)
+        for name, parameter in self.student.named_parameters():
+            if _within(name, stage.frozen):
+                parameter.requires_grad_(False)
+        reader = tapped(self.student, stage.student_taps, logits=stage.student_logits, frozen=stage.frozen)
+        reached = {id(parameter) for parameter in reader.parameters()}
+        for parameter in self.student.parameters():
+            if id(parameter) not in reached:
+                parameter.requires_grad_(False)
+        # Held outside the module tree too: it shares every parameter and buffer with the student, which is in it.
+        self._reader = (reader,)
+        if self.teacher is not None and stage.terms:
+            self.teacher.read(stage.teacher_taps, logits=stage.teacher_logits)
+        self.train(self.training)
+        return stage
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> DistillerOutput:
+        """Returns loss, logits and weighted terms of a batch.
+
+        ``images`` is (B, 3, H, W), in whatever range the normalisations expect; ``labels`` is (B,), −1 where unlabelled,
+        and may be left out of a stage without cross-entropy.
+        """
+        logits, features = self._reader[0](self.normalization(images))
+        if logits is not None:
+            features = {**features, LOGITS: logits}
+        values: dict[str, Tensor] = {}
+        if self.stage.task_weight > 0:
+            if labels is None:
+                raise TutelageError(f"stage '{self.stage.name}' has a cross-entropy term: pass the labels too")
+            values[TASK] = self.stage.task_weight * self._task(logits, labels)
+        if self.stage.terms:
+            targets = self.targets(images)
+            for term, target in zip(self.stage.terms, targets):
+                values[term.name] = term.weight * term(features, target)
+        return DistillerOutput(sum(values.values(), start=images.new_zeros(())), logits, values)
+
+    def targets(self, images: Tensor) -> list[Tensor]:
+        """Returns what each term of the stage keeps of the teacher for these images, detached."""
+        assert self.teacher is not None
+        features = self.teacher.features(images)
+        return [term.target(features) for term in self.stage.terms]
+
+    def _task(self, logits: Tensor, labels: Tensor) -> Tensor:
+        total = F.cross_entropy(
+            logits.float(), labels, ignore_index=-1, reduction="sum", label_smoothing=self.label_smoothing
+        )
+        return total / (labels >= 0).sum().clamp(min=1)
+
+    def train(self, mode: bool = True) -> Distiller:
+        super().train(mode)
+        self._reader[0].train(mode)
+        return self
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Distiller:
+        super()._apply(fn, recurse)
+        self._reader[0]._apply(fn, recurse)
+        if self.teacher is not None:
+            self.teacher._apply(fn, recurse)
+        return self
+
+
+def _within(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)

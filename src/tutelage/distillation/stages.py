@@ -1,0 +1,56 @@
+"""From methods and two networks to stages: probe both, plan, check that the classes agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch.nn as nn
+
+from tutelage.distillation.teacher import Teacher
+from tutelage.errors import TutelageError
+from tutelage.methods import Method, Pair, plan
+from tutelage.models import ModelSpec
+from tutelage.taps import Probe
+from tutelage.terms import Stage
+
+
+def make_stages(
+    methods: Mapping[str, Method],
+    student: nn.Module,
+    teacher: Teacher | None,
+    input_size: int | tuple[int, int] | None,
+    epochs: int,
+) -> list[Stage]:
+    """Returns the stages of a method, or of a sum of methods by name, for this student under this teacher.
+
+    ``input_size`` is the images' (H, W), or side; where it is None, it is the student's own. Both networks are probed
+    once in eval mode. Raises :class:`TutelageError` where a tap does not exist, the methods cannot be joined, or a term
+    reads the teacher's logits and the teacher's classes are not as many as the student's.
+    """
+    size = (input_size, input_size) if isinstance(input_size, int) else input_size or native_size(student)
+    student_probe = Probe(student, size)
+    teacher_probe = Probe(teacher.network, teacher.input_size or size) if teacher is not None else None
+    stages = plan(methods, Pair(student_probe, teacher_probe, epochs))
+    if teacher_probe is not None and any(stage.teacher_logits for stage in stages):
+        check_classes(teacher_probe.num_classes, student_probe.num_classes)
+    return stages
+
+
+def check_classes(teacher: int | None, classes: int | None) -> None:
+    """Raises :class:`TutelageError` unless the teacher's classes are as many as the data's."""
+    if teacher != classes:
+        have = "has no classifier" if teacher is None else f"has {teacher} classes"
+        raise TutelageError(
+            f"the teacher {have}, the data have {classes}, and the method matches its logits. Either fine-tune it on this "
+            f"data first (tutelage train data=… model=TEACHER model.weights=pretrained out=runs/teacher, then "
+            f"teacher=runs/teacher), or choose a method that reads features only (such as method=at)"
+        )
+
+
+def native_size(model: nn.Module) -> tuple[int, int]:
+    """Returns the (H, W) a network was made for: by its spec or timm's configuration, 32 for our CIFAR networks, 224 else."""
+    spec = getattr(model, "spec", None)
+    if isinstance(spec, ModelSpec):
+        return spec.input_size or (32, 32)
+    configured = getattr(model, "pretrained_cfg", None) or {}
+    return tuple(configured.get("input_size", (3, 224, 224))[1:])

@@ -1,0 +1,23 @@
+"""The one error users see, and the search for the name they probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TutelageError(ValueError):
+    """A mistake in what the user asked for: the message names the value, the place, and the way out."""
+
+
+def nearest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
+    """Returns up to ``count`` candidates that look most like ``name``, best first (possibly none)."""
+    return difflib.get_close_matches(name, list(candidates), n=count, cutoff=0.5)
+
+
+def unknown(kind: str, name: str, candidates: Iterable[str]) -> TutelageError:
+    """Builds the error for a name that does not exist, naming the nearest one that does."""
+    known = sorted(candidates)
+    close = nearest(name, known)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    return TutelageError(f"unknown {kind} '{name}': {hint}")

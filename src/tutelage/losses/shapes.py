@@ -1,0 +1,83 @@
+"""What the losses share: pooling maps to a common size, unit vectors, and errors that name a mismatch of shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutelage.errors import TutelageError, unknown
+
+Size = tuple[int, int]
+Pool = Literal["avg", "max"]
+
+# Shorter vectors have no direction to speak of; the same bound as torch.nn.functional.normalize.
+SHORTEST = 1e-12
+
+_WHOLE_RATIO: dict[str, Callable[..., Tensor]] = {"avg": F.avg_pool2d, "max": F.max_pool2d}
+_ANY_RATIO: dict[str, Callable[..., Tensor]] = {"avg": F.adaptive_avg_pool2d, "max": F.adaptive_max_pool2d}
+
+
+def smaller_size(a: Tensor, b: Tensor) -> Size:
+    """(H, W) that both maps can be pooled to: the smaller height and the smaller width of two (B, C, H, W) tensors."""
+    return min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
+
+
+def pool_to(features: Tensor, size: Size | None, pool: Pool = "avg") -> Tensor:
+    """Pools (B, C, H, W) down to ``size``; a side that is already as small stays, ``None`` leaves all as it is.
+
+    Output bin i of h covers the rows from ⌊i·H/h⌋ up to, but not including, ⌈(i+1)·H/h⌉, as in adaptive pooling.
+    """
+    if pool not in _ANY_RATIO:
+        raise unknown("pool", pool, _ANY_RATIO)
+    if size is None:
+        return features
+    height, width = features.shape[2:]
+    target = (min(size[0], height), min(size[1], width))
+    if target == (height, width):
+        return features
+    if height % target[0] == 0 and width % target[1] == 0:
+        # The same bins; unlike adaptive pooling, its backward pass has a deterministic form on CUDA.
+        return _WHOLE_RATIO[pool](features, kernel_size=(height // target[0], width // target[1]))
+    return _ANY_RATIO[pool](features, target)
+
+
+def unit_norm(vectors: Tensor) -> Tensor:
+    """Scales to unit L2 norm along the last dimension; a zero vector stays zero and gets no gradient.
+
+    ``torch.nn.functional.normalize`` gives the same values, but hands a zero vector a gradient 10¹² times too large,
+    which a dead channel would pass on to every layer below it.
+    """
+    norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    return vectors / norm.masked_fill(norm <= SHORTEST, float("inf"))
+
+
+def require_maps(features: Tensor, place: str) -> None:
+    """Raises TutelageError unless ``features`` is (B, C, H, W)."""
+    if features.ndim != 4:
+        raise TutelageError(
+            f"{place} takes feature maps (B, C, H, W), not shape {tuple(features.shape)}: "
+            "reshape tokens to maps, or tap an earlier layer"
+        )
+
+
+def require_same_batch(student: Tensor, teacher: Tensor, place: str) -> None:
+    """Raises TutelageError unless both tensors hold the same number of samples."""
+    if student.shape[0] != teacher.shape[0]:
+        raise TutelageError(
+            f"{place}: the student's batch has {student.shape[0]} samples and the teacher's {teacher.shape[0]}: "
+            "give both networks the same images"
+        )
+
+
+def require_same_shape(student: Tensor, teacher: Tensor, place: str, way_out: str) -> None:
+    """Raises TutelageError unless both tensors have the same shape."""
+    require_same_batch(student, teacher, place)
+    if student.shape != teacher.shape:
+        raise TutelageError(
+            f"{place}: the student's shape {tuple(student.shape)} is not the teacher's {tuple(teacher.shape)}: "
+            f"{way_out}"
+        )

@@ -1,0 +1,54 @@
+"""What every method shares: its settings, the probed pair it works on, and the register of names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from tutelage.errors import TutelageError
+from tutelage.registry import Registry
+from tutelage.taps import Probe, pair_stages
+from tutelage.terms import Stage
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A probed teacher and student, and how many epochs the run has for all stages together."""
+
+    student: Probe
+    teacher: Probe | None
+    epochs: int
+
+    def taps(self, chosen: dict[str, str] | None, method: str) -> list[tuple[str, str]]:
+        """Returns (teacher tap, student tap), shallow to deep: the ``chosen`` ones, else the paired stages."""
+        if self.teacher is None:
+            raise TutelageError(f"method={method} needs a teacher: give teacher=NAME or teacher=RUN")
+        if chosen is not None:
+            return list(chosen.items())
+        return pair_stages(self.teacher, self.student)
+
+    def shapes(self, teacher_tap: str, student_tap: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Returns the shapes (C, H, W) at a pair of taps: the teacher's, the student's."""
+        assert self.teacher is not None
+        return self.teacher.shape(teacher_tap), self.student.shape(student_tap)
+
+
+class Method(BaseModel, ABC):
+    """A published recipe for distillation: settings, and the stages it makes of a probed pair.
+
+    The docstring of each method states its equation, its paper and where public code differs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    needs_teacher: ClassVar[bool] = True
+
+    @abstractmethod
+    def stages(self, pair: Pair) -> list[Stage]:
+        """Returns the stages, in order, for this pair."""
+
+
+METHODS: Registry[type[Method]] = Registry("method")

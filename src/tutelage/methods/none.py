@@ -1,0 +1,19 @@
+"""The student alone."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.terms import Stage
+
+
+@METHODS.register("none")
+class Alone(Method):
+    """The student alone: cross-entropy with the labels, in the same loop as every method (the baseline to beat)."""
+
+    needs_teacher: ClassVar[bool] = False
+
+    def stages(self, pair: Pair) -> list[Stage]:
+        """Returns one stage without terms."""
+        return [Stage("train", pair.epochs)]

@@ -1,0 +1,126 @@
+"""Models by name: this package's networks, timm, torchvision, the Hugging Face hub, saved folders."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import timm
+from torch import nn
+
+from tutelage.errors import TutelageError, nearest
+from tutelage.models.networks import networks
+from tutelage.models.own import build_own, is_own
+from tutelage.models.spec import ModelSpec
+from tutelage.models.storage import CONFIG, load_folder
+from tutelage.models.timm_models import HUB, TIMM, build_from_hub, build_timm
+from tutelage.models.torchvision_models import TORCHVISION, build_torchvision, torchvision_names
+from tutelage.models.weights import load_weights
+
+logger = logging.getLogger(__name__)
+
+_OWN_CLASSES = 10
+_WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
+
+
+def create_model(name: str, num_classes: int | None = None, weights: str | None = None) -> nn.Module:
+    """Builds a classifier; what is known of it is in its attribute ``spec`` (``ModelSpec``).
+
+    Args:
+        name: a network of this package (``resnet20``, ``wrn_40_2``, …), ``timm/NAME``, ``torchvision/NAME``,
+            ``hf-hub:USER/REPOSITORY``, a run folder, or a model folder (both come with their weights, as the hub does).
+        num_classes: width of the logits; None: 10 for this package's networks, 1000 for those of timm and torchvision
+            as a rule, what was saved for folders. Where it is not that of the library's pretrained weights, the head
+            is new and random.
+        weights: None: random initialisation; "pretrained": the library's default weights; the name of a member of
+            torchvision's weights ("IMAGENET1K_V2"); or the path of a weights file (see ``load_weights``).
+
+    Raises:
+        TutelageError: an unknown name (with the nearest right ones) or weights; weights that cannot be downloaded, or
+            do not fit; a saved folder with another number of classes than ``num_classes``.
+    """
+    if num_classes is not None and num_classes < 1:
+        raise TutelageError(f"model '{name}': num_classes must be at least 1, not {num_classes}")
+    file = _weights_file(weights)
+    model, spec = _build(name, num_classes, None if file else weights)
+    if file:
+        for note in load_weights(model, file):
+            logger.info("weights '%s': %s", file, note)
+        spec = replace(spec, source=str(file))
+    model.spec = spec  # type: ignore[assignment]
+    return model
+
+
+def list_models() -> list[str]:
+    """Returns the names ``create_model`` knows: this package's networks, then torchvision's, then timm's."""
+    return [
+        *networks,
+        *(TORCHVISION + name for name in torchvision_names()),
+        *(TIMM + name for name in timm.list_models()),
+    ]
+
+
+def _weights_file(weights: str | None) -> Path | None:
+    if weights is None or weights == "pretrained":
+        return None
+    path = Path(weights).expanduser()
+    return path if path.exists() or path.suffix in _WEIGHTS_SUFFIXES or len(path.parts) > 1 else None
+
+
+def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.Module, ModelSpec]:
+    if name.startswith(TORCHVISION):
+        return build_torchvision(name, num_classes, weights)
+    if weights not in (None, "pretrained"):
+        raise TutelageError(
+            f"model '{name}': unknown weights '{weights}': neither 'pretrained' nor an existing file"
+            + ("; timm names its weights with the model, as in timm/resnet18.a1_in1k" if name.startswith(TIMM) else "")
+        )
+    if name.startswith(TIMM):
+        return build_timm(name, num_classes, pretrained=weights == "pretrained")
+    if name.startswith(HUB):
+        return build_from_hub(name, num_classes)
+    if is_own(name):
+        if weights == "pretrained":
+            raise TutelageError(f"model '{name}': there are no pretrained weights for it; give weights=PATH of a file")
+        num_classes = _OWN_CLASSES if num_classes is None else num_classes
+        return build_own(name, num_classes), ModelSpec(name, num_classes)
+    return _from_path(name, num_classes)
+
+
+def _from_path(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec]:
+    path = Path(name).expanduser()
+    if path.is_file():
+        raise TutelageError(
+            f"model '{name}': this is a file; give the architecture's name as the model, weights={name}"
+        )
+    folder = next((place for place in (path / "student", path) if (place / CONFIG).is_file()), None)
+    if folder is None:
+        raise _no_such_model(name, path)
+    model, spec = load_folder(folder)
+    if num_classes not in (None, spec.num_classes):
+        raise TutelageError(
+            f"model '{name}': it was saved with {spec.num_classes} classes, not {num_classes}; leave num_classes out, "
+            f"or build a new '{spec.name}' with {num_classes}"
+        )
+    return model, spec
+
+
+def _no_such_model(name: str, path: Path) -> TutelageError:
+    if path.is_dir():
+        return TutelageError(
+            f"model '{name}': the folder holds neither a run (student/{CONFIG}) nor a saved model ({CONFIG})"
+        )
+    full_names: dict[str, list[str]] = {}
+    for full in list_models():
+        full_names.setdefault(full.split("/")[-1], []).append(full)
+    bare = path.name
+    close = [
+        full for match in ([bare] if bare in full_names else nearest(bare, full_names)) for full in full_names[match]
+    ]
+    hint = f"did you mean {' or '.join(close)}?" if close else f"this package's own: {', '.join(networks)}"
+    if len(path.parts) > 1 or name.startswith(("~", ".")):
+        return TutelageError(f"model '{name}': there is no such folder" + (f"; {hint}" if close else ""))
+    return TutelageError(
+        f"unknown model '{name}': {hint} (others: timm/NAME, torchvision/NAME, hf-hub:USER/REPOSITORY, a folder)"
+    )

@@ -1,0 +1,32 @@
+"""What a created model knows about itself, apart from its weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Identity and preprocessing of a model; every created model carries its own as ``model.spec``.
+
+    Attributes:
+        name: what ``create_model`` was given; for a saved folder, the name the saved model was created under.
+        num_classes: width of the logits (0 where a timm model has no head).
+        input_size: (height, width) in pixels the model was made for; None where any will do.
+        mean: per-channel mean its input is normalised with, of RGB images in [0, 1]; None where unknown
+            (then the data's own is taken).
+        std: per-channel standard deviation, as ``mean``.
+        classes: names of its classes in the order of the logits; None where unknown.
+        source: where its weights come from: "random", "pretrained", a torchvision weights member, or a path.
+    """
+
+    name: str
+    num_classes: int
+    input_size: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    source: str = "random"

@@ -1,0 +1,138 @@
+"""A second body for a network: modules of its own, the parameters and buffers of the original."""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import Any
+
+from timm.layers import BatchNormAct2d
+from torch import nn
+
+from tutelage.errors import TutelageError, unknown
+
+
+class NormBeforeActivation(nn.BatchNorm2d):
+    """The batch normalisation of timm's ``BatchNormAct2d`` alone; ``drop`` and ``act`` stay its children.
+
+    Calling it normalises only. The tracer adds the calls of ``drop`` and ``act``, so that the value before the
+    activation is a node of its own while parameters keep their names (``bn1.weight``).
+    """
+
+    drop: nn.Module
+    act: nn.Module
+
+
+def sharing_clone(model: nn.Module) -> nn.Module:
+    """Returns a copy of the module tree whose modules hold the *same* parameter and buffer dictionaries.
+
+    Whatever replaces or rewrites a tensor on one side (``to``, ``load_state_dict``, a running mean) is therefore seen
+    on the other. Mode, hooks and plain attributes (``inplace``) are the copy's own. A module that appears at several
+    places of the tree appears as one module at the same places of the copy.
+    """
+    twins = {id(module): _twin(module) for module in model.modules()}
+    for twin in twins.values():
+        state = twin.__dict__
+        state["_modules"] = {
+            name: child if child is None else twins[id(child)] for name, child in state["_modules"].items()
+        }
+        for name, value in state.items():
+            state[name] = _rewired(value, twins)
+    return twins[id(model)]
+
+
+def _twin(module: nn.Module) -> nn.Module:
+    twin: nn.Module = object.__new__(type(module))
+    for name, value in module.__dict__.items():
+        twin.__dict__[name] = value.copy() if "hook" in name and isinstance(value, dict) else value
+    return twin
+
+
+def _rewired(value: Any, twins: dict[int, nn.Module]) -> Any:
+    """Points bound methods and modules kept in plain attributes at the twins."""
+    if isinstance(value, MethodType) and id(value.__self__) in twins:
+        return MethodType(value.__func__, twins[id(value.__self__)])
+    if isinstance(value, nn.Module):
+        return twins.get(id(value), value)
+    if type(value) in (list, tuple):
+        return type(value)(_rewired(item, twins) for item in value)
+    return value
+
+
+def switch_off_inplace(network: nn.Module) -> frozenset[nn.Module]:
+    """Makes every module with an ``inplace`` flag work out of place; returns those whose flag was on."""
+    switched = frozenset(module for module in network.modules() if getattr(module, "inplace", False) is True)
+    for module in switched:
+        module.inplace = False  # type: ignore[assignment]
+    return switched
+
+
+def split_norm_activations(network: nn.Module) -> None:
+    """Turns timm's ``BatchNormAct2d`` of a sharing clone into ``NormBeforeActivation``."""
+    for module in network.modules():
+        if type(module) is BatchNormAct2d:
+            module.__class__ = NormBeforeActivation
+
+
+def freeze(network: nn.Module, frozen: tuple[str, ...]) -> None:
+    """Puts the named modules, and all below them, in eval mode. An unknown name raises TutelageError."""
+    paths = dict(network.named_modules(remove_duplicate=False))
+    for prefix in frozen:
+        if prefix not in paths:
+            raise unknown("module to freeze", prefix, paths)
+        paths[prefix].eval()
+
+
+def skeleton(network: nn.Module, modules: set[str], tensors: set[str]) -> nn.Module:
+    """Returns a tree that holds exactly the named modules and tensors of ``network``, under the same names.
+
+    ``modules`` are taken over as they are, with all below them; ``tensors`` are parameters, buffers and constants that
+    the modules between root and leaf hold themselves.
+    """
+    root = nn.Module()
+    for path in sorted(modules):
+        parent, _, name = path.rpartition(".")
+        _holder(root, parent)._modules.setdefault(name, network.get_submodule(path))
+    by_owner: dict[str, set[str]] = {}
+    for tensor in tensors:
+        owner, _, name = tensor.rpartition(".")
+        by_owner.setdefault(owner, set()).add(name)
+    for path, names in sorted(by_owner.items()):
+        if not any(path == module or path.startswith(f"{module}.") for module in modules):
+            _share_tensors(network.get_submodule(path), _holder(root, path), names)
+    return root
+
+
+def _holder(root: nn.Module, path: str) -> nn.Module:
+    for name in filter(None, path.split(".")):
+        if name not in root._modules:
+            root._modules[name] = nn.Module()
+        child = root._modules[name]
+        assert child is not None
+        root = child
+    return root
+
+
+def _share_tensors(source: nn.Module, holder: nn.Module, names: set[str]) -> None:
+    parameters = {name: value for name, value in source._parameters.items() if name in names}
+    # The dictionary itself is shared where all of it is used. Where only part of it is, parameters() must not show the
+    # rest (DDP would wait for its gradient); parameters keep their identity under `to`, so a filtered copy is safe.
+    missing = any(value is not None and name not in names for name, value in source._parameters.items())
+    holder._parameters = parameters if missing else source._parameters
+    if names & source._buffers.keys():
+        holder._buffers = source._buffers
+        holder._non_persistent_buffers_set = source._non_persistent_buffers_set
+    for name in names - source._parameters.keys() - source._buffers.keys():
+        holder.register_buffer(name, getattr(source, name), persistent=False)
+
+
+def main_output(value: Any, is_tensor: tuple[type, ...]) -> Any:
+    """Returns the main tensor of what a network or module gave: itself, its ``logits``, or its first entry."""
+    if isinstance(value, is_tensor):
+        return value
+    if isinstance(value, dict) and value:
+        return main_output(value.get("logits", next(iter(value.values()))), is_tensor)
+    if hasattr(value, "logits"):
+        return main_output(value.logits, is_tensor)
+    if isinstance(value, (list, tuple)) and value:
+        return main_output(value[0], is_tensor)
+    raise TutelageError(f"the network returned {type(value).__name__}, where a tensor, tuple or dict of them is needed")

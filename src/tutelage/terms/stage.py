@@ -1,0 +1,50 @@
+"""A stage: a span of training with its own terms, trainable part, optimiser, schedule and length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tutelage.terms.optimization import OptimizerSettings, ScheduleSettings
+from tutelage.terms.term import LOGITS, Term
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A span of training.
+
+    The student runs only as deep as its deepest tap where neither the task nor a term needs its logits; what lies
+    deeper is not trained. ``frozen`` names modules (prefixes) that run but are not trained: they stay in eval mode and
+    are bit-identical afterwards. ``optimizer`` and ``schedule``, where given, replace the run's.
+    """
+
+    name: str
+    epochs: int
+    terms: tuple[Term, ...] = ()
+    task_weight: float = 1.0
+    """The factor of the cross-entropy with the labels; 0 leaves it out."""
+    frozen: tuple[str, ...] = ()
+    optimizer: OptimizerSettings | None = None
+    schedule: ScheduleSettings | None = None
+
+    @property
+    def student_taps(self) -> tuple[str, ...]:
+        return _features(tap for term in self.terms for tap in term.student_taps)
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...]:
+        return _features(tap for term in self.terms for tap in term.teacher_taps)
+
+    @property
+    def student_logits(self) -> bool:
+        """Whether the student must run to its end."""
+        return self.task_weight > 0 or any(LOGITS in term.student_taps for term in self.terms)
+
+    @property
+    def teacher_logits(self) -> bool:
+        """Whether the teacher must run to its end, with the classes of the data."""
+        return any(LOGITS in term.teacher_taps for term in self.terms)
+
+
+def _features(taps: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(tap for tap in taps if tap != LOGITS))

@@ -1,0 +1,55 @@
+"""A term: one thing the student is asked to match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+LOGITS = "logits"
+"""The reserved tap name of a network's output."""
+
+
+class Term(nn.Module):
+    """One thing the student is asked to match: taps, a target of the teacher, a match of the student, a weight.
+
+    Args:
+        name: how the term appears in metrics, for example ``at.layer3``.
+        weight: the factor of the term in the loss.
+        student_taps: what is read from the student, handed to the connector, and its output to ``match``.
+        teacher_taps: what is read from the teacher and handed to ``target``.
+        target: keeps of the teacher's features the smallest tensor that the loss needs.
+        match: the unweighted loss of the student's features against that target, a scalar.
+        connector: adapts the student's feature before the match (one tap only); the student's where there is none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weight: float,
+        student_taps: tuple[str, ...],
+        teacher_taps: tuple[str, ...],
+        target: Callable[..., Tensor],
+        match: Callable[..., Tensor],
+        connector: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.weight = weight
+        self.student_taps = student_taps
+        self.teacher_taps = teacher_taps
+        self._target = target
+        self._match = match
+        self.connector = connector if connector is not None else nn.Identity()
+
+    def target(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Returns what this term keeps of the teacher's ``features``, detached."""
+        with torch.no_grad():
+            return self._target(*(features[tap] for tap in self.teacher_taps))
+
+    def forward(self, features: Mapping[str, Tensor], target: Tensor) -> Tensor:
+        """Returns the unweighted loss, a scalar, of the student's ``features`` against ``target``."""
+        adapted = (self.connector(features[tap]) for tap in self.student_taps)
+        return self._match(*adapted, target)

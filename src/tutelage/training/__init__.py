@@ -1,0 +1,7 @@
+"""Training: the step loop, optimiser, schedule, checkpoints, metrics, progress; Accelerate underneath."""
+
+from tutelage.training.api import distill, load_run, resume, run, train
+from tutelage.training.evaluate import evaluate
+from tutelage.training.result import Result
+
+__all__ = ["Result", "distill", "evaluate", "load_run", "resume", "run", "train"]

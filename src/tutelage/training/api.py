@@ -1,0 +1,126 @@
+"""``train``, ``distill`` and ``resume``: settings in, a finished run folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from tutelage.config import DistillSettings, RunSettings, TrainSettings, dump, load, read_yaml
+from tutelage.data import TrainLoader
+from tutelage.errors import TutelageError
+from tutelage.training.engine import build_engine, find_device
+from tutelage.training.environment import describe_environment
+from tutelage.training.evaluation import Evaluation
+from tutelage.training.finish import finish, measure_teacher
+from tutelage.training.fit import Fit
+from tutelage.training.folder import RunFolder
+from tutelage.training.job import Job, build_job
+from tutelage.training.plan import print_plan
+from tutelage.training.precision import choose_precision
+from tutelage.training.progress import build_display
+from tutelage.training.result import Result
+
+
+def train(**config: Any) -> Result:
+    """Trains one network on labels: ``train(data="~/flowers", model="timm/resnet34", out="runs/teacher")``.
+
+    The keywords are the keys of the command line; nested ones as dictionaries (``optimizer={"lr": 0.2}``) or with dots
+    (``**{"optimizer.lr": 0.2}``). Raises :class:`TutelageError` before any training where something does not fit.
+    """
+    return run(load(TrainSettings, config))
+
+
+def distill(**config: Any) -> Result:
+    """Trains a student under a teacher: ``distill(data=…, teacher="runs/teacher", student="resnet8", method="kd+at")``.
+
+    The keywords are the keys of the command line, as in :func:`train`; a method's settings nest under its name.
+    """
+    return run(load(DistillSettings, config))
+
+
+def run(settings: RunSettings) -> Result:
+    """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
+    job = build_job(settings)
+    RunFolder(job.path).check_free(settings.overwrite)
+    if settings.precision == "auto":
+        settings = settings.model_copy(update={"precision": _probe_precision(job)})
+    engine = _build_engine(job, settings)
+    measured = measure_teacher(job, engine)
+    if engine.is_main_process:
+        print_plan(Console(), job, settings.precision, measured)
+        _prepare_folder(job, settings, measured)
+    engine.wait_for_everyone()
+    return _complete(job, settings, engine, measured, None)
+
+
+def resume(folder: str | Path) -> Result:
+    """Continues an interrupted run from its last finished epoch, bit for bit on a CPU; returns its result."""
+    path = Path(folder).expanduser()
+    if (path / "result.json").is_file():
+        raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
+    settings = load_run(path)
+    job = build_job(settings)
+    engine = _build_engine(job, settings)
+    checkpoint = RunFolder(path).load_checkpoint()
+    if engine.is_main_process:
+        RunFolder(path).keep_metrics(checkpoint["progress"]["records"] if checkpoint else 0)
+        done = checkpoint["progress"]["records"] if checkpoint else 0
+        Console().print(f"resuming {path} after {done} of {job.epochs} epochs")
+    return _complete(job, settings, engine, measure_teacher(job, engine), checkpoint)
+
+
+def load_run(folder: Path) -> RunSettings:
+    """Returns the resolved settings of a run folder, with ``out`` where the folder is now."""
+    if not (folder / "config.yaml").is_file():
+        raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
+    kind = TrainSettings if "model" in read_yaml(folder / "config.yaml") else DistillSettings
+    return load(kind, folder / "config.yaml", {"out": str(folder)})
+
+
+def _probe_precision(job: Job) -> str:
+    device = find_device(job.settings.device)
+    batch = next(TrainLoader(job.data.train, job.settings.batch_size, job.settings.seed).epoch(0))
+    job.distiller.to(device).enter(len(job.distiller.stages) - 1)
+    return choose_precision(job.distiller, batch, device)
+
+
+def _build_engine(job: Job, settings: RunSettings) -> Accelerator:
+    engine = build_engine(settings.precision, settings.device, job.path)
+    job.distiller.to(engine.device)
+    return engine
+
+
+def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None) -> None:
+    folder = RunFolder(job.path)
+    folder.create(settings.overwrite)
+    folder.write_text("config.yaml", dump(settings))
+    folder.write_json("environment.json", describe_environment())
+    folder.write_json("classes.json", list(job.data.classes))
+    folder.write_json("split.json", job.data.held_out)
+    if job.teacher is not None:
+        top1 = measured.top1 if measured is not None else None
+        folder.write_json("teacher.json", {**job.teacher.identity(), "validation_top1": top1})
+
+
+def _complete(
+    job: Job,
+    settings: RunSettings,
+    engine: Accelerator,
+    measured: Evaluation | None,
+    checkpoint: dict[str, Any] | None,
+) -> Result:
+    folder = RunFolder(job.path)
+    steps = job.epochs * len(TrainLoader(job.data.train, settings.batch_size, settings.seed))
+    # Dropout must not depend on what was drawn while the networks were built and measured.
+    torch.manual_seed(settings.seed)
+    engine.init_trackers("")
+    with build_display(Console(quiet=not engine.is_main_process), steps) as display:
+        fit = Fit(job, engine, folder, display, measured.predictions if measured is not None else None)
+        fit.run(checkpoint)
+    result = finish(job, settings.precision, engine, fit.progress)
+    engine.end_training()
+    return result

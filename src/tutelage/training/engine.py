@@ -1,0 +1,32 @@
+"""Accelerate, as far as we use it: device, processes, precision, reductions, trackers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+from accelerate.utils import DataLoaderConfiguration
+
+
+def build_engine(precision: str, device: str, folder: Path | None = None) -> Accelerator:
+    """Returns an Accelerator for one run, with its TensorBoard events in ``folder``.
+
+    ``precision`` is ``fp32`` or ``bf16``; ``device`` is ``auto`` or ``cpu``.
+    """
+    # Accelerate keeps its state for the life of the process; several runs in one process may differ in precision.
+    AcceleratorState._reset_state()
+    return Accelerator(
+        mixed_precision="bf16" if precision == "bf16" else "no",
+        cpu=device == "cpu",
+        log_with="tensorboard" if folder is not None else None,
+        project_dir=folder,
+        dataloader_config=DataLoaderConfiguration(),
+        step_scheduler_with_optimizer=False,
+    )
+
+
+def find_device(device: str) -> torch.device:
+    """Returns the device that :func:`build_engine` would choose."""
+    return PartialState(cpu=device == "cpu").device

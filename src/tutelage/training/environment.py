@@ -1,0 +1,32 @@
+"""What a run records of where it ran."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("tutelage", "torch", "torchvision", "timm", "accelerate", "numpy")
+
+
+def describe_environment() -> dict[str, object]:
+    """Returns versions of Python and packages, the device, threads, and the git commit of the code where there is one."""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "git": git_commit(),
+    }
+
+
+def git_commit() -> str | None:
+    """Returns the commit of the checkout that the package is imported from; None where it is not a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None

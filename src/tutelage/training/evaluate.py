@@ -1,0 +1,61 @@
+"""``evaluate``: the accuracy of a finished run, or of any network, on a split of any data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import nn
+
+from tutelage.config import ModelSettings, Settings, load
+from tutelage.data import DataSettings, open_data
+from tutelage.errors import TutelageError
+from tutelage.models import create_model
+from tutelage.training.api import load_run
+from tutelage.training.engine import build_engine
+from tutelage.training.evaluation import evaluate_network
+from tutelage.training.job import build_normalization
+
+
+class EvaluateSettings(Settings):
+    """``tutelage evaluate``: which network on which data."""
+
+    model: ModelSettings
+    data: DataSettings
+    split: Literal["test", "validation", "train"] | None = Field(None, description="test, or validation without one")
+    batch_size: int = Field(256, ge=1)
+    device: Literal["auto", "cpu"] = "auto"
+
+
+def evaluate(**config: Any) -> dict[str, Any]:
+    """Returns ``{"split", "count", "top1", "top5", "loss"}`` of ``model`` on ``data``; accuracies in percent.
+
+    ``evaluate(model="runs/student")`` takes the data from the run's own settings; ``evaluate(model="timm/resnet18", data=…,
+    split="validation")`` names them. Raises :class:`TutelageError` where the classes differ, or the split does not exist.
+    """
+    settings = load(EvaluateSettings, _data_of_run(config), config)
+    data = open_data(settings.data)
+    splits = {"test": data.test, "validation": data.validation, "train": data.train}
+    name = settings.split or ("test" if data.test is not None else "validation")
+    split = splits[name]
+    if split is None:
+        there = ", ".join(key for key, value in splits.items() if value is not None)
+        raise TutelageError(f"split={name}: {data.name} has no such split; it has {there}")
+    network = create_model(settings.model.name, weights=settings.model.weights)
+    if network.spec.num_classes != len(data.classes):  # type: ignore[union-attr]
+        raise TutelageError(
+            f"model={settings.model.name} has {network.spec.num_classes} classes, {data.name} has {len(data.classes)}"  # type: ignore[union-attr]
+        )
+    engine = build_engine("fp32", settings.device)
+    normalized = nn.Sequential(build_normalization(network, data), network).to(engine.device)
+    figures = evaluate_network(normalized, split, settings.batch_size, engine)
+    return {"split": name, "count": len(split), "top1": figures.top1, "top5": figures.top5, "loss": figures.loss}
+
+
+def _data_of_run(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the data of the run that is to be evaluated, as a layer of settings; empty where it is no run."""
+    folder = Path(str(config.get("model", ""))).expanduser()
+    if not (folder / "config.yaml").is_file():
+        return {}
+    return {"data": load_run(folder).data.model_dump(mode="json")}

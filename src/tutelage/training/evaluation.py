@@ -1,0 +1,60 @@
+"""Accuracy of a network on a split: every sample once, on any number of processes, in float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor
+
+from tutelage.data import EvalLoader, Split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one network on one split; accuracies in percent."""
+
+    top1: float
+    top5: float
+    loss: float
+    agreement: float | None
+    """Share of samples, in percent, on which the prediction is that of the reference."""
+    predictions: Tensor
+    """This process's predicted classes, in the order of its loader."""
+
+
+@torch.no_grad()
+def evaluate_network(
+    network: nn.Module, split: Split, batch_size: int, engine: Accelerator, reference: Tensor | None = None
+) -> Evaluation:
+    """Evaluates ``network``, which takes un-normalised images, on ``split``.
+
+    ``reference`` holds predictions that an earlier call on the same split returned, of the teacher for example.
+    """
+    network.eval()
+    loader = EvalLoader(split, batch_size, engine.process_index, engine.num_processes)
+    totals = torch.zeros(4, dtype=torch.float64, device=engine.device)
+    predictions: list[Tensor] = []
+    for batch in loader:
+        images = batch.images.to(engine.device).contiguous(memory_format=torch.channels_last)
+        labels = batch.labels.to(engine.device)
+        logits = network(images).float()
+        best = logits.topk(min(5, logits.shape[1])).indices
+        hits = best == labels[:, None]
+        loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+        totals += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss, (labels >= 0).sum()]).double()
+        predictions.append(best[:, 0].cpu())
+    predicted = torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)
+    same = (predicted == reference).sum() if reference is not None else torch.zeros(())
+    sums = engine.reduce(torch.cat([totals, torch.tensor([same, len(predicted)]).to(totals)]), "sum").tolist()
+    top1, top5, loss_sum, labelled, agreeing, seen = sums
+    return Evaluation(
+        top1=100 * top1 / labelled,
+        top5=100 * top5 / labelled,
+        loss=loss_sum / labelled,
+        agreement=100 * agreeing / seen if reference is not None else None,
+        predictions=predicted,
+    )

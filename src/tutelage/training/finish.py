@@ -1,0 +1,95 @@
+"""Before and after the steps: the teacher's accuracy, the student's, and the files a run leaves."""
+
+from __future__ import annotations
+
+from accelerate import Accelerator
+from rich.console import Console
+from torch import nn
+
+from tutelage.data import Split
+from tutelage.models import parameter_count, save_model
+from tutelage.training.environment import describe_environment
+from tutelage.training.evaluation import Evaluation, evaluate_network
+from tutelage.training.fit import Progress
+from tutelage.training.folder import RunFolder
+from tutelage.training.job import Job
+from tutelage.training.result import Result
+
+
+def measure_teacher(job: Job, engine: Accelerator) -> Evaluation | None:
+    """Evaluates the teacher on the validation data (the test data where there are none).
+
+    Returns None where there is no teacher, or none with the classes of the data.
+    """
+    return _of_teacher(job, engine, job.data.validation or _headline_split(job)[1])
+
+
+def _of_teacher(job: Job, engine: Accelerator, split: Split) -> Evaluation | None:
+    if job.teacher is None or not job.teacher_knows_classes:
+        return None
+    return evaluate_network(job.teacher, split, job.settings.batch_size, engine)
+
+
+def _headline_split(job: Job) -> tuple[str, Split]:
+    if job.data.test is not None:
+        return "test", job.data.test
+    assert job.data.validation is not None
+    return "validation", job.data.validation
+
+
+def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) -> Result:
+    """Evaluates the student after the last epoch, writes ``student/`` and ``result.json``, prints the closing lines."""
+    name, split = _headline_split(job)
+    network = nn.Sequential(job.distiller.normalization, job.student)
+    teacher = _of_teacher(job, engine, split)
+    last = evaluate_network(
+        network, split, job.settings.batch_size, engine, teacher.predictions if teacher is not None else None
+    )
+    validation = job.data.validation
+    on_validation = evaluate_network(network, validation, job.settings.batch_size, engine) if validation else None
+    environment = describe_environment()
+    identity = job.teacher.identity() if job.teacher is not None else {}
+    best = progress.best or {}
+    result = Result(
+        status="finished",
+        method=job.method,
+        data=job.data.name,
+        student=job.spec.name,
+        teacher=identity.get("name"),
+        seed=job.settings.seed,
+        epochs=job.epochs,
+        split=name,
+        top1=last.top1,
+        top5=last.top5,
+        best_top1=best.get("top1"),
+        best_epoch=best.get("epoch"),
+        validation_top1=on_validation.top1 if on_validation is not None else None,
+        teacher_top1=teacher.top1 if teacher is not None else None,
+        agreement=last.agreement,
+        parameters=parameter_count(job.student),
+        teacher_parameters=identity.get("parameters"),
+        precision=precision,
+        seconds=progress.seconds,
+        images_per_second=progress.images / progress.seconds,
+        git=environment["git"],
+        packages=environment["packages"],
+        folder=str(job.path),
+    )
+    if engine.is_main_process:
+        folder = RunFolder(job.path)
+        save_model(job.student, folder.student, job.spec)
+        folder.write_json("result.json", result.model_dump())
+        _print_closing(Console(), result, folder)
+    engine.wait_for_everyone()
+    return result
+
+
+def _print_closing(console: Console, result: Result, folder: RunFolder) -> None:
+    if result.teacher_top1 is not None:
+        size = f"{result.teacher_parameters:,} parameters"
+        console.print(f"teacher  {result.teacher_top1:.2f} % top-1 on {result.split}, {size}", highlight=False)
+    console.print(
+        f"student  {result.top1:.2f} % top-1 on {result.split} ({result.rule}), {result.parameters:,} parameters",
+        highlight=False,
+    )
+    console.print(f"deployable student in {folder.student}", highlight=False, soft_wrap=True)

@@ -1,0 +1,122 @@
+"""From settings to everything a run needs: data, student, teacher, stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+
+from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
+from tutelage.data import ImageData, Normalization, open_data
+from tutelage.distillation import Distiller, Teacher, make_stages
+from tutelage.errors import TutelageError
+from tutelage.methods import METHODS, Method
+from tutelage.models import ModelSpec, create_model
+
+LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training, assembled and checked, before the first step."""
+
+    settings: RunSettings
+    data: ImageData
+    student: nn.Module
+    spec: ModelSpec
+    """What is saved with the student: its own normalisation, input size and class names."""
+    teacher: Teacher | None
+    distiller: Distiller
+    method: str
+    path: Path
+
+    teacher_knows_classes: bool
+    """Whether the teacher's logits are about the data's classes."""
+
+    @property
+    def epochs(self) -> int:
+        return sum(stage.epochs for stage in self.distiller.stages)
+
+
+def build_job(settings: RunSettings) -> Job:
+    """Assembles a run; raises :class:`TutelageError` for whatever would not work, before any training."""
+    data = open_data(settings.data)
+    chosen, method, methods, teacher_settings = _roles(settings)
+    torch.manual_seed(settings.seed)
+    student = create_model(chosen.name, num_classes=len(data.classes), weights=chosen.weights)
+    spec = _complete(student.spec, data)  # type: ignore[arg-type]
+    teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
+    if teacher is None and any(part.needs_teacher for part in methods.values()):
+        raise TutelageError(f"method={method} needs a teacher: give teacher=RUN or teacher=timm/NAME")
+    stages = make_stages(methods, student, teacher, data.size, settings.epochs)
+    stranger = _class_difference(teacher, data) if teacher is not None else None
+    if stranger is not None and any(stage.teacher_logits for stage in stages):
+        raise TutelageError(
+            f"the teacher's classes are not the data's: {stranger}. Train a teacher on this data (tutelage train data=… "
+            f"model=… out=runs/teacher, then teacher=runs/teacher), or choose a method that reads features only (such as "
+            f"method=at)"
+        )
+    distiller = Distiller(
+        student.to(memory_format=torch.channels_last),
+        teacher,
+        stages,
+        normalization=build_normalization(student, data),
+        label_smoothing=settings.label_smoothing,
+    )
+    name = "-".join([chosen.name.replace("/", "_"), method, data.name, str(settings.seed)])
+    path = settings.out or Path("runs") / name
+    return Job(settings, data, student, spec, teacher, distiller, method, path, stranger is None)
+
+
+def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method], TeacherSettings | None]:
+    if isinstance(settings, TrainSettings):
+        return settings.model, "none", {"none": METHODS["none"]()}, None
+    assert isinstance(settings, DistillSettings)
+    return settings.student, settings.method, settings.methods(), settings.teacher
+
+
+def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
+    """Returns the teacher with its own classes, normalisation and input size; a library's name has its pretrained weights."""
+    weights = settings.weights
+    if weights is None and settings.name.startswith(LIBRARIES):
+        weights = "pretrained"
+    network = create_model(settings.name, weights=weights)
+    spec = network.spec
+    assert isinstance(spec, ModelSpec)
+    if spec.source == "random":
+        raise TutelageError(
+            f"teacher={settings.name} has random weights, which teach nothing: give a run folder (tutelage train data=… "
+            f"model={settings.name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
+        )
+    side = settings.input_size
+    size = (side, side) if side is not None else spec.input_size
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Teacher(network, build_normalization(network, data, size))
+
+
+def _complete(spec: ModelSpec, data: ImageData) -> ModelSpec:
+    """Fills what the network does not know of itself with what the data say."""
+    mean, std = (spec.mean, spec.std) if spec.mean is not None else (data.mean, data.std)
+    return replace(spec, mean=mean, std=std, input_size=data.size, classes=data.classes)
+
+
+def build_normalization(network: nn.Module, data: ImageData, size: tuple[int, int] | None = None) -> Normalization:
+    """Returns the network's own normalisation, the data's where it has none; images are resized to ``size`` (H, W)."""
+    spec = network.spec
+    assert isinstance(spec, ModelSpec)
+    own = spec.mean is not None and spec.std is not None
+    return Normalization(*((spec.mean, spec.std) if own else (data.mean, data.std)), size)
+
+
+def _class_difference(teacher: Teacher, data: ImageData) -> str | None:
+    """Says how the teacher's classes differ from the data's; None where they are the same, or as many and unnamed."""
+    spec = teacher.network.spec
+    assert isinstance(spec, ModelSpec)
+    if spec.num_classes != len(data.classes):
+        return f"it has {spec.num_classes}, {data.name} has {len(data.classes)}"
+    for place, (own, theirs) in enumerate(zip(spec.classes or data.classes, data.classes)):
+        if own != theirs:
+            return f"class {place} is '{own}' for the teacher and '{theirs}' in {data.name}"
+    return None

@@ -1,0 +1,46 @@
+"""Running means of the loss terms, and the watch for the first step that is not finite, without waiting for the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tutelage.errors import TutelageError
+
+
+class Meters:
+    """Sums each term over the steps of an epoch, and remembers which term first stopped being finite.
+
+    Everything stays on the device until :meth:`means` or :meth:`check` is called.
+    """
+
+    def __init__(self, names: list[str], device: torch.device) -> None:
+        self.names = names
+        self.steps = 0
+        self._sums = torch.zeros(len(names), device=device)
+        self._bad = torch.zeros(len(names), dtype=torch.bool, device=device)
+        self._stopped = torch.zeros((), device=device)
+
+    def update(self, terms: dict[str, Tensor]) -> Tensor:
+        """Adds one step; returns 1.0 from the first step on that is not finite (0.0 before), as ``found_inf`` wants it."""
+        values = torch.stack([terms[name].detach().float() for name in self.names])
+        bad = ~torch.isfinite(values)
+        self._bad |= bad & (self._stopped == 0)
+        self._stopped = torch.maximum(self._stopped, bad.any().float())
+        self._sums += values
+        self.steps += 1
+        return self._stopped
+
+    def check(self, place: str) -> None:
+        """Raises :class:`TutelageError` that names the terms, if a step since the start was not finite."""
+        if self._stopped.item():
+            names = " and ".join(name for name, bad in zip(self.names, self._bad.tolist()) if bad)
+            raise TutelageError(
+                f"the loss is not finite in {place}: {names}. Weights have not changed since the step before; the last "
+                f"checkpoint is good. Try a lower optimizer.lr, a lower weight of the term, or clip=1"
+            )
+
+    def means(self) -> dict[str, float]:
+        """Returns the mean of each term over the steps so far, and of their sum as ``loss``."""
+        means = (self._sums / max(1, self.steps)).tolist()
+        return {"loss": sum(means), **dict(zip(self.names, means))}

@@ -1,0 +1,109 @@
+"""The one screen before training: data, networks, teacher's accuracy, what is tapped, the stages."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tutelage.data import ImageData
+from tutelage.distillation import TASK
+from tutelage.models import count_macs, parameter_count
+from tutelage.taps import Probe
+from tutelage.terms import LOGITS, Stage, Term
+from tutelage.training.evaluation import Evaluation
+from tutelage.training.job import Job
+
+
+def print_plan(console: Console, job: Job, precision: str, measured: Evaluation | None) -> None:
+    """Prints what is about to happen; ``measured`` is the teacher's evaluation on the validation data."""
+    console.print(Group(_data_line(job.data), _networks(job, measured), *_stages(job), _settings_line(job, precision)))
+
+
+def _data_line(data: ImageData) -> Text:
+    counts = [f"{len(data.train):,} train"]
+    counts += [f"{len(data.validation):,} validation"] if data.validation is not None else []
+    counts += [f"{len(data.test):,} test"] if data.test is not None else []
+    names = ", ".join(data.classes[:10]) + (", …" if len(data.classes) > 10 else "")
+    side = "×".join(map(str, data.size))
+    return Text(f"data     {data.name}: {', '.join(counts)}; {side} px; {len(data.classes)} classes: {names}")
+
+
+def _networks(job: Job, measured: Evaluation | None) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
+    for column in ("network", "name", "parameters", "MACs", "input", "top-1 on validation"):
+        table.add_column(column, justify="right" if column in ("parameters", "MACs") else "left", no_wrap=True)
+    if job.teacher is not None:
+        size = job.teacher.input_size or job.data.size
+        top1 = f"{measured.top1:.2f} %" if measured is not None else "no classifier for these classes"
+        network = job.teacher.network
+        name = str(job.teacher.identity()["name"])
+        table.add_row(
+            "teacher", name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size), top1
+        )
+    network, size = job.student, job.data.size
+    table.add_row(
+        "student", job.spec.name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size)
+    )
+    return table
+
+
+def _side(size: tuple[int, int]) -> str:
+    return "×".join(map(str, size))
+
+
+def _count(number: int) -> str:
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.2f} {name}"
+    return str(number)
+
+
+def _stages(job: Job) -> list[RenderableType]:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("stage", "epochs", "term", "weight", "teacher", "student", "connector"):
+        table.add_column(column, no_wrap=column != "connector")
+    student = Probe(job.student, job.data.size)
+    teacher = Probe(job.teacher.network, job.teacher.input_size or job.data.size) if job.teacher is not None else None
+    for stage in job.distiller.stages:
+        label = [stage.name, str(stage.epochs)]
+        for row in _terms(stage, teacher, student):
+            table.add_row(*label, *row)
+            label = ["", ""]
+    return [table]
+
+
+def _terms(stage: Stage, teacher: Probe | None, student: Probe) -> list[list[str]]:
+    rows = [[TASK, f"{stage.task_weight:g}", "labels", LOGITS, ""]] if stage.task_weight else []
+    for term in stage.terms:
+        assert teacher is not None
+        rows.append(
+            [
+                term.name,
+                f"{term.weight:g}",
+                ", ".join(_tap(teacher, tap) for tap in term.teacher_taps),
+                ", ".join(_tap(student, tap) for tap in term.student_taps),
+                _connector(term),
+            ]
+        )
+    return rows
+
+
+def _tap(probe: Probe, tap: str) -> str:
+    return LOGITS if tap == LOGITS else f"{tap} {'×'.join(map(str, probe.shape(tap)))}"
+
+
+def _connector(term: Term) -> str:
+    count = parameter_count(term.connector)
+    layers = [
+        type(module).__name__ for module in term.connector.modules() if next(module.parameters(False), None) is not None
+    ]
+    return f"{' + '.join(layers)}, {count:,} parameters" if count else "none"
+
+
+def _settings_line(job: Job, precision: str) -> Text:
+    settings = job.settings
+    return Text(
+        f"{job.epochs} epochs, batch {settings.batch_size}, {settings.optimizer.name} lr {settings.optimizer.lr:g}, "
+        f"{settings.schedule.name} schedule, {precision}, seed {settings.seed}; folder {job.path}"
+    )

@@ -1,0 +1,81 @@
+"""What is seen while a run trains: a bar on a terminal, one line an epoch elsewhere."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class Display(AbstractContextManager["Display"], Protocol):
+    """Shows the steps of a run."""
+
+    def start(self, label: str, done: int) -> None:
+        """Begins an epoch, ``done`` steps of the whole run being over."""
+
+    def advance(self, done: int, terms: dict[str, float], images_per_second: float) -> None:
+        """Shows where the epoch is: steps done in all, means of the loss terms, speed."""
+
+    def finish(self, line: str) -> None:
+        """Shows the summary of a finished epoch."""
+
+
+class Bar:
+    """A live bar over all steps of the run, with stage, epoch, images/s, loss terms and the time left."""
+
+    def __init__(self, console: Console, steps: int) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TextColumn("{task.fields[terms]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID = self._progress.add_task("", total=steps, speed="", terms="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def start(self, label: str, done: int) -> None:
+        self._progress.update(self._task, description=label, completed=done)
+
+    def advance(self, done: int, terms: dict[str, float], images_per_second: float) -> None:
+        shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
+        self._progress.update(self._task, completed=done, terms=shown, speed=f"{images_per_second:,.0f} images/s")
+
+    def finish(self, line: str) -> None:
+        self._progress.console.print(line, highlight=False)
+
+
+class Lines:
+    """One plain line an epoch, for files and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def start(self, label: str, done: int) -> None: ...
+
+    def advance(self, done: int, terms: dict[str, float], images_per_second: float) -> None: ...
+
+    def finish(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+
+def build_display(console: Console, steps: int) -> Bar | Lines:
+    """Returns a bar where ``console`` is a terminal, plain lines where it is not."""
+    return Bar(console, steps) if console.is_terminal else Lines(console)

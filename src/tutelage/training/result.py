@@ -1,0 +1,54 @@
+"""What a run ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tutelage.errors import TutelageError
+
+
+class Result(BaseModel):
+    """The content of ``result.json``; accuracies in percent.
+
+    ``top1`` and ``top5`` are the student's at the last epoch, on ``split``: the test split where the data have one, else the
+    validation split. ``best_top1`` is the highest on validation, reached in epoch ``best_epoch``; it is None without
+    validation data. ``teacher_top1`` is the teacher's on ``split``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: str
+    method: str
+    data: str
+    student: str
+    teacher: str | None
+    seed: int
+    epochs: int
+    split: str
+    rule: str = "last epoch"
+    top1: float
+    top5: float
+    best_top1: float | None
+    best_epoch: int | None
+    validation_top1: float | None
+    teacher_top1: float | None
+    agreement: float | None
+    parameters: int
+    teacher_parameters: int | None
+    precision: str
+    seconds: float
+    images_per_second: float
+    git: str | None
+    packages: dict[str, str]
+    folder: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Result:
+        """Returns the result of a finished run; raises :class:`TutelageError` where there is none."""
+        path = folder / "result.json"
+        if not path.is_file():
+            raise TutelageError(f"{folder} has no result.json: the run is not finished (tutelage resume {folder})")
+        return cls(**json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,67 @@
+"""Two gloo processes that live as long as the test session, so that a test in two processes costs milliseconds."""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+WORLD = 2
+
+
+def _serve(rank: int, port: int, connection: Connection) -> None:
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(WORLD),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "ACCELERATE_USE_CPU": "true",
+    }
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=WORLD)
+    while (call := connection.recv()) is not None:
+        function, arguments = call
+        try:
+            connection.send((True, function(rank, *arguments)))
+        except Exception:
+            connection.send((False, traceback.format_exc()))
+    dist.destroy_process_group()
+
+
+class Pool:
+    """Runs a function of ``(rank, *arguments)`` in both processes and returns what each returned."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        context = mp.get_context("spawn")
+        pairs = [context.Pipe() for _ in range(WORLD)]
+        self._connections = [ours for ours, _ in pairs]
+        self._processes = [
+            context.Process(target=_serve, args=(rank, port, theirs), daemon=True)
+            for rank, (_, theirs) in enumerate(pairs)
+        ]
+        for process in self._processes:
+            process.start()
+
+    def run(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        for connection in self._connections:
+            connection.send((function, arguments))
+        answers = [connection.recv() for connection in self._connections]
+        for good, value in answers:
+            assert good, value
+        return [value for _, value in answers]
+
+    def close(self) -> None:
+        for connection, process in zip(self._connections, self._processes):
+            connection.send(None)
+            process.join(timeout=10)

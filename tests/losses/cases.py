@@ -1,0 +1,132 @@
+"""The table of losses that test_table.py checks one and all: a new loss is one more row."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oracles.attention import attention, gradient_attention
+from oracles.fsp import fsp
+from oracles.hint import hint
+from oracles.kd import kd
+from oracles.nst import nst
+from oracles.ofd import ofd
+from tutelage import losses
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A loss, its two halves where it has them, and its oracle, all of (*student tensors, *teacher tensors)."""
+
+    name: str
+    loss: Callable[..., Tensor]
+    oracle: Callable[..., float]
+    students: tuple[Shape, ...]
+    teachers: tuple[Shape, ...]
+    target: Callable[..., Tensor] | None = None
+    match: Callable[..., Tensor] | None = None
+    # False where the gradient is by design not that of the value (a detached bandwidth)
+    plain_gradient: bool = True
+
+    def inputs(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
+        generator = torch.Generator().manual_seed(seed)
+        students = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in self.students]
+        teachers = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in self.teachers]
+        return [s.to(dtype) for s in students], [t.to(dtype) for t in teachers]
+
+
+def accepting(function: Callable[..., Tensor], options: dict[str, Any]) -> Callable[..., Tensor]:
+    """``function`` with those of the options that its signature names."""
+    names = inspect.signature(function).parameters
+    return partial(function, **{name: value for name, value in options.items() if name in names})
+
+
+def row(
+    family: str,
+    oracle: Callable[..., float],
+    student: Shape | tuple[Shape, ...],
+    teacher: Shape | tuple[Shape, ...],
+    plain_gradient: bool = True,
+    **options: Any,
+) -> Case:
+    """A case whose loss and halves are ``family``_loss, _target and _match; ``size`` goes to the halves alone."""
+    students, teachers = _shapes(student), _shapes(teacher)
+    loss = getattr(losses, f"{family}_loss")
+    listed = {key: value.tolist() if isinstance(value, Tensor) else value for key, value in options.items()}
+    shown = ",".join(f"{key}={value}" for key, value in listed.items())
+    return Case(
+        name=f"{family}({shown}) {student} {teacher}".replace(" ", ""),
+        loss=accepting(_in_pairs if family == "fsp" else loss, {k: v for k, v in options.items() if k != "size"}),
+        oracle=partial(oracle, **{key: value for key, value in listed.items() if key != "size"}),
+        students=students,
+        teachers=teachers,
+        target=accepting(getattr(losses, f"{family}_target"), options),
+        match=accepting(getattr(losses, f"{family}_match"), options),
+        plain_gradient=plain_gradient,
+    )
+
+
+def _shapes(shape: Any) -> tuple[Shape, ...]:
+    return shape if isinstance(shape[0], tuple) else (shape,)
+
+
+def _in_pairs(s_a: Tensor, s_b: Tensor, t_a: Tensor, t_b: Tensor, form: Any = "paper", pool: Any = "max") -> Tensor:
+    return losses.fsp_loss((s_a, s_b), (t_a, t_b), form=form, pool=pool)
+
+
+MAP = (2, 3, 2, 3)
+LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
+ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
+WIDE = (2, 7, 2, 3)  # more channels than MAP has positions
+PAIR = ((2, 3, 6, 6), (2, 4, 3, 3))
+MARGIN = torch.tensor([-0.25, -0.5, -1.0])
+
+CASES = [
+    row("kd", kd, (4, 7), (4, 7)),
+    row("kd", kd, (2, 3), (2, 3), temperature=1.0),
+    row("hint", hint, MAP, MAP),
+    *[
+        row("hint", hint, student, teacher, form=form, size=size)
+        for form in ("mean", "paper", "normalized")
+        for student, teacher, size in ((MAP, LARGE, (2, 3)), (LARGE, MAP, None), (ODD, MAP, (4, 4)))
+    ],
+    row("attention", attention, MAP, MAP),
+    row("attention", attention, WIDE, MAP, form="paper"),
+    *[
+        row("attention", attention, student, teacher, form=form, p=p, size=size)
+        for form, p in (("code", 2), ("code", 1), ("paper", 3))
+        for student, teacher, size in ((MAP, LARGE, (2, 3)), (ODD, WIDE, (4, 4)))
+    ],
+    Case("gradient_attention", losses.gradient_attention_loss, gradient_attention, (MAP,), (MAP,)),
+    *[
+        row("nst", nst, student, teacher, size=size, **options)
+        for options in (
+            {},
+            {"kernel": "linear"},
+            {"kernel": "polynomial", "degree": 3, "offset": 0.5},
+            {"kernel": "polynomial", "degree": 2, "offset": 1.0},
+            {"kernel": "gaussian", "bandwidth": 0.7},
+        )
+        for student, teacher, size in ((MAP, MAP, None), (MAP, WIDE, None), (WIDE, LARGE, (2, 3)), (ODD, WIDE, (4, 4)))
+    ],
+    row("nst", nst, (2, 5, 2, 3), (2, 6, 2, 3)),  # as many channels as positions
+    row("nst", nst, MAP, WIDE, plain_gradient=False, kernel="gaussian"),
+    row("nst", nst, ODD, LARGE, plain_gradient=False, kernel="gaussian", size=(4, 2)),
+    *[
+        row("fsp", fsp, PAIR, teacher, form=form, pool=pool)
+        for form in ("paper", "mean")
+        for pool in ("max", "avg")
+        for teacher in (PAIR, ((2, 3, 4, 4), (2, 4, 7, 3)))
+    ],
+    row("ofd", ofd, MAP, MAP, margin=MARGIN),
+    row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
+    row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),
+]

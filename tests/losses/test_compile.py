@@ -1,0 +1,18 @@
+"""The losses sit inside a compiled training step without a graph break."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from losses.cases import CASES, Case
+
+# one case a family: the first of each
+FIRST = {case.name.partition("(")[0]: case for case in reversed(CASES)}
+
+
+@pytest.mark.parametrize("case", FIRST.values(), ids=FIRST)
+def test_whole_graph(case: Case) -> None:
+    students, teachers = case.inputs()
+    compiled = torch.compile(lambda *inputs: case.loss(*inputs), backend="eager", fullgraph=True)
+    assert compiled(*students, *teachers).item() == pytest.approx(case.loss(*students, *teachers).item())

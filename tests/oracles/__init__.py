@@ -1,0 +1,1 @@
+"""Naive float64 re-computations, written from each paper's equation: nested lists in, a Python float out."""
