@@ -96,14 +96,14 @@ CASES = [
     *[
         row("hint", hint, student, teacher, form=form, size=size)
         for form in ("mean", "paper", "normalized")
-        for student, teacher, size in ((MAP, LARGE, (2, 3)), (LARGE, MAP, None), (ODD, MAP, (4, 4)))
+        for student, teacher, size in ((MAP, LARGE, (2, 3)), (LARGE, MAP, None), (ODD, MAP, (2, 2)))
     ],
     row("attention", attention, MAP, MAP),
     row("attention", attention, WIDE, MAP, form="paper"),
     *[
         row("attention", attention, student, teacher, form=form, p=p, size=size)
         for form, p in (("code", 2), ("code", 1), ("paper", 3))
-        for student, teacher, size in ((MAP, LARGE, (2, 3)), (ODD, WIDE, (4, 4)))
+        for student, teacher, size in ((MAP, LARGE, (2, 3)), (ODD, WIDE, (2, 2)))
     ],
     Case("gradient_attention", losses.gradient_attention_loss, gradient_attention, (MAP,), (MAP,)),
     *[
@@ -115,7 +115,7 @@ CASES = [
             {"kernel": "polynomial", "degree": 2, "offset": 1.0},
             {"kernel": "gaussian", "bandwidth": 0.7},
         )
-        for student, teacher, size in ((MAP, MAP, None), (MAP, WIDE, None), (WIDE, LARGE, (2, 3)), (ODD, WIDE, (4, 4)))
+        for student, teacher, size in ((MAP, MAP, None), (MAP, WIDE, None), (WIDE, LARGE, (2, 3)), (ODD, WIDE, (2, 2)))
     ],
     row("nst", nst, (2, 5, 2, 3), (2, 6, 2, 3)),  # as many channels as positions
     row("nst", nst, MAP, WIDE, plain_gradient=False, kernel="gaussian"),

@@ -18,17 +18,14 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for name, function in {
-    "train": train.main,
-    "distill": distill.main,
-    "run": recipe.main,
-    "resume": resume.main,
-    "evaluate": evaluate.main,
-    "inspect": inspect.main,
-    "list": listing.main,
-    "quickstart": quickstart.main,
-}.items():
-    app.command(name)(function)
+app.command("train")(train.main)
+app.command("distill")(distill.main)
+app.command("run")(recipe.main)
+app.command("resume")(resume.main)
+app.command("evaluate")(evaluate.main)
+app.command("inspect")(inspect.main)
+app.command("list")(listing.main)
+app.command("quickstart")(quickstart.main)
 
 
 def main() -> None:

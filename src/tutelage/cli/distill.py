@@ -13,6 +13,6 @@ from tutelage.training import run
 def main(settings: Annotated[list[str], typer.Argument(metavar="[FILE.yaml] key=value …")]) -> None:
     """Train a student under a teacher.
 
-    tutelage distill data=~/flowers teacher=runs/teacher student=torchvision/mobilenet_v3_small method=kd+at out=runs/student
+    tutelage distill data=~/flowers teacher=runs/teacher student=resnet8 method=kd+at out=runs/student
     """
     run(load(DistillSettings, *settings))

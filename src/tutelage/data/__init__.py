@@ -1,7 +1,7 @@
 """Data: sets by name, folder or parquet; splits, views, loaders, normalisation."""
 
 from tutelage.data.batch import Batch
-from tutelage.data.counter_hash import uniform
+from tutelage.data.hashing import uniform
 from tutelage.data.images import ImageData, Split
 from tutelage.data.loader import EvalLoader, TrainLoader
 from tutelage.data.normalization import Normalization

@@ -1,67 +1,54 @@
-"""From encoded bytes to RGB tensors; from a sample's place to its crop."""
+"""From encoded bytes to RGB tensors."""
 
 from __future__ import annotations
 
 import io
-import math
 
 import numpy as np
 import torch
-import torchvision.transforms.v2.functional as TF
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_jpeg
+from torchvision.io import ImageReadMode, decode_image
 
-from tutelage.data.counter_hash import uniform
+from tutelage.data.source import Encoded
 from tutelage.errors import TutelageError
 
-AREA, ASPECT, TOP, LEFT = 8, 9, 10, 11
-"""Streams of the hash that a resized crop's numbers come from."""
 
-_JPEG = b"\xff\xd8\xff"
+def read_image(encoded: Encoded, row: int) -> Tensor:
+    """Returns a row's image, (3, H, W) uint8 RGB, upright as its EXIF orientation says.
 
-
-def decode(encoded: bytes, place: str) -> Tensor:
-    """Returns (3, H, W) uint8 RGB, whatever the mode of the image (grayscale, palette, RGBA, CMYK).
-
-    Raises :class:`TutelageError`, naming ``place``, where the bytes are no whole image.
+    Grey, palette, CMYK and 16-bit images are converted, transparency is dropped, and of several frames the first is
+    taken. Raises :class:`TutelageError`, naming the file or row, where there is no whole image.
     """
     try:
-        if encoded.startswith(_JPEG):
-            try:
-                return decode_jpeg(torch.frombuffer(bytearray(encoded), dtype=torch.uint8), mode=ImageReadMode.RGB)
-            except RuntimeError:
-                pass  # Pillow reads more kinds of JPEG, and says what is wrong with the others.
-        with Image.open(io.BytesIO(encoded)) as image:
-            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        return _decode(encoded.fetch(row))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).replace("\n", " ")
         raise TutelageError(
-            f"{place} is not a readable image ({error}): mend or remove it, or leave such images out with "
-            f"data.skip_broken=true"
+            f"{encoded.place(row)} is not a readable image ({reason}): mend or remove it, or leave such images out "
+            f"with data.skip_broken=true"
         ) from None
 
 
-def resized_crop(image: Tensor, size: int, scale: tuple[float, float], view: tuple[int, int, int]) -> Tensor:
-    """Returns a random part of ``image`` (3, H, W) resized to ``size``², antialiased.
-
-    The part's share of the area is uniform in ``scale``, its aspect ratio log-uniform in [3/4, 4/3]
-    (Szegedy et al., 2015), its place uniform; all are a function of ``view`` = (view seed, epoch, index).
-    """
-    height, width = image.shape[-2:]
-    seed, epoch, index = view
-    at = torch.tensor(index)
-    area, aspect, top, left = (uniform(seed, epoch, at, stream).item() for stream in (AREA, ASPECT, TOP, LEFT))
-    pixels = height * width * (scale[0] + area * (scale[1] - scale[0]))
-    ratio = math.exp((2 * aspect - 1) * math.log(4 / 3))
-    crop_width = max(1, min(width, round(math.sqrt(pixels * ratio))))
-    crop_height = max(1, min(height, round(math.sqrt(pixels / ratio))))
-    corner = int(top * (height - crop_height + 1)), int(left * (width - crop_width + 1))
-    return TF.resized_crop(image, *corner, crop_height, crop_width, [size, size], antialias=True)
+def _decode(data: bytes) -> Tensor:
+    if not data:
+        raise ValueError("it is empty")
+    try:
+        # torchvision wants a writable buffer.
+        image = decode_image(
+            torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB, apply_exif_orientation=True
+        )
+    except RuntimeError:
+        return _decode_with_pillow(data)  # which reads more formats, and says what is wrong with a broken file
+    if image.dtype == torch.uint16:
+        image = (image.to(torch.int32) >> 8).to(torch.uint8)
+    return image[0] if image.ndim == 4 else image
 
 
-def centre_crop(image: Tensor, size: int) -> Tensor:
-    """Returns the middle ``size``² of ``image`` (3, H, W), whose shorter side is first resized to 8/7 of ``size``."""
-    height, width = image.shape[-2:]
-    factor = size * 8 / 7 / min(height, width)
-    image = TF.resize(image, [max(size, round(height * factor)), max(size, round(width * factor))], antialias=True)
-    return TF.center_crop(image, [size, size])
+def _decode_with_pillow(data: bytes) -> Tensor:
+    with Image.open(io.BytesIO(data)) as opened:
+        image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip at 255
+            grey = np.asarray(image).astype(np.int64) >> 8
+            return torch.from_numpy(np.repeat(grey.clip(0, 255).astype(np.uint8)[None], 3, axis=0))
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)

@@ -4,57 +4,57 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
+import torch
+from torch import Tensor
 
-from tutelage.data.samples import Rows, Samples
+from tutelage.data.samples import Samples
+from tutelage.data.source import Rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """Some rows of some samples."""
 
     samples: Samples
     rows: Rows
+    """Places in the samples, sorted: what a batch's ``index`` holds."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def labels(self) -> Rows:
-        return self.samples.labels[self.rows]
-
-    @property
-    def cropped_when_decoded(self) -> bool:
-        return self.samples.cropped_when_decoded
+    def labels(self) -> Tensor:
+        """(N,) int64, −1 where unlabelled."""
+        return torch.from_numpy(self.samples.labels[self.rows])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageData:
     """Named classes, splits, and what is known of the pixels."""
 
     name: str
     classes: tuple[str, ...]
     size: tuple[int, int]
+    """(H, W) of every batch."""
     train: Split
     validation: Split | None
     test: Split | None
     mean: tuple[float, ...]
+    """Of each channel, for pixels in [0, 1]."""
     std: tuple[float, ...]
     fingerprint: str
-    """Hash of what the images are: names, sizes and times of the files, or of the embedded data."""
+    """Hash of the files' names, sizes and times (or of the embedded data) and of all settings that decide what a loader
+    yields for an index at an epoch; the policy of the views on the device is apart."""
     padding: int
+    """Default of the views' random crop; 0 where images are cropped as they are decoded."""
     flip: bool
-    held_out: list[int] = field(default_factory=list)
-    """Rows of the training set that were carved out for validation; none where the data have a validation split."""
+    """Default of the views' mirroring."""
+    held_out: list[int] | list[str] = field(default_factory=list)
+    """What was carved out of the training set for validation: files, or rows where there are none."""
 
-
-def carve(labels: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Returns (kept, taken) rows, sorted: ``share`` of each class is taken at random, at least one of two or more."""
-    draw = np.random.default_rng(seed)
-    taken = []
-    for label in np.unique(labels):
-        rows = draw.permutation(np.flatnonzero(labels == label))
-        count = round(share * len(rows))
-        taken.append(rows[: max(count, 1) if share > 0 and len(rows) > 1 else count])
-    chosen = np.sort(np.concatenate(taken)).astype(np.int64)
-    return np.setdiff1d(np.arange(len(labels), dtype=np.int64), chosen), chosen
+    @property
+    def broken(self) -> list[str]:
+        """What is wrong with each image left out so far, where ``data.skip_broken`` is set."""
+        splits = (self.train, self.validation, self.test)
+        found = {id(split.samples): split.samples.broken for split in splits if split is not None}
+        return [fault for faults in found.values() for fault in faults.values()]

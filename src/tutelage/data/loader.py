@@ -8,61 +8,65 @@ import numpy as np
 import torch
 
 from tutelage.data.batch import Batch
+from tutelage.data.hashing import Stream, bits
 from tutelage.data.images import Split
-from tutelage.data.samples import Rows
+from tutelage.errors import TutelageError
 
 
 class TrainLoader:
     """Shuffled training batches.
 
-    The order is a permutation drawn from (seed, epoch) alone, cut into global batches; each process takes its equal share
-    of each, so that any number of processes sees the same global batches. The incomplete last batch is dropped; a split
-    smaller than a batch is one batch.
+    The order is a permutation by (seed, epoch) alone, cut into global batches of which each process takes its equal
+    share: any number of processes sees the same global batches. The incomplete last batch is dropped; a split smaller
+    than a batch is one batch.
 
     Args:
         split: what is trained on.
-        batch_size: of the global batch.
+        batch_size: of the global batch, the sum over processes.
         seed: of the order.
         rank: this process, of ``world``.
+
+    Raises :class:`TutelageError` where the batch cannot be shared out equally.
     """
 
     def __init__(self, split: Split, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        if batch_size % world:
+            raise TutelageError(f"batch_size={batch_size} cannot be shared equally by {world} processes")
+        if len(split) < world:
+            raise TutelageError(f"{len(split)} training images cannot be shared by {world} processes")
         self.split = split
-        self.batch_size = min(batch_size, len(split))
+        self.batch_size = min(batch_size, len(split) - len(split) % world)
         self.seed = seed
-        self.rank = rank
-        self.world = world
+        share = self.batch_size // world
+        self._own = slice(rank * share, (rank + 1) * share)
+        self._reader = split.samples.reader()
 
     def __len__(self) -> int:
         """Steps in an epoch."""
         return len(self.split) // self.batch_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yields the batches of ``epoch``."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.split.rows)
-        groups = [self._share(order[step * self.batch_size :][: self.batch_size]) for step in range(len(self))]
-        return _batches(self.split, groups, epoch)
-
-    def _share(self, batch: Rows) -> Rows:
-        each = len(batch) // self.world
-        return batch[self.rank * each : (self.rank + 1) * each]
+        """Yields this process's batches of ``epoch``; one epoch at a time."""
+        rows = self.split.rows
+        order = rows[np.argsort(bits(self.seed, epoch, torch.from_numpy(rows), Stream.ORDER).numpy())]
+        batches = order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
+        return self._reader.read([np.ascontiguousarray(batch[self._own]) for batch in batches], epoch)
 
 
 class EvalLoader:
-    """Every sample of a split once, in order, over all processes together; nothing is repeated to fill a batch."""
+    """Every sample of a split once over all processes together; nothing is repeated to fill a batch.
+
+    ``batch_size`` is global; process ``rank`` of ``world`` reads every ``world``-th sample.
+    """
 
     def __init__(self, split: Split, batch_size: int, rank: int = 0, world: int = 1) -> None:
-        self.split = split
-        self.batch_size = batch_size
-        self.rank = rank
-        self.world = world
+        own, share = split.rows[rank::world], max(1, batch_size // world)
+        self._groups = [np.ascontiguousarray(own[start : start + share]) for start in range(0, len(own), share)]
+        self._reader = split.samples.reader()
+
+    def __len__(self) -> int:
+        """Batches of this process."""
+        return len(self._groups)
 
     def __iter__(self) -> Iterator[Batch]:
-        own = self.split.rows[self.rank :: self.world]
-        groups = [own[start : start + self.batch_size] for start in range(0, len(own), self.batch_size)]
-        return _batches(self.split, groups, None)
-
-
-def _batches(split: Split, groups: list[Rows], epoch: int | None) -> Iterator[Batch]:
-    for images, rows in split.samples.batches(groups, epoch):
-        yield Batch(images, torch.from_numpy(split.samples.labels[rows]), torch.from_numpy(rows))
+        return self._reader.read(self._groups, None)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from tutelage.data.cache import decode_once, pixel_statistics
-from tutelage.data.folder import read_folder
-from tutelage.data.images import ImageData, Split, carve
-from tutelage.data.named import DATASETS
+from tutelage.data.folder import FileImages, read_folder
+from tutelage.data.images import ImageData, Split
+from tutelage.data.named import DATASETS, find
+from tutelage.data.pack import pixel_statistics
 from tutelage.data.parquet import read_parquet
-from tutelage.data.samples import ArraySamples, EncodedSamples, Rows, Samples
+from tutelage.data.samples import DecodedSamples, PackedSamples, Samples
 from tutelage.data.settings import DataSettings
-from tutelage.data.source import Encoded, Pixels, Source
+from tutelage.data.source import Rows, Source, fingerprint_words
+from tutelage.data.split import carve_validation, stratified, without
+from tutelage.data.storage import open_samples
 from tutelage.errors import TutelageError, nearest
 
 IMAGENET_STATS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-LARGE = 224
-"""Side in pixels where images vary in size and none is asked for."""
 
 
 def list_datasets() -> list[str]:
@@ -29,83 +30,86 @@ def list_datasets() -> list[str]:
 def open_data(settings: DataSettings) -> ImageData:
     """Opens a data set: reads what is in it, carves what is missing, decodes small images once.
 
-    Raises :class:`TutelageError` for an unknown name, an empty or mixed-up folder, an image that cannot be read (where
-    all are decoded beforehand), and settings that leave no validation and no test split.
+    Images of one size of up to 64 pixels are kept decoded, in a memory map; larger ones are decoded by workers as they
+    are needed. Raises :class:`TutelageError` for an unknown name, an empty or mixed-up folder, an image that cannot be
+    read (where all are decoded beforehand), and settings that do not fit the data.
     """
     source = _read(settings.name)
-    samples = {name: _samples(split, source, settings, name) for name, split in source.splits.items()}
+    samples = open_samples(source, settings)
+    rows = {split: _readable(part) for split, part in samples.items()}
+    _warn_of_missing_classes(source, samples, rows)
     train = samples["train"]
-    kept = np.arange(len(train.labels), dtype=np.int64)
-    held_out: Rows = np.empty(0, dtype=np.int64)
+    kept, held_out = rows["train"], np.empty(0, dtype=np.int64)
     if "validation" not in samples and settings.validation > 0:
-        kept, held_out = carve(train.labels, settings.validation, settings.split_seed)
-    if not len(held_out) and "validation" not in samples and "test" not in samples:
-        raise TutelageError(
-            f"data.validation={settings.validation:g}: {source.name} has no validation and no test split of its own, so "
-            f"nothing would be left to measure on; give data.validation=0.1"
-        )
+        held_out = carve_validation(train.labels, kept, settings.validation, settings.split_seed, source.classes)
+        kept = without(kept, held_out)
     if settings.fraction < 1:
-        chosen = carve(train.labels[kept], settings.fraction, settings.split_seed)[1]
-        kept = kept[chosen]
-    splits = {name: Split(part, np.arange(len(part.labels), dtype=np.int64)) for name, part in samples.items()}
-    validation = Split(train, held_out) if len(held_out) else splits.get("validation")
-    size, stats = _size_and_stats(train, source)
+        kept = stratified(train.labels, kept, settings.fraction, settings.split_seed)
+    splits = {split: Split(part, rows[split]) for split, part in samples.items() if split != "train"}
+    if len(held_out):
+        splits["validation"] = Split(train, held_out)
+    if not splits:
+        raise TutelageError(
+            f"data.validation={settings.validation:g}: {source.name} has no validation and no test split of its own, "
+            f"so nothing is left to measure on; give data.validation=0.1, or more images a class"
+        )
+    return _describe(source, settings, Split(train, kept), splits, held_out)
+
+
+def _describe(
+    source: Source, settings: DataSettings, train: Split, splits: dict[str, Split], held_out: Rows
+) -> ImageData:
+    """Puts together what is known of the data as they were opened."""
+    samples = train.samples
+    if isinstance(samples, DecodedSamples):
+        policy = samples.policy
+        size, (mean, std), padding = (policy.size, policy.size), IMAGENET_STATS, 0
+        yields: tuple[object, ...] = (size, policy.scale, policy.view_seed if policy.scale else None)
+    else:
+        assert isinstance(samples, PackedSamples)
+        size = samples.images.shape[2], samples.images.shape[3]
+        known = source.mean is not None and source.std is not None
+        mean, std = (source.mean, source.std) if known else pixel_statistics(samples.images)  # type: ignore[assignment]
+        padding = source.padding if source.padding is not None else min(size) // 8
+        yields = (size,)
+    encoded = source.splits["train"]
     return ImageData(
         name=source.name,
         classes=source.classes,
         size=size,
-        train=Split(train, kept),
-        validation=validation,
+        train=train,
+        validation=splits.get("validation"),
         test=splits.get("test"),
-        mean=stats[0],
-        std=stats[1],
-        fingerprint=source.fingerprint,
-        padding=source.padding if source.padding is not None else size[0] // 8,
+        mean=mean,
+        std=std,
+        fingerprint=fingerprint_words(source.fingerprint, *yields),
+        padding=padding,
         flip=source.flip,
-        held_out=held_out.tolist(),
+        held_out=[encoded.place(row) for row in held_out] if isinstance(encoded, FileImages) else held_out.tolist(),
     )
 
 
 def _read(name: str) -> Source:
+    folder = find(name) or Path(name).expanduser()
+    if folder.is_dir():
+        return read_parquet(folder) if next(folder.rglob("*.parquet"), None) is not None else read_folder(folder)
     if name in DATASETS:
         return DATASETS[name]()
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return read_parquet(path) if next(path.rglob("*.parquet"), None) is not None else read_folder(path)
     close = nearest(name, DATASETS)
-    hint = f"did you mean {close[0]}?" if close else f"known names: {', '.join(DATASETS)}"
-    what = "is a file, not a folder" if path.exists() else "is no known data set and no folder"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known names: {', '.join(DATASETS)}"
+    what = "is a file, not a folder" if folder.exists() else "is no known data set, and there is no such folder"
     raise TutelageError(f"data={name} {what}: {hint}")
 
 
-def _samples(split: Encoded | Pixels, source: Source, settings: DataSettings, name: str) -> Samples:
-    if isinstance(split, Pixels) and settings.size in (None, split.images.shape[-1]):
-        return ArraySamples(split.images, split.labels)
-    if isinstance(split, Pixels):
-        raise TutelageError(
-            f"data.size={settings.size}: {source.name} has {split.images.shape[-1]} px images, kept as they are; leave "
-            f"data.size out"
-        )
-    pixels = decode_once(split, f"{source.fingerprint[:32]}-{name}", settings.size)
-    if pixels is not None:
-        return ArraySamples(pixels.images, pixels.labels)
-    size = settings.size or LARGE
-    return EncodedSamples(
-        read=split.read,
-        labels=split.labels,
-        size=size,
-        scale=settings.scale or ((0.35, 1.0) if size <= 96 else (0.08, 1.0)),
-        augment=settings.augment,
-        view_seed=settings.view_seed,
-        workers=settings.workers,
-        skip_broken=settings.skip_broken,
-    )
+def _readable(samples: Samples) -> Rows:
+    return without(np.arange(len(samples.labels), dtype=np.int64), np.array(sorted(samples.broken), dtype=np.int64))
 
 
-def _size_and_stats(train: Samples, source: Source) -> tuple[tuple[int, int], tuple[tuple[float, ...], ...]]:
-    if isinstance(train, EncodedSamples):
-        return (train.size, train.size), IMAGENET_STATS
-    height, width = train.images.shape[-2:]
-    if source.mean is not None and source.std is not None:
-        return (height, width), (source.mean, source.std)
-    return (height, width), pixel_statistics(train.images)
+def _warn_of_missing_classes(source: Source, samples: dict[str, Samples], rows: dict[str, Rows]) -> None:
+    """Says which classes cannot be measured; a small test set may well lack a rare one."""
+    trained = set(samples["train"].labels[rows["train"]])
+    for split in samples.keys() - {"train"}:
+        missing = sorted(trained - set(samples[split].labels[rows[split]]) - {-1})
+        if missing:
+            names = ", ".join(source.classes[label] for label in missing[:5]) + (", …" if len(missing) > 5 else "")
+            warnings.warn(f"the {split} split of {source.name} has no image of {names}", stacklevel=3)

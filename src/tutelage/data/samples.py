@@ -1,93 +1,178 @@
-"""Labelled images: in one array, or encoded and decoded by worker processes when asked for."""
+"""Labelled images that batches are read from: in a memory map, or encoded and decoded by worker processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tutelage.data.decode import centre_crop, decode, resized_crop
+from tutelage.data.batch import Batch
+from tutelage.data.crops import centre_crop, random_box, resized_crop
+from tutelage.data.decode import read_image
+from tutelage.data.source import Encoded, Pixels, Rows
 from tutelage.errors import TutelageError
 
-Rows = npt.NDArray[np.int64]
+Item = tuple[int, int | None]
+"""A row, and the epoch of its view; None: the view of evaluation."""
 
 
-@dataclass
-class ArraySamples:
-    """Images of one size in one array, (N, 3, H, W) uint8: a memory map, or memory."""
+class Reader(Protocol):
+    """Reads batches of one set of samples."""
 
-    images: npt.NDArray[np.uint8]
-    labels: Rows
-    cropped_when_decoded: bool = False
+    def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
+        """Yields a batch for each group of rows: views of ``epoch``, or of evaluation where that is None."""
+        ...
 
-    def batches(self, rows: Iterable[Rows], epoch: int | None) -> Iterator[tuple[Tensor, Rows]]:
-        """Yields the images of each group of rows."""
-        for group in rows:
-            yield torch.from_numpy(self.images[group]), group
+
+class Samples(Protocol):
+    """Labelled images, by row."""
+
+    @property
+    def labels(self) -> Rows: ...
+
+    @property
+    def broken(self) -> dict[int, str]:
+        """What is wrong with each row that is known to be unreadable, and is left out."""
+        ...
+
+    def reader(self) -> Reader: ...
+
+
+class PackedSamples:
+    """Small images of one size; their views are made batch by batch, on the device."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.images = pixels.images
+        self.labels = pixels.labels
+        self.broken = dict(pixels.broken)
+
+    def reader(self) -> PackedSamples:
+        return self
+
+    def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
+        for rows in groups:
+            yield Batch(
+                torch.from_numpy(self.images[rows]), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows)
+            )
+
+
+@dataclass(frozen=True)
+class CropPolicy:
+    """How an image of any size becomes a square of ``size`` pixels."""
+
+    size: int
+    scale: tuple[float, float] | None
+    """Range of the random crop's area in training; None: the middle of the image, as in evaluation."""
+    view_seed: int
+
+    def __call__(self, image: Tensor, row: int, epoch: int | None) -> Tensor:
+        if self.scale is None or epoch is None:
+            return centre_crop(image, self.size)
+        box = random_box(image.shape[1], image.shape[2], self.scale, self.view_seed, epoch, row)
+        return resized_crop(image, box, self.size)
 
 
 @dataclass(eq=False)
-class EncodedSamples(Dataset[tuple[Tensor | str | None, int]]):
-    """Images as files or bytes, cropped and resized where they are decoded."""
+class DecodedSamples:
+    """Larger images, decoded and cropped each time by ``workers`` processes."""
 
-    read: Callable[[int], tuple[bytes, str]]
-    """Gives the bytes of a row, and what to call it in an error."""
-    labels: Rows
-    size: int
-    scale: tuple[float, float]
-    augment: bool
-    view_seed: int
+    encoded: Encoded
+    policy: CropPolicy
     workers: int
     skip_broken: bool
-    cropped_when_decoded: bool = True
-    _groups: list[list[tuple[int, int | None]]] = field(default_factory=list, init=False, repr=False)
-    _loader: DataLoader[tuple[Tensor | str | None, int]] | None = field(default=None, init=False, repr=False)
+    broken: dict[int, str] = field(default_factory=dict)
+    """Grows as unreadable images are met."""
 
-    def batches(self, rows: Iterable[Rows], epoch: int | None) -> Iterator[tuple[Tensor, Rows]]:
-        """Yields the views at ``epoch`` (None: the middle of each image) of each group of rows, and which were read."""
-        if self._loader is None:
-            # The list is read anew by every pass, so that the workers live as long as the samples do.
-            self._loader = DataLoader(
-                self,
-                batch_sampler=self._groups,
-                num_workers=self.workers,
-                collate_fn=_stack,
-                persistent_workers=self.workers > 0,
-            )
-        self._groups[:] = [[(int(row), epoch) for row in group] for group in rows]
-        for images, kept in self._loader:
-            if isinstance(images, str):
-                raise TutelageError(images)
-            if len(kept):
-                yield images, kept
+    @property
+    def labels(self) -> Rows:
+        return self.encoded.labels
 
-    def __getitem__(self, key: tuple[int, int | None]) -> tuple[Tensor | str | None, int]:
-        row, epoch = key
-        try:
-            image = decode(*self.read(row))
-        except TutelageError as error:
-            # An exception would lose its kind on the way out of a worker.
-            return (None if self.skip_broken else str(error)), row
-        if epoch is None or not self.augment:
-            return centre_crop(image, self.size), row
-        return resized_crop(image, self.size, self.scale, (self.view_seed, epoch, row)), row
+    def reader(self) -> DecodingReader:
+        return DecodingReader(self)
+
+    def report(self, faults: dict[int, str]) -> None:
+        """Raises the first fault, or notes and tells new ones where broken images are skipped."""
+        for row, fault in faults.items():
+            if not self.skip_broken:
+                raise TutelageError(fault)
+            if row not in self.broken:
+                self.broken[row] = fault
+                warnings.warn(f"left out ({len(self.broken)} so far): {fault}", stacklevel=2)
+
+
+class DecodingReader:
+    """Keeps its worker processes from one pass to the next; one pass at a time."""
+
+    def __init__(self, samples: DecodedSamples) -> None:
+        self._samples = samples
+        self._plan = _Plan()
+        self._loader = DataLoader(
+            _Decoder(samples.encoded, samples.policy),
+            batch_sampler=self._plan,
+            num_workers=samples.workers,
+            collate_fn=_as_is,
+            persistent_workers=samples.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
+        self._plan.batches = [[(int(row), epoch) for row in rows] for rows in groups]
+        for images, rows, faults in self._loader:
+            self._samples.report(faults)
+            if epoch is not None and not len(rows):
+                raise TutelageError(f"not one image of a batch can be read; the first: {next(iter(faults.values()))}")
+            if len(rows):
+                yield Batch(images, torch.from_numpy(self._samples.labels[rows.numpy()]), rows)
+
+
+class _Plan:
+    """The batches of a pass, as the DataLoader's batch sampler."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Item]] = []
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        return iter(self.batches)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.batches)
 
 
-def _stack(items: list[tuple[Tensor | str | None, int]]) -> tuple[Tensor | str, Rows]:
-    errors = [image for image, _ in items if isinstance(image, str)]
-    if errors:
-        return errors[0], np.empty(0, dtype=np.int64)
-    images = [image for image, _ in items if isinstance(image, Tensor)]
-    kept = [row for image, row in items if image is not None]
-    return (torch.stack(images) if images else torch.empty(0)), np.array(kept, dtype=np.int64)
+class _Decoded(NamedTuple):
+    images: Tensor
+    rows: Tensor
+    faults: dict[int, str]
 
 
-Samples = ArraySamples | EncodedSamples
+class _Decoder(Dataset[_Decoded]):
+    """What a worker does: a whole batch, and no exceptions, which would reach the main process as something else."""
+
+    def __init__(self, encoded: Encoded, policy: CropPolicy) -> None:
+        self.encoded = encoded
+        self.policy = policy
+
+    def __getitems__(self, items: list[Item]) -> _Decoded:
+        images, rows, faults = [], [], {}
+        for row, epoch in items:
+            try:
+                images.append(self.policy(read_image(self.encoded, row), row, epoch))
+                rows.append(row)
+            except TutelageError as error:
+                faults[row] = str(error)
+        if faults and rows and items[0][1] is not None:
+            # In training, readable images of the batch fill the gaps: processes and compiled graphs want full batches.
+            gaps = np.arange(len(items) - len(rows)) % len(rows)
+            images += [images[place] for place in gaps]
+            rows += [rows[place] for place in gaps]
+        stacked = torch.stack(images) if images else torch.empty(0, dtype=torch.uint8)
+        return _Decoded(stacked, torch.tensor(rows, dtype=torch.int64), faults)
+
+
+def _as_is(decoded: Any) -> Any:
+    return decoded

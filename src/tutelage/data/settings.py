@@ -19,11 +19,14 @@ class DataSettings(BaseModel):
     split_seed: int = Field(0, ge=0, description="of fraction and validation")
     augment: bool = Field(True, description="random views in training; false: the views of evaluation")
     view_seed: int = Field(0, ge=0, description="of the views, apart from the run's seed so that runs can share views")
-    padding: int | None = Field(None, ge=0, description="pixels around small images before the random crop; None: size/8")
+    padding: int | None = Field(
+        None, ge=0, description="pixels around small images before the random crop; None: size/8"
+    )
     padding_mode: Literal["zeros", "reflect"] = "zeros"
     flip: bool | None = Field(None, description="mirror half of the views; None: yes, but not digits")
     scale: tuple[float, float] | None = Field(
-        None, description="least and greatest area of the random crop of larger images; None: (0.08, 1), up to 96 px (0.35, 1)"
+        None,
+        description="least and greatest area of larger images' random crop; None: (0.08, 1), up to 96 px (0.35, 1)",
     )
     workers: int = Field(2, ge=0, description="processes that decode larger images")
     skip_broken: bool = Field(False, description="leave out unreadable images, and say so, instead of stopping")

@@ -11,7 +11,7 @@ from torch import Tensor
 from tutelage.data.hashing import Stream, uniform
 
 if TYPE_CHECKING:
-    from tutelage.data.image_data import ImageData
+    from tutelage.data.images import ImageData
     from tutelage.data.settings import DataSettings
 
 

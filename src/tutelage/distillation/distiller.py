@@ -12,6 +12,7 @@ from torch import Tensor
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
+from tutelage.losses.precision import full_precision
 from tutelage.methods import METHODS, Method, parse
 from tutelage.taps import tapped
 from tutelage.terms import LOGITS, Stage
@@ -117,7 +118,7 @@ class Distiller(nn.Module):
         if self.stage.task_weight > 0:
             if labels is None:
                 raise TutelageError(f"stage '{self.stage.name}' has a cross-entropy term: pass the labels too")
-            values[TASK] = self.stage.task_weight * self._task(logits, labels)
+            values[TASK] = self.stage.task_weight * task_loss(logits, labels, self.label_smoothing)
         if self.stage.terms:
             targets = self.targets(images)
             for term, target in zip(self.stage.terms, targets):
@@ -130,12 +131,6 @@ class Distiller(nn.Module):
         features = self.teacher.features(images)
         return [term.target(features) for term in self.stage.terms]
 
-    def _task(self, logits: Tensor, labels: Tensor) -> Tensor:
-        total = F.cross_entropy(
-            logits.float(), labels, ignore_index=-1, reduction="sum", label_smoothing=self.label_smoothing
-        )
-        return total / (labels >= 0).sum().clamp(min=1)
-
     def train(self, mode: bool = True) -> Distiller:
         super().train(mode)
         self._reader[0].train(mode)
@@ -147,6 +142,16 @@ class Distiller(nn.Module):
         if self.teacher is not None:
             self.teacher._apply(fn, recurse)
         return self
+
+
+@full_precision
+def task_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Returns the cross-entropy of (B, K) logits with (B,) labels, mean over the labelled samples; 0 where there are none.
+
+    A label of −1 means unlabelled.
+    """
+    total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum", label_smoothing=label_smoothing)
+    return total / (labels >= 0).sum().clamp(min=1)
 
 
 def _within(name: str, prefixes: tuple[str, ...]) -> bool:

@@ -41,14 +41,14 @@ def check_classes(teacher: int | None, classes: int | None) -> None:
     if teacher != classes:
         have = "has no classifier" if teacher is None else f"has {teacher} classes"
         raise TutelageError(
-            f"the teacher {have}, the data have {classes}, and the method matches its logits. Either fine-tune it on this "
-            f"data first (tutelage train data=… model=TEACHER model.weights=pretrained out=runs/teacher, then "
+            f"the teacher {have}, the data have {classes}, and the method matches its logits. Either fine-tune it on "
+            f"this data first (tutelage train data=… model=TEACHER model.weights=pretrained out=runs/teacher, then "
             f"teacher=runs/teacher), or choose a method that reads features only (such as method=at)"
         )
 
 
 def native_size(model: nn.Module) -> tuple[int, int]:
-    """Returns the (H, W) a network was made for: by its spec or timm's configuration, 32 for our CIFAR networks, 224 else."""
+    """Returns the (H, W) a network was made for: by its spec or timm's configuration; 32 for CIFAR networks, else 224."""
     spec = getattr(model, "spec", None)
     if isinstance(spec, ModelSpec):
         return spec.input_size or (32, 32)

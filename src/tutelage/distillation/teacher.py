@@ -24,9 +24,10 @@ class Teacher(nn.Module):
 
     def __init__(self, network: nn.Module, normalization: nn.Module | None = None) -> None:
         super().__init__()
-        self.network = network.eval().requires_grad_(False)
+        self.network = network.requires_grad_(False)
         self.normalization = normalization if normalization is not None else nn.Identity()
         self._reader: nn.Module = network
+        self.eval()
 
     @property
     def input_size(self) -> tuple[int, int] | None:
@@ -52,12 +53,18 @@ class Teacher(nn.Module):
         """Returns the logits, (B, K)."""
         return self.network(self.normalization(images))
 
+    @property
+    def name(self) -> str:
+        """The network's name as it was created, or its class where it was built by hand."""
+        spec = getattr(self.network, "spec", None)
+        return spec.name if isinstance(spec, ModelSpec) else type(self.network).__name__
+
     def identity(self) -> dict[str, object]:
         """Returns what a run records of its teacher: name, source, classes, parameters and a hash of the weights."""
         spec = getattr(self.network, "spec", None)
-        known = {"name": spec.name, "source": spec.source} if isinstance(spec, ModelSpec) else {}
         return {
-            **(known or {"name": type(self.network).__name__}),
+            "name": self.name,
+            "source": spec.source if isinstance(spec, ModelSpec) else None,
             "parameters": parameter_count(self.network),
             "weights_sha256": weights_hash(self.network),
         }

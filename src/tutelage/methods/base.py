@@ -35,6 +35,11 @@ class Pair:
         assert self.teacher is not None
         return self.teacher.shape(teacher_tap), self.student.shape(student_tap)
 
+    def after_activation(self, teacher_tap: str) -> bool:
+        """Whether the teacher's tap reads what an activation function gave: no connector need make negative values."""
+        assert self.teacher is not None
+        return any(point.name == teacher_tap and point.activation == "after" for point in self.teacher.points)
+
 
 class Method(BaseModel, ABC):
     """A published recipe for distillation: settings, and the stages it makes of a probed pair.

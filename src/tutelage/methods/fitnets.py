@@ -17,7 +17,9 @@ from tutelage.methods.kd import logits_term
 from tutelage.taps import as_map
 from tutelage.terms import OptimizerSettings, ScheduleSettings, Stage, Term
 
-HINT_WEIGHTS = {"mean": 100.0, "paper": 1.0, "normalized": 10.0}
+HintForm = Literal["mean", "paper", "normalized"]
+
+HINT_WEIGHTS: dict[HintForm, float] = {"mean": 100.0, "paper": 1.0, "normalized": 10.0}
 """The published weight of each form of the loss; one is meaningless with another's form."""
 
 
@@ -34,14 +36,12 @@ class FitNets(Method):
     with ResNet-50 → ResNet-18 (70.58 %); there the KL (T = 6, weight 10) is divided by the number of classes K as
     well, which is a weight of 10 / K on ``kd_loss``.
 
-    Romero et al., FitNets: Hints for Thin Deep Nets, ICLR 2015 (arXiv:1412.6550). The paper's stage 1 has ½ Σ and RMSProp, its
-    stage 2 has T = 3 and no T²; here T = 4 and α = 0.9.
+    Romero et al., FitNets: Hints for Thin Deep Nets, ICLR 2015 (arXiv:1412.6550). The paper's stage 1 has ½ Σ and
+    RMSProp, its stage 2 has T = 3 and no T²; here T = 4 and α = 0.9.
     """
 
     joint: bool = False
-    form: Literal["mean", "paper", "normalized"] | None = Field(
-        None, description="of the hint loss: mean where two-stage, normalized where joint"
-    )
+    form: HintForm | None = Field(None, description="of the hint loss: mean where two-stage, normalized where joint")
     weight: float | None = Field(None, ge=0, description="of each hint; the form's published weight where not given")
     taps: dict[str, str] | None = Field(None, description="teacher tap: student tap of each hint")
     temperature: float | None = Field(None, gt=0, description="4 where two-stage, 6 where joint")
@@ -77,11 +77,10 @@ class FitNets(Method):
         terms.append(logits_term(10.0 / classes, self.temperature or 6.0))
         return [Stage("train", pair.epochs, tuple(terms))]
 
-    def _hint(self, pair: Pair, teacher_tap: str, student_tap: str, form: str) -> Term:
-        assert pair.teacher is not None
+    def _hint(self, pair: Pair, teacher_tap: str, student_tap: str, form: HintForm) -> Term:
         teacher, student = pair.shapes(teacher_tap, student_tap)
         build = projector if self.joint else regressor
-        connector = build(student, teacher, relu=pair.teacher.point(teacher_tap).activation == "after").eval()
+        connector = build(student, teacher, relu=pair.after_activation(teacher_tap)).eval()
         size = connector(torch.zeros(1, *student)).shape[2:]
         return Term(
             f"hint.{student_tap}",

@@ -20,8 +20,8 @@ def logits_term(weight: float, temperature: float) -> Term:
 class KD(Method):
     """Knowledge distillation: (1 − α)·CE + α·T²·KL(p_t‖p_s), with p = softmax(z / T), mean over the batch.
 
-    Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (arXiv:1503.02531). T = 4 and α = 0.9 as in
-    the code of Attention Transfer; α is the weight of KL (torchdistill's α is that of CE).
+    Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (arXiv:1503.02531). T = 4 and α = 0.9 as
+    in the code of Attention Transfer; α is the weight of KL (torchdistill's α is that of CE).
     """
 
     temperature: float = Field(4.0, gt=0)

@@ -1,7 +1,6 @@
 """Recipes: one YAML file an experiment, named by its path here: ``kd/cifar10-resnet20-resnet8``.
 
-A file has ``about`` (one line), ``verb`` (train or distill) and ``config`` (the keys of that verb), and, where the recipe
-stands against a published number, ``published``.
+A file has ``about`` (one line), ``verb`` (train or distill) and ``config`` (the keys of that verb).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _OPERATORS: dict[Any, Callable[..., Any]] = {
 
 
 def is_inplace(kind: str, target: Any, kwargs: dict[str, Any]) -> bool:
-    """Tells whether a call changes its first argument: ``x.relu_()``, ``torch.relu_(x)``, ``F.relu(x, inplace=True)``."""
+    """Tells whether a call changes its first argument: ``x.relu_()``, ``torch.relu_(x)``, ``relu(x, inplace=True)``."""
     if kind == "call_function":
         return bool(target in _OPERATORS or kwargs.get("inplace") is True or _marked(getattr(target, "__name__", "")))
     return kind == "call_method" and _marked(target) and callable(getattr(Tensor, target, None))

@@ -66,11 +66,16 @@ def switch_off_inplace(network: nn.Module) -> frozenset[nn.Module]:
     return switched
 
 
-def split_norm_activations(network: nn.Module) -> None:
-    """Turns timm's ``BatchNormAct2d`` of a sharing clone into ``NormBeforeActivation``."""
-    for module in network.modules():
+def split_norm_activations(network: nn.Module, leaves: tuple[type[nn.Module], ...]) -> None:
+    """Turns timm's ``BatchNormAct2d`` of a sharing clone into ``NormBeforeActivation``.
+
+    Not inside ``leaves``, the modules which the tracer keeps whole: there the module's own code calls it.
+    """
+    for module in network.children():
         if type(module) is BatchNormAct2d:
-            module.__class__ = NormBeforeActivation
+            module.__class__ = NormBeforeActivation  # type: ignore[assignment]
+        elif not isinstance(module, leaves):
+            split_norm_activations(module, leaves)
 
 
 def freeze(network: nn.Module, frozen: tuple[str, ...]) -> None:

@@ -24,7 +24,7 @@ _TRACED_OPS = (
     torchvision.ops.MLP,
     torchvision.ops.SqueezeExcitation,
 )
-# Modules whose Python cannot be traced, and those that read their own mode while they run (drop path): these stay whole.
+# Modules whose Python cannot be traced, and those that read their own mode while they run (drop path): kept whole.
 LEAVES: tuple[type[nn.Module], ...] = (
     *(
         item
@@ -137,12 +137,15 @@ class NetworkTracer(fx.Tracer):
         self.points: list[TracedPoint] = []
         self._path = ""
         self._seen: Counter[str] = Counter()
+        self._reserved: set[str] = set()
 
     def create_args_for_root(self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None) -> Any:
         # One image batch goes in; optional arguments (masks, targets) keep their defaults instead of becoming symbols.
         def forward(root: nn.Module, images: fx.Proxy) -> fx.Proxy:
             return main_output(root_fn(root, images), (fx.Proxy,))
 
+        assert isinstance(self.root, nn.Module)
+        self._reserved = {path for path, _ in self.root.named_modules(remove_duplicate=False)}
         return forward, [self.root, self.create_proxy("placeholder", "images", (), {})]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -171,14 +174,14 @@ class NetworkTracer(fx.Tracer):
 
     def _norm_then_activation(self, module: NormBeforeActivation, path: str, args: Any) -> fx.Proxy:
         output = self.create_proxy("call_module", path, args, {})
-        self.points.append(TracedPoint(f"{path}.norm", output.node, "BatchNorm2d"))
+        self.points.append(TracedPoint(self._unused(f"{path}.norm"), output.node, "BatchNorm2d"))
         for child in (module.drop, module.act):
             if not isinstance(child, nn.Identity):
                 output = child(output)
         return output
 
     def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **more: Any) -> Any:
-        if is_inplace(kind, target, kwargs) and isinstance(args[0], fx.Proxy):
+        if args and isinstance(args[0], fx.Proxy) and is_inplace(kind, target, kwargs):
             return self._replace_inplace(kind, target, args, kwargs)
         proxy = super().create_proxy(kind, target, args, kwargs, *rest, **more)
         if kind in ("call_function", "call_method"):
@@ -201,17 +204,16 @@ class NetworkTracer(fx.Tracer):
         return proxy
 
     def _function_name(self, node: fx.Node) -> str:
-        base = ".".join(filter(None, (self._path, re.sub(r"_\d+$", "", node.name))))
+        return self._unused(".".join(filter(None, (self._path, re.sub(r"_\d+$", "", node.name)))))
+
+    def _unused(self, base: str) -> str:
+        """Returns ``base``, or the first of ``base_1``, ``base_2``, … that names nothing yet."""
         name = base
-        while name in self._seen or name in self._module_paths:
+        while name in self._reserved:
             self._seen[base] += 1
             name = f"{base}_{self._seen[base]}"
-        self._seen[name] += 0
+        self._reserved.add(name)
         return name
-
-    @property
-    def _module_paths(self) -> Any:
-        return self.submodule_paths.values() if self.submodule_paths else ()
 
 
 def _first_node(output: Any) -> fx.Node | None:

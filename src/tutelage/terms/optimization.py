@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class OptimizerSettings(BaseModel):
-    """``optimizer.*``: which optimiser, and its constants. Weight decay acts on every parameter, as in the published recipes."""
+    """``optimizer.*``: which optimiser, and its constants.
+
+    Weight decay acts on every parameter, as in the published recipes.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

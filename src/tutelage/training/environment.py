@@ -14,15 +14,20 @@ PACKAGES = ("tutelage", "torch", "torchvision", "timm", "accelerate", "numpy")
 
 
 def describe_environment() -> dict[str, object]:
-    """Returns versions of Python and packages, the device, threads, and the git commit of the code where there is one."""
+    """Returns versions of Python and packages, the device, threads, and the code's git commit where there is one."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": package_versions(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
         "threads": torch.get_num_threads(),
         "git": git_commit(),
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Returns the versions of the packages that decide what a run computes."""
+    return {name: metadata.version(name) for name in PACKAGES}
 
 
 def git_commit() -> str | None:

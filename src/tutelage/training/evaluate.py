@@ -11,7 +11,7 @@ from torch import nn
 from tutelage.config import ModelSettings, Settings, load
 from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
-from tutelage.models import create_model
+from tutelage.models import ModelSpec, create_model
 from tutelage.training.api import load_run
 from tutelage.training.engine import build_engine
 from tutelage.training.evaluation import evaluate_network
@@ -31,8 +31,8 @@ class EvaluateSettings(Settings):
 def evaluate(**config: Any) -> dict[str, Any]:
     """Returns ``{"split", "count", "top1", "top5", "loss"}`` of ``model`` on ``data``; accuracies in percent.
 
-    ``evaluate(model="runs/student")`` takes the data from the run's own settings; ``evaluate(model="timm/resnet18", data=…,
-    split="validation")`` names them. Raises :class:`TutelageError` where the classes differ, or the split does not exist.
+    ``evaluate(model="runs/student")`` takes the data from the run's own settings; ``evaluate(model="timm/resnet18",
+    data=…, split="validation")`` names them. Raises :class:`TutelageError` where the classes differ, or the split does not exist.
     """
     settings = load(EvaluateSettings, _data_of_run(config), config)
     data = open_data(settings.data)
@@ -43,9 +43,11 @@ def evaluate(**config: Any) -> dict[str, Any]:
         there = ", ".join(key for key, value in splits.items() if value is not None)
         raise TutelageError(f"split={name}: {data.name} has no such split; it has {there}")
     network = create_model(settings.model.name, weights=settings.model.weights)
-    if network.spec.num_classes != len(data.classes):  # type: ignore[union-attr]
+    spec = network.spec
+    assert isinstance(spec, ModelSpec)
+    if spec.num_classes != len(data.classes):
         raise TutelageError(
-            f"model={settings.model.name} has {network.spec.num_classes} classes, {data.name} has {len(data.classes)}"  # type: ignore[union-attr]
+            f"model={settings.model.name} has {spec.num_classes} classes, {data.name} has {len(data.classes)}"
         )
     engine = build_engine("fp32", settings.device)
     normalized = nn.Sequential(build_normalization(network, data), network).to(engine.device)

@@ -8,7 +8,7 @@ from torch import nn
 
 from tutelage.data import Split
 from tutelage.models import parameter_count, save_model
-from tutelage.training.environment import describe_environment
+from tutelage.training.environment import git_commit, package_versions
 from tutelage.training.evaluation import Evaluation, evaluate_network
 from tutelage.training.fit import Progress
 from tutelage.training.folder import RunFolder
@@ -47,32 +47,29 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
     )
     validation = job.data.validation
     on_validation = evaluate_network(network, validation, job.settings.batch_size, engine) if validation else None
-    environment = describe_environment()
-    identity = job.teacher.identity() if job.teacher is not None else {}
-    best = progress.best or {}
     result = Result(
         status="finished",
         method=job.method,
         data=job.data.name,
         student=job.spec.name,
-        teacher=identity.get("name"),
+        teacher=job.teacher.name if job.teacher is not None else None,
         seed=job.settings.seed,
         epochs=job.epochs,
         split=name,
         top1=last.top1,
         top5=last.top5,
-        best_top1=best.get("top1"),
-        best_epoch=best.get("epoch"),
+        best_top1=progress.best_top1,
+        best_epoch=progress.best_epoch,
         validation_top1=on_validation.top1 if on_validation is not None else None,
         teacher_top1=teacher.top1 if teacher is not None else None,
         agreement=last.agreement,
         parameters=parameter_count(job.student),
-        teacher_parameters=identity.get("parameters"),
+        teacher_parameters=parameter_count(job.teacher.network) if job.teacher is not None else None,
         precision=precision,
         seconds=progress.seconds,
         images_per_second=progress.images / progress.seconds,
-        git=environment["git"],
-        packages=environment["packages"],
+        git=git_commit(),
+        packages=package_versions(),
         folder=str(job.path),
     )
     if engine.is_main_process:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.optimizer import AcceleratedOptimizer
 from torch import Tensor
 
 from tutelage.data import TrainLoader, Views
@@ -33,8 +34,10 @@ class Progress:
     """Finished epochs of the stage."""
     seconds: float = 0.0
     images: int = 0
-    best: dict[str, float] | None = None
-    """top1 on validation, and the epoch (of the whole run, from 1) it was reached in."""
+    best_top1: float | None = None
+    """Highest accuracy on validation, in percent."""
+    best_epoch: int | None = None
+    """The epoch of the whole run, from 1, that it was reached in."""
     records: int = 0
     """Lines of metrics.jsonl."""
 
@@ -83,7 +86,7 @@ class Fit:
         self.engine.free_memory()
 
     def _run_epoch(
-        self, stage: Stage, module: torch.nn.Module, optimizer: torch.optim.Optimizer, epoch: int, run_epoch: int
+        self, stage: Stage, module: torch.nn.Module, optimizer: AcceleratedOptimizer, epoch: int, run_epoch: int
     ) -> dict[str, Any]:
         """Trains one epoch; ``epoch`` counts within the stage, ``run_epoch`` over the whole run. Returns its metrics."""
         settings = self.job.settings
@@ -131,7 +134,7 @@ class Fit:
     def _step(
         self,
         module: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: AcceleratedOptimizer,
         meters: Meters,
         images: Tensor,
         labels: Tensor,
@@ -155,8 +158,8 @@ class Fit:
             record |= {"val/top1": measured.top1, "val/top5": measured.top5, "val/loss": measured.loss}
             if measured.agreement is not None:
                 record["val/agreement"] = measured.agreement
-            if self.progress.best is None or measured.top1 > self.progress.best["top1"]:
-                self.progress.best = {"top1": measured.top1, "epoch": run_epoch + 1}
+            if self.progress.best_top1 is None or measured.top1 > self.progress.best_top1:
+                self.progress.best_top1, self.progress.best_epoch = measured.top1, run_epoch + 1
                 if self.engine.is_main_process:
                     save_model(self.job.student, self.folder.best, self.job.spec)
         self.progress.records += 1

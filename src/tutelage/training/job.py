@@ -78,7 +78,7 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
 
 
 def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
-    """Returns the teacher with its own classes, normalisation and input size; a library's name has its pretrained weights."""
+    """Returns the teacher with its own classes, normalisation and input size; a library's is the pretrained one."""
     weights = settings.weights
     if weights is None and settings.name.startswith(LIBRARIES):
         weights = "pretrained"
@@ -98,16 +98,16 @@ def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
 
 def _complete(spec: ModelSpec, data: ImageData) -> ModelSpec:
     """Fills what the network does not know of itself with what the data say."""
-    mean, std = (spec.mean, spec.std) if spec.mean is not None else (data.mean, data.std)
-    return replace(spec, mean=mean, std=std, input_size=data.size, classes=data.classes)
+    return replace(
+        spec, mean=spec.mean or data.mean, std=spec.std or data.std, input_size=data.size, classes=data.classes
+    )
 
 
 def build_normalization(network: nn.Module, data: ImageData, size: tuple[int, int] | None = None) -> Normalization:
     """Returns the network's own normalisation, the data's where it has none; images are resized to ``size`` (H, W)."""
     spec = network.spec
     assert isinstance(spec, ModelSpec)
-    own = spec.mean is not None and spec.std is not None
-    return Normalization(*((spec.mean, spec.std) if own else (data.mean, data.std)), size)
+    return Normalization(spec.mean or data.mean, spec.std or data.std, size)
 
 
 def _class_difference(teacher: Teacher, data: ImageData) -> str | None:

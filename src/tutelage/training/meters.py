@@ -1,4 +1,4 @@
-"""Running means of the loss terms, and the watch for the first step that is not finite, without waiting for the device."""
+"""Running means of the loss terms, and the watch for a step that is not finite, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Meters:
         self._stopped = torch.zeros((), device=device)
 
     def update(self, terms: dict[str, Tensor]) -> Tensor:
-        """Adds one step; returns 1.0 from the first step on that is not finite (0.0 before), as ``found_inf`` wants it."""
+        """Adds one step; returns 1.0 from the first that is not finite on, 0.0 before: what ``found_inf`` wants."""
         values = torch.stack([terms[name].detach().float() for name in self.names])
         bad = ~torch.isfinite(values)
         self._bad |= bad & (self._stopped == 0)

@@ -37,7 +37,7 @@ def _networks(job: Job, measured: Evaluation | None) -> Table:
         size = job.teacher.input_size or job.data.size
         top1 = f"{measured.top1:.2f} %" if measured is not None else "no classifier for these classes"
         network = job.teacher.network
-        name = str(job.teacher.identity()["name"])
+        name = job.teacher.name
         table.add_row(
             "teacher", name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size), top1
         )

@@ -11,8 +11,8 @@ def lr_factor(step: int, steps: int, steps_per_epoch: int, settings: ScheduleSet
     """Returns the factor of the peak learning rate at ``step`` (from 0) of a stage of ``steps`` steps, in [0, 1].
 
     Warm-up rises linearly over ``warmup`` epochs. Then: ``cosine`` falls from 1 towards 0; ``one_cycle`` rises along a
-    cosine from 1/25 over the share ``rise`` and falls along a cosine to 1/250,000 (Smith, Topin, 2018, with the constants of torch's);
-    ``step`` multiplies by ``gamma`` at each of the ``milestones`` (epochs); ``constant`` stays 1.
+    cosine from 1/25 over the share ``rise`` and falls along a cosine to 1/250,000 (Smith, Topin, 2018, with torch's
+    constants); ``step`` multiplies by ``gamma`` at each of the ``milestones`` (epochs); ``constant`` stays 1.
     """
     warmup = settings.warmup * steps_per_epoch
     if step < warmup:

@@ -1,0 +1,48 @@
+"""Which rows belong to which split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from tutelage.data.hashing import Stream, bits
+from tutelage.data.source import Rows
+from tutelage.errors import TutelageError
+
+
+def stratified(labels: Rows, rows: Rows, share: float, seed: int) -> Rows:
+    """Returns, sorted, ``share`` of ``rows`` class by class (``labels`` are of all rows), at least one of each class.
+
+    The choice is nested: a larger share with the same seed includes a smaller one.
+    """
+    order = rows[np.argsort(bits(seed, 0, torch.from_numpy(rows), Stream.SPLIT).numpy())]
+    taken = [np.empty(0, dtype=np.int64)]
+    for label in np.unique(labels[rows]):
+        members = order[labels[order] == label]
+        taken.append(members[: max(1, int(len(members) * share + 0.5))])
+    return np.sort(np.concatenate(taken))
+
+
+def without(rows: Rows, taken: Rows) -> Rows:
+    """Returns the sorted ``rows`` that are not among ``taken``."""
+    return np.setdiff1d(rows, taken, assume_unique=True)
+
+
+def carve_validation(labels: Rows, rows: Rows, share: float, seed: int, classes: Sequence[str]) -> Rows:
+    """Returns the rows to hold out: stratified, none unlabelled, none of a class of a single image.
+
+    Raises :class:`TutelageError` where a class would be left without a training image.
+    """
+    counts = np.bincount(labels[rows][labels[rows] >= 0], minlength=len(classes))
+    held_out = stratified(labels, rows[(labels[rows] >= 0) & (counts[labels[rows]] > 1)], share, seed)
+    left = counts - np.bincount(labels[held_out], minlength=len(classes))
+    emptied = np.flatnonzero((counts > 0) & (left == 0))
+    if len(emptied):
+        name, count = classes[emptied[0]], counts[emptied[0]]
+        raise TutelageError(
+            f"data.validation={share:g} holds out all {count} images of class '{name}', which leaves none to train on: "
+            f"give a smaller part"
+        )
+    return held_out

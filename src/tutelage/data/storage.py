@@ -1,0 +1,103 @@
+"""How the samples of a data set are kept: small images decoded once, larger ones encoded."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from tutelage.data.decode import read_image
+from tutelage.data.pack import Size, pack, resize_pixels
+from tutelage.data.samples import CropPolicy, DecodedSamples, PackedSamples, Samples
+from tutelage.data.settings import DataSettings
+from tutelage.data.source import Encoded, Pixels, Source
+from tutelage.errors import TutelageError
+
+SMALL = 64
+"""Images of one size, no side longer than this, are decoded once."""
+LARGE = 224
+"""Side of the crops where images vary in size or are larger than this, and none is asked for."""
+PROBED = 16
+"""Images looked at to tell whether all are of one size."""
+
+
+def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
+    """Returns the samples of each split that can be trained or measured on: ``train``, and any with labels.
+
+    Raises :class:`TutelageError` for an image that cannot be read, unless ``settings`` have it left out, and for a
+    setting that is of no use with the kind of images there is.
+    """
+    splits = {name: split for name, split in source.splits.items() if name == "train" or (split.labels >= 0).any()}
+    train = splits["train"]
+    native = train.images.shape[2:] if isinstance(train, Pixels) else _native_size(train, settings.skip_broken)
+    packed = _pack_all(source, splits, native, settings) if native is not None and max(native) <= SMALL else None
+    if packed is not None:
+        if settings.scale is not None:
+            raise TutelageError(
+                f"data.scale={settings.scale} is for random resized crops of larger images; those of {source.name} are "
+                f"padded and cropped: set data.padding instead"
+            )
+        return {name: _packed_samples(pixels, settings.skip_broken) for name, pixels in packed.items()}
+    if settings.padding is not None:
+        raise TutelageError(
+            f"data.padding={settings.padding} is for small images of one size; the images of {source.name} are cropped "
+            f"and resized as they are decoded: set data.scale instead"
+        )
+    policy = _crop_policy(native, settings)
+    return {
+        name: DecodedSamples(split, policy, settings.workers, settings.skip_broken)
+        for name, split in splits.items()
+        if isinstance(split, Encoded)
+    }
+
+
+def _native_size(encoded: Encoded, skip_broken: bool) -> Size | None:
+    """(H, W) of a few images, evenly spaced; None where they differ."""
+    sizes, faults = set(), []
+    for row in np.unique(np.linspace(0, len(encoded) - 1, PROBED).astype(np.int64)):
+        try:
+            height, width = read_image(encoded, int(row)).shape[1:]
+            sizes.add((height, width))
+        except TutelageError as error:
+            if not skip_broken:
+                raise
+            faults.append(error)
+    if not sizes:
+        raise TutelageError(f"none of {len(faults)} images looked at can be read; the first: {faults[0]}")
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _pack_all(
+    source: Source, splits: dict[str, Encoded | Pixels], native: Size, settings: DataSettings
+) -> dict[str, Pixels] | None:
+    """All splits at the size asked for, or that of train; None where images of train turn out to differ in size."""
+    size = (settings.size, settings.size) if settings.size is not None else native
+    packed = {}
+    for name, split in splits.items():
+        key = f"{source.fingerprint}/{name}"
+        if isinstance(split, Pixels):
+            pixels: Pixels | None = resize_pixels(split, key, size)
+        else:
+            pixels = pack(split, key, size, native if name == "train" else None)
+        if pixels is None:
+            return None
+        packed[name] = pixels
+    return packed
+
+
+def _packed_samples(pixels: Pixels, skip_broken: bool) -> PackedSamples:
+    if pixels.broken:
+        first = next(iter(pixels.broken.values()))
+        if not skip_broken:
+            others = f" ({len(pixels.broken) - 1} more)" if len(pixels.broken) > 1 else ""
+            raise TutelageError(first + others)
+        warnings.warn(f"left out {len(pixels.broken)} unreadable images; the first: {first}", stacklevel=2)
+    return PackedSamples(pixels)
+
+
+def _crop_policy(native: Size | None, settings: DataSettings) -> CropPolicy:
+    size = settings.size
+    if size is None:
+        size = min(native[0], LARGE) if native is not None and native[0] == native[1] else LARGE
+    scale = settings.scale or ((0.35, 1.0) if size <= 96 else (0.08, 1.0))
+    return CropPolicy(size, scale if settings.augment else None, settings.view_seed)

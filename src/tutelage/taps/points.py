@@ -1,0 +1,34 @@
+"""What is known of a place in a network that can be tapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TapPoint:
+    """A place that can be tapped.
+
+    name: what ``tapped`` takes.  shape: without the batch, (C, H, W) where ``as_map`` gives a map.
+    operation: class of the module or name of the function.
+    stage: number of the stage it lies in, from 0, None behind the last.
+    activation: "before" if the value feeds an activation function, "after" if one made it, else "".
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    operation: str
+    stage: int | None = None
+    activation: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A point with what the search for stages needs: is it a module, a container, and what entered it."""
+
+    point: TapPoint
+    module: str | None
+    container: bool
+    tokens: bool
+    from_image: bool
+    source_shape: tuple[int, ...] | None

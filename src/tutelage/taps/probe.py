@@ -1,0 +1,185 @@
+"""Probing a network: every point that can be tapped, with its shape, from one dry forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from tutelage.errors import TutelageError
+from tutelage.taps.hooks import ModuleCall, dry_images, record_calls
+from tutelage.taps.layout import as_map
+from tutelage.taps.points import Observation, TapPoint
+from tutelage.taps.sharing import main_output, sharing_clone, split_norm_activations, switch_off_inplace
+from tutelage.taps.stages import choose_stages
+from tutelage.taps.tracing import LEAVES, Trace, Untraceable, name_calls, no_such_tap, trace_network
+
+# Sigmoids are left out: in image networks they are gates, not activations.
+_ACTIVATIONS = {
+    *("relu", "relu6", "leakyrelu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "gelutanh", "quickgelu", "mish"),
+    *("silu", "swish", "hardswish", "hardswishme", "swishme", "hardmish", "hardtanh", "tanh", "softplus"),
+}
+
+
+class Probe:
+    """What one dry forward pass tells about a network; buffers, mode and random state stay as they are.
+
+    model, input_size (H, W): as given.  num_classes: width of the logits, None where the output is not (B, K).
+    points: all taps in order of execution, except inputs (``NAME:in``).  stages: see ``choose_stages``.
+    observations: the points with what the search for stages needs.
+
+    Raises TutelageError where the network does not run on images of this size.
+    """
+
+    def __init__(self, model: nn.Module, input_size: tuple[int, int]) -> None:
+        self.model = model
+        self.input_size = input_size
+        try:
+            observations, output, self._repeated = _observe(model, input_size)
+        except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+            size = "x".join(map(str, input_size))
+            raise TutelageError(f"the network does not run on images of {size} pixels: {error}") from error
+        self.num_classes = output.shape[1] if output.ndim == 2 else None
+        self._inputs = {f"{o.point.name}:in": o.source_shape for o in observations if o.source_shape is not None}
+        self.observations = observations
+        self.stages = choose_stages(observations)
+        self.points = _number_stages([o.point for o in observations], self.stages)
+        self._shapes = {**self._inputs, **{point.name: point.shape for point in self.points}}
+
+    def shape(self, tap: str) -> tuple[int, ...]:
+        """Returns a tap's shape without the batch: (C, H, W) for maps and tokens (as ``as_map`` gives them)."""
+        if tap not in self._shapes:
+            raise no_such_tap(tap, list(self._shapes), self._repeated)
+        return self._shapes[tap]
+
+
+def tap_points(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
+    """Lists every place of the network that can be tapped, in order of execution."""
+    return Probe(model, input_size).points
+
+
+def find_stages(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
+    """Lists the outputs of the network's stages, shallow to deep; see ``stages.choose_stages`` for the rule."""
+    return Probe(model, input_size).stages
+
+
+def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation], Tensor, dict[str, list[str]]]:
+    images = dry_images(model, size)
+    network = sharing_clone(model).eval()
+    inplace = switch_off_inplace(network)
+    devices = [images.device] if images.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.no_grad():
+        split_norm_activations(network, LEAVES)
+        try:
+            trace = trace_network(network, inplace)
+        except Untraceable:
+            network = sharing_clone(model).eval()
+            switch_off_inplace(network)
+            calls, repeated = name_calls(record_calls(network, images), set())
+            return _from_calls(network, calls, images), main_output(network(images), (Tensor,)), repeated
+        recorder = _Recorder(network, trace.graph)
+        output = recorder.run(images)
+        return _from_trace(network, trace, recorder.values), output, trace.repeated
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a graph and keeps of each tensor its shape, on the meta device."""
+
+    def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(network, graph=graph)
+        self.values: dict[fx.Node, Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.values[n] = value.detach().to("meta")
+        return value
+
+
+def _from_trace(network: nn.Module, trace: Trace, values: dict[fx.Node, Tensor]) -> list[Observation]:
+    observations = []
+    for point in trace.points:
+        value = values.get(point.node)
+        if value is not None and _is_feature(value):
+            tap = TapPoint(point.name, _shape(value), point.operation, activation=_activation(network, point.node))
+            source = values.get(point.source) if point.source is not None else None
+            from_image = point.source is not None and point.source.op == "placeholder"
+            observations.append(_observation(network, tap, point.path, value, source, from_image))
+    return observations
+
+
+def _from_calls(network: nn.Module, calls: list[ModuleCall], images: Tensor) -> list[Observation]:
+    fed = {id(call.source) for call in calls if _is_activation(type(network.get_submodule(call.path)).__name__)}
+    made = {id(call.output) for call in calls if _is_activation(type(network.get_submodule(call.path)).__name__)}
+    observations = []
+    for call in calls:
+        if call.output is not None and _is_feature(call.output):
+            key = id(call.output)
+            activation = "after" if key in made else "before" if key in fed else ""
+            operation = type(network.get_submodule(call.path)).__name__
+            tap = TapPoint(call.name, _shape(call.output), operation, activation=activation)
+            observations.append(_observation(network, tap, call.path, call.output, call.source, call.source is images))
+    return observations
+
+
+def _observation(
+    network: nn.Module, tap: TapPoint, path: str | None, value: Tensor, source: Tensor | None, from_image: bool
+) -> Observation:
+    container = path is not None and _is_container(network.get_submodule(path))
+    source_shape = None if source is None else _shape(source)
+    return Observation(tap, path, container, value.ndim == 3, from_image, source_shape)
+
+
+def _is_container(module: nn.Module) -> bool:
+    """A module made of layers: some module below it has a weight. torch.nn's own layers (attention) count as one."""
+    own_layer = type(module).__module__.startswith("torch.nn") and not isinstance(module, nn.Sequential)
+    below = (weight for child in module.children() for weight in child.parameters())
+    return not own_layer and any(weight.ndim >= 2 for weight in below)
+
+
+def _is_feature(value: Tensor) -> bool:
+    return value.is_floating_point() and value.ndim >= 2 and value.shape[0] == 1
+
+
+def _shape(value: Tensor) -> tuple[int, ...]:
+    try:
+        return tuple(as_map(value).shape[1:])
+    except TutelageError:
+        return tuple(value.shape[1:])
+
+
+def _activation(network: nn.Module, node: fx.Node) -> str:
+    if _is_activation(_operation(network, node)):
+        return "after"
+    return "before" if _feeds_activation(network, node) else ""
+
+
+def _feeds_activation(network: nn.Module, node: fx.Node) -> bool:
+    operations = {user: _operation(network, user) for user in node.users}
+    return any(
+        _is_activation(name) or (name == "Identity" and _feeds_activation(network, user))
+        for user, name in operations.items()
+    )
+
+
+def _operation(network: nn.Module, node: fx.Node) -> str:
+    if node.op == "call_module":
+        return type(network.get_submodule(str(node.target))).__name__
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+
+
+def _is_activation(operation: str) -> bool:
+    return operation.replace("_", "").lower() in _ACTIVATIONS
+
+
+def _number_stages(points: list[TapPoint], stages: Iterable[TapPoint]) -> list[TapPoint]:
+    ends = {stage.name: number for number, stage in enumerate(stages)}
+    numbered: list[TapPoint] = []
+    current: int | None = None
+    for point in reversed(points):
+        current = ends.get(point.name, current)
+        numbered.append(replace(point, stage=current))
+    return numbered[::-1]
