@@ -19,16 +19,22 @@ CENTRE = 0.875
 
 Box = tuple[int, int, int, int]
 """(top, left, height, width)."""
+Draws = list[list[float]]
+"""For each attempt, numbers in [0, 1) for area, aspect ratio, top and left."""
 
 
-def random_box(height: int, width: int, scale: tuple[float, float], view_seed: int, epoch: int, index: int) -> Box:
-    """Returns the box of a random resized crop (Szegedy et al., 2015), a pure function of its arguments.
+def draw_boxes(view_seed: int, epoch: int, rows: Tensor) -> list[Draws]:
+    """Returns the random numbers of each sample's box at ``epoch``: a pure function of (view seed, epoch, row)."""
+    streams = torch.arange(4 * ATTEMPTS) + int(Stream.RESIZED_CROP)
+    return uniform(view_seed, epoch, rows.unsqueeze(1), streams).view(-1, ATTEMPTS, 4).tolist()
+
+
+def random_box(height: int, width: int, scale: tuple[float, float], draws: Draws) -> Box:
+    """Returns the box of a random resized crop (Szegedy et al., 2015) of an image.
 
     Its share of the area is uniform in ``scale``, the logarithm of its aspect ratio in ± log(4/3), its place uniform
     among those inside the image. Ten boxes are tried; if none fits, it is the largest central one of a ratio in range.
     """
-    streams = torch.arange(4 * ATTEMPTS) + int(Stream.RESIZED_CROP)
-    draws = uniform(view_seed, epoch, torch.tensor(index), streams).view(ATTEMPTS, 4).tolist()
     for area, aspect, top, left in draws:
         pixels = height * width * (scale[0] + area * (scale[1] - scale[0]))
         ratio = math.exp((2 * aspect - 1) * math.log(RATIO))

@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
 
 from tutelage.data.source import Encoded
 from tutelage.errors import TutelageError
+
+try:
+    from torchvision.io import ImageReadMode, decode_image
+except ImportError:  # announced by torchvision 0.29
+    decode_image = None
 
 
 def read_image(encoded: Encoded, row: int) -> Tensor:
@@ -33,13 +37,18 @@ def read_image(encoded: Encoded, row: int) -> Tensor:
 def _decode(data: bytes) -> Tensor:
     if not data:
         raise ValueError("it is empty")
-    try:
-        # torchvision wants a writable buffer.
-        image = decode_image(
-            torch.frombuffer(bytearray(data), dtype=torch.uint8), mode=ImageReadMode.RGB, apply_exif_orientation=True
-        )
-    except RuntimeError:
-        return _decode_with_pillow(data)  # which reads more formats, and says what is wrong with a broken file
+    if decode_image is not None:
+        try:
+            return _decode_with_torchvision(data)
+        except RuntimeError:
+            pass  # Pillow reads more formats, and says what is wrong with a broken file.
+    return _decode_with_pillow(data)
+
+
+def _decode_with_torchvision(data: bytes) -> Tensor:
+    """Takes half of Pillow's time."""
+    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)  # a copy, for bytes cannot be written to
+    image = decode_image(buffer, mode=ImageReadMode.RGB, apply_exif_orientation=True)
     if image.dtype == torch.uint16:
         image = (image.to(torch.int32) >> 8).to(torch.uint8)
     return image[0] if image.ndim == 4 else image

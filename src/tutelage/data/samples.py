@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tutelage.data.batch import Batch
-from tutelage.data.crops import centre_crop, random_box, resized_crop
+from tutelage.data.crops import Draws, centre_crop, draw_boxes, random_box, resized_crop
 from tutelage.data.decode import read_image
 from tutelage.data.source import Encoded, Pixels, Rows
 from tutelage.errors import TutelageError
 
-Item = tuple[int, int | None]
-"""A row, and the epoch of its view; None: the view of evaluation."""
+Task = tuple[Rows, int | None]
+"""The rows of a batch, and the epoch of their views; None: the views of evaluation."""
 
 
 class Reader(Protocol):
@@ -71,11 +71,16 @@ class CropPolicy:
     """Range of the random crop's area in training; None: the middle of the image, as in evaluation."""
     view_seed: int
 
-    def __call__(self, image: Tensor, row: int, epoch: int | None) -> Tensor:
+    def draw(self, rows: Rows, epoch: int | None) -> Sequence[Draws | None]:
+        """Returns what each row's crop at ``epoch`` is decided by; None: nothing random."""
         if self.scale is None or epoch is None:
+            return [None] * len(rows)
+        return draw_boxes(self.view_seed, epoch, torch.from_numpy(rows))
+
+    def __call__(self, image: Tensor, draws: Draws | None) -> Tensor:
+        if self.scale is None or draws is None:
             return centre_crop(image, self.size)
-        box = random_box(image.shape[1], image.shape[2], self.scale, self.view_seed, epoch, row)
-        return resized_crop(image, box, self.size)
+        return resized_crop(image, random_box(image.shape[1], image.shape[2], self.scale, draws), self.size)
 
 
 @dataclass(eq=False)
@@ -122,7 +127,7 @@ class DecodingReader:
         )
 
     def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
-        self._plan.batches = [[(int(row), epoch) for row in rows] for rows in groups]
+        self._plan.tasks = [(rows, epoch) for rows in groups]
         for images, rows, faults in self._loader:
             self._samples.report(faults)
             if epoch is not None and not len(rows):
@@ -135,13 +140,13 @@ class _Plan:
     """The batches of a pass, as the DataLoader's batch sampler."""
 
     def __init__(self) -> None:
-        self.batches: list[list[Item]] = []
+        self.tasks: list[Task] = []
 
-    def __iter__(self) -> Iterator[list[Item]]:
-        return iter(self.batches)
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self.tasks)
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.tasks)
 
 
 class _Decoded(NamedTuple):
@@ -157,17 +162,18 @@ class _Decoder(Dataset[_Decoded]):
         self.encoded = encoded
         self.policy = policy
 
-    def __getitems__(self, items: list[Item]) -> _Decoded:
+    def __getitems__(self, task: Task) -> _Decoded:
+        wanted, epoch = task
         images, rows, faults = [], [], {}
-        for row, epoch in items:
+        for row, draws in zip(wanted.tolist(), self.policy.draw(wanted, epoch)):
             try:
-                images.append(self.policy(read_image(self.encoded, row), row, epoch))
+                images.append(self.policy(read_image(self.encoded, row), draws))
                 rows.append(row)
             except TutelageError as error:
                 faults[row] = str(error)
-        if faults and rows and items[0][1] is not None:
+        if faults and rows and epoch is not None:
             # In training, readable images of the batch fill the gaps: processes and compiled graphs want full batches.
-            gaps = np.arange(len(items) - len(rows)) % len(rows)
+            gaps = np.arange(len(faults)) % len(rows)
             images += [images[place] for place in gaps]
             rows += [rows[place] for place in gaps]
         stacked = torch.stack(images) if images else torch.empty(0, dtype=torch.uint8)

@@ -30,7 +30,10 @@ def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
     splits = {name: split for name, split in source.splits.items() if name == "train" or (split.labels >= 0).any()}
     train = splits["train"]
     native = train.images.shape[2:] if isinstance(train, Pixels) else _native_size(train, settings.skip_broken)
-    packed = _pack_all(source, splits, native, settings) if native is not None and max(native) <= SMALL else None
+    packed = None
+    if native is not None and max(native) <= SMALL:
+        packed = _pack_all(source, splits, native, settings)
+        native = native if packed is not None else None
     if packed is not None:
         if settings.scale is not None:
             raise TutelageError(

@@ -39,10 +39,10 @@ def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: S
         for mode in (True, False):
             network.train(mode)
             freeze(network, tuple(frozen))
-            graphs[mode] = _read(trace_network(network, inplace), taps, logits)
+            graphs[mode] = reading_graph(trace_network(network, inplace), taps, logits)
     except Untraceable as reason:
         return HookedNetwork(model, taps, logits, tuple(frozen), str(reason))
-    _restore_inplace(network, graphs, inplace)
+    restore_inplace(network, graphs, inplace)
     return Tapped(network, graphs, tuple(frozen)).train(model.training)
 
 
@@ -76,7 +76,7 @@ class Tapped(nn.Module):
         return self
 
 
-def _read(trace: Trace, taps: Sequence[str], logits: bool) -> fx.Graph:
+def reading_graph(trace: Trace, taps: Sequence[str], logits: bool) -> fx.Graph:
     """Makes the graph return ``(logits or None, {tap: value})`` and nothing be computed besides."""
     graph = trace.graph
     output = next(node for node in reversed(graph.nodes) if node.op == "output")
@@ -92,7 +92,7 @@ def _read(trace: Trace, taps: Sequence[str], logits: bool) -> fx.Graph:
 _FRESH_MODULES = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.Linear, nn.LayerNorm, nn.GroupNorm)
 
 
-def _restore_inplace(network: nn.Module, graphs: dict[bool, fx.Graph], inplace: frozenset[nn.Module]) -> None:
+def restore_inplace(network: nn.Module, graphs: dict[bool, fx.Graph], inplace: frozenset[nn.Module]) -> None:
     """Lets activations work in place again where nobody else can see their input: it costs no memory then.
 
     That is where every call of the module reads the new tensor of a convolution, normalisation or linear layer, and

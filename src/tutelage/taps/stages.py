@@ -30,8 +30,11 @@ def choose_stages(observations: list[Observation]) -> list[TapPoint]:
     chosen = _last_of_each_resolution(body)
     if len(chosen) < 3:
         chosen = _last_of_each_resolution(outer)
-    if len(chosen) < 2 or _same_resolution(body):
-        chosen = _evenly_spaced_blocks(containers) or _last_of_each_resolution([o for o in maps if _is_layer(o)])
+    isotropic = len(body) > 2 and len({_resolution(o) for o in body}) == 1
+    if len(chosen) < 2 or isotropic:
+        chosen = _evenly_spaced_blocks(containers) or chosen
+    if len(chosen) < 2:
+        chosen = _last_of_each_resolution([o for o in maps if _is_layer(o)])
     return [replace(o.point, stage=number) for number, o in enumerate(chosen or maps[-1:])]
 
 
@@ -66,10 +69,6 @@ def _is_inside(inner: Observation, outer: Observation) -> bool:
 def _is_layer(observation: Observation) -> bool:
     operation = observation.point.operation.lower()
     return observation.module is not None and not observation.container and not any(p in operation for p in _PASSIVE)
-
-
-def _same_resolution(containers: list[Observation]) -> bool:
-    return len({_resolution(o) for o in containers}) == 1
 
 
 def _last_of_each_resolution(observations: list[Observation]) -> list[Observation]:

@@ -1,0 +1,58 @@
+"""The parts by themselves: losses on tensors, and taps that read activations, without a distiller.
+
+The networks have random weights and the images are noise, so that this runs offline in seconds.
+
+    python examples/losses_only.py
+"""
+
+from __future__ import annotations
+
+import timm
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+from tutelage import losses
+from tutelage.taps import Probe, pair_stages, tapped
+
+SIZE = (64, 64)
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    student = torchvision.models.mobilenet_v3_small(num_classes=10)
+    teacher = timm.create_model("resnet18", num_classes=10).eval().requires_grad_(False)
+    images, labels = torch.rand(4, 3, *SIZE), torch.randint(10, (4,))
+
+    # Which layers correspond, found from one dry pass through each network.
+    student_probe, teacher_probe = Probe(student, SIZE), Probe(teacher, SIZE)
+    pairs = pair_stages(teacher_probe, student_probe)
+    teacher_tap, student_tap = pairs[-1]
+    print("paired stages:", ", ".join(f"{ours} under {theirs}" for theirs, ours in pairs))
+
+    # The tapped networks share all weights with the plain ones. The teacher's stops at its tap.
+    read_student = tapped(student, [student_tap]).train()
+    read_teacher = tapped(teacher, [teacher_tap], logits=False).eval()
+    channels = student_probe.shape(student_tap)[0], teacher_probe.shape(teacher_tap)[0]
+    connector = nn.Conv2d(*channels, kernel_size=1)
+
+    optimizer = torch.optim.SGD([*student.parameters(), *connector.parameters()], lr=0.01)
+    logits, features = read_student(images)
+    with torch.no_grad():
+        _, hints = read_teacher(images)
+    task = F.cross_entropy(logits, labels)
+    attention = losses.attention_loss(features[student_tap], hints[teacher_tap])
+    hint = losses.hint_loss(connector(features[student_tap]), hints[teacher_tap])
+    (task + 1000 * attention + 100 * hint).backward()
+    optimizer.step()
+    print(f"ce {task:.4f}, attention {attention:.4f}, hint {hint:.4f}")
+
+    # In halves: a target made once serves any number of steps on the same view of the same images.
+    target = losses.kd_target(teacher(images))
+    values = [losses.kd_match(read_student(images)[0], target, temperature) for temperature in (1.0, 4.0)]
+    print("kd at T = 1 and T = 4:", ", ".join(f"{value:.4f}" for value in values))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""A faster reader for a network that is only read in eval mode: batch normalisation folded into convolutions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from tutelage.taps.extraction import Tapped, reading_graph, restore_inplace, tapped
+from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
+from tutelage.taps.tracing import LEAVES, Untraceable, trace_network
+
+
+def folded(model: nn.Module, taps: Sequence[str], logits: bool = True) -> nn.Module:
+    """Returns ``tapped(model, taps, logits)`` for good in eval mode, without the batch normalisations.
+
+    A normalisation y = γ(x − μ)/σ + β behind a convolution that nothing else reads becomes part of its weights. These
+    are copies: later changes of the model are not seen, and the model itself stays as it is. Fold in float32, before
+    any cast to a shorter type. A network that torch.fx cannot trace is read as it is.
+    """
+    network = sharing_clone(model).eval()
+    inplace = switch_off_inplace(network)
+    split_norm_activations(network, LEAVES)
+    try:
+        graph = reading_graph(trace_network(network, inplace), taps, logits)
+    except Untraceable:
+        return tapped(model, taps, logits, frozen=("",)).eval()
+    _fold(network, graph)
+    graphs = {True: graph, False: graph}
+    restore_inplace(network, graphs, inplace)
+    return Tapped(network, graphs, frozen=("",)).eval()
+
+
+def _fold(network: nn.Module, graph: fx.Graph) -> None:
+    calls = Counter(node.target for node in graph.nodes if node.op == "call_module")
+    for norm in list(graph.nodes):
+        source = norm.args[0] if norm.op == "call_module" and norm.args else None
+        if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) > 1:
+            continue
+        first, second = (network.get_submodule(str(node.target)) for node in (source, norm))
+        if type(first) is not nn.Conv2d or not isinstance(second, nn.BatchNorm2d):
+            continue
+        if second.track_running_stats and calls[source.target] == calls[norm.target] == 1:
+            parent, _, name = str(source.target).rpartition(".")
+            network.get_submodule(parent)._modules[name] = fuse_conv_bn_eval(first, second)
+            norm.replace_all_uses_with(source)
+            graph.erase_node(norm)

@@ -1,0 +1,36 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.pool import Pool
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_threads() -> None:
+    """Networks and images here are small: more threads would only wait for each other."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real image data: ``$TUTELAGE_DATA``, else ``../shared/data`` beside the checkout."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("TUTELAGE_DATA") or beside).expanduser()
+    if not (folder / "cifar10-jpeg").is_dir():
+        pytest.skip(f"no real image data: neither $TUTELAGE_DATA nor {beside} has cifar10-jpeg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """Two gloo processes, started on first use."""
+    pool = Pool()
+    yield pool
+    pool.close()

@@ -1,0 +1,45 @@
+"""Means of the terms, and the watch for a loss that is not finite."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tutelage.errors import TutelageError
+from tutelage.terms import OptimizerSettings
+from tutelage.training.meters import Meters
+from tutelage.training.optimizer import build_optimizer
+
+
+def values(ce: float, kd: float) -> dict[str, torch.Tensor]:
+    return {"ce": torch.tensor(ce), "kd": torch.tensor(kd)}
+
+
+def test_means() -> None:
+    meters = Meters(["ce", "kd"], torch.device("cpu"))
+    for step in (values(1.0, 4.0), values(3.0, 6.0)):
+        assert meters.update(step).item() == 0
+    meters.check("here")
+    assert meters.means() == {"loss": 7.0, "ce": 2.0, "kd": 5.0}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_the_first_bad_term_is_named_even_if_others_follow(bad: float) -> None:
+    meters = Meters(["ce", "kd"], torch.device("cpu"))
+    assert [meters.update(step).item() for step in (values(1, 1), values(1, bad), values(bad, 1))] == [0, 1, 1]
+    with pytest.raises(TutelageError, match="stage train, epoch 2: kd\\."):
+        meters.check("stage train, epoch 2")
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_update_is_masked_where_the_flag_is_set(name: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = build_optimizer([weight], OptimizerSettings(name=name, lr=0.1))
+    weight.grad = torch.full((3,), float("nan"))
+    optimizer.found_inf = torch.ones(())
+    optimizer.step()
+    assert torch.equal(weight, torch.ones(3))
+    weight.grad = torch.ones(3)
+    optimizer.found_inf = torch.zeros(())
+    optimizer.step()
+    assert (weight < 1).all() and torch.isfinite(weight).all()

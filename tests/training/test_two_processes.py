@@ -1,0 +1,67 @@
+"""Two processes compute what one does with the same two micro-batches; each sample is evaluated once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from harness.cases import CASES, Case, batch, build
+from harness.pool import Pool
+
+from tutelage import evaluate, train
+from tutelage.training.engine import build_engine
+
+RUN: dict[str, Any] = {
+    "data": "digits",
+    "model": "resnet8",
+    "epochs": 1,
+    "batch_size": 64,
+    "precision": "fp32",
+    "device": "cpu",
+}
+
+
+def micro_batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return [batch(4, seed=seed) for seed in (1, 2)]
+
+
+def gradients_of_one_rank(rank: int, case: Case) -> tuple[float, dict[str, torch.Tensor]]:
+    engine = build_engine("fp32", "cpu")
+    distiller = build(case).train()
+    module = engine.prepare(distiller)
+    loss = module(*micro_batches()[rank]).loss
+    engine.backward(loss)
+    mean = engine.reduce(loss.detach(), "mean").item()
+    return mean, {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradients_of_two_processes_are_those_of_one(case: Case, pool: Pool) -> None:
+    distiller = build(case).train()
+    losses = []
+    for images, labels in micro_batches():
+        loss = distiller(images, labels).loss / 2
+        loss.backward()
+        losses.append(loss.item())
+    for mean, gradients in pool.run(gradients_of_one_rank, case):
+        assert mean == pytest.approx(sum(losses), rel=1e-5)
+        expected = {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
+        assert gradients.keys() == expected.keys()
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
+
+
+def train_on_one_rank(rank: int, out: str) -> tuple[float, float | None]:
+    result = train(**RUN, out=out)
+    return result.top1, result.best_top1
+
+
+def test_a_whole_run_in_two_processes(pool: Pool, tmp_path: Path) -> None:
+    (first, first_best), (second, second_best) = pool.run(train_on_one_rank, str(tmp_path / "run"))
+    assert first == second and first_best == second_best
+    alone = evaluate(model=str(tmp_path / "run"), batch_size=100, device="cpu")
+    assert alone["count"] == 359
+    assert alone["top1"] == pytest.approx(first)
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
