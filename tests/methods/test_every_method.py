@@ -62,7 +62,8 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
         case "fitnets-joint":
             pairs = {"hint.layer2": "block2", "hint.layer3": "block3"}
             hints = {
-                name: 10 * hint(connected[name].tolist(), t[block].tolist(), "normalized") for name, block in pairs.items()
+                name: 10 * hint(connected[name].tolist(), t[block].tolist(), "normalized")
+                for name, block in pairs.items()
             }
             return {"ce": ce, **hints, "kd": 10 / CLASSES * kd(s_logits.tolist(), t_logits.tolist(), 6.0)}
     raise AssertionError(f"write down what {case.name} computes")

@@ -41,7 +41,9 @@ def test_kd_beside_fitnets_takes_the_place_of_its_own() -> None:
     assert last.task_weight == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("names, message", [("none+kd", "'none'"), ("kd+kd", "twice"), ("kd+att", "unknown method 'att'")])
+@pytest.mark.parametrize(
+    "names, message", [("none+kd", "'none'"), ("kd+kd", "twice"), ("kd+att", "unknown method 'att'")]
+)
 def test_sums_that_make_no_sense(names: str, message: str) -> None:
     with pytest.raises(TutelageError, match=message):
         parse(names)

@@ -17,7 +17,7 @@ from tutelage import TutelageError, distill, resume, train
 
 BUDGET: dict[str, Any] = {
     "data": "digits",
-    "batch_size": 128,
+    "batch_size": 256,
     "precision": "fp32",
     "device": "cpu",
     "optimizer": {"lr": 0.05},
@@ -54,10 +54,12 @@ def measured(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("method", "killed_after"), [("kd+at", 2), ("fitnets", 1), ("fitnets", 3)], ids=["one stage", "between stages", "second stage"]
+    ("method", "killed_after"),
+    [("kd+at", 2), ("fitnets", 1), ("fitnets", 3)],
+    ids=["one stage", "between stages", "second stage"],
 )
 def test_killed_and_resumed_is_the_same(method: str, killed_after: int, teacher: Path, tmp_path: Path) -> None:
-    settings = {**BUDGET, "teacher": str(teacher), "student": "resnet8", "method": method, "epochs": 5}
+    settings = {**BUDGET, "teacher": str(teacher), "student": "resnet8", "method": method, "epochs": 4}
     whole = distill(**settings, out=tmp_path / "whole")
     kill_after(killed_after, {**settings, "out": str(tmp_path / "killed")})
     assert not (tmp_path / "killed" / "result.json").exists()
@@ -88,6 +90,11 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
 def test_a_term_that_is_not_finite_is_named(teacher: Path, tmp_path: Path) -> None:
     with pytest.raises(TutelageError, match="stage hint.*hint.layer2"):
         distill(
-            **BUDGET, teacher=teacher, student="resnet8", method="fitnets", epochs=3, out=tmp_path / "run",
+            **BUDGET,
+            teacher=teacher,
+            student="resnet8",
+            method="fitnets",
+            epochs=3,
+            out=tmp_path / "run",
             fitnets={"hint_lr": 1e30},
-        )  # fmt: skip
+        )

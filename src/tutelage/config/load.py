@@ -96,6 +96,6 @@ def _name_sections(kind: type[BaseModel], tree: Tree) -> Tree:
     named = {}
     for key, value in tree.items():
         section = section_of(kind, key)
-        short = section is not None and "name" in section.model_fields and isinstance(value, (str, int, float))
+        short = section is not None and "name" in section.model_fields and isinstance(value, (str, int, float, Path))
         named[key] = {"name": str(value)} if short else value
     return named

@@ -75,7 +75,7 @@ class _DistillSettings(RunSettings):
 
     def methods(self) -> dict[str, Method]:
         """Returns the method's parts by name, with their settings."""
-        return {name: getattr(self, name) for name in parse(self.method)}
+        return {name: getattr(self, name, None) or METHODS[name]() for name in parse(self.method)}
 
 
 _sections: dict[str, Any] = {name: (METHODS[name], METHODS[name]()) for name in METHODS if METHODS[name].model_fields}

@@ -17,7 +17,7 @@ class Stream(IntEnum):
 
     ORDER = 0
     SPLIT = 1
-    FLIP = 2
+    FLIP = 2  # and the two that follow are drawn together
     ROW = 3
     COLUMN = 4
     RESIZED_CROP = 64

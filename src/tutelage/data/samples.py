@@ -142,7 +142,7 @@ class _Plan:
     def __init__(self) -> None:
         self.tasks: list[Task] = []
 
-    def __iter__(self) -> Iterator[Task]:
+    def __iter__(self) -> Iterator[Any]:  # of tasks, where a DataLoader expects lists; it hands on either
         return iter(self.tasks)
 
     def __len__(self) -> int:

@@ -42,26 +42,23 @@ class Views:
         epoch, index), whatever batch the sample comes in. Raises ValueError for images no larger than a reflected
         padding.
         """
-        if self.padding:
-            return self._pad_crop_flip(images, index, epoch)
-        if self.flip:
-            mirrored = self._draw(index, epoch, Stream.FLIP)[0] < 0.5
-            return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
-        return images
-
-    def _draw(self, index: Tensor, epoch: int, *streams: Stream) -> Tensor:
-        """Uniform numbers (streams, B)."""
-        return uniform(self.view_seed, epoch, index, torch.tensor(streams, device=index.device).unsqueeze(1))
-
-    def _pad_crop_flip(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        if not self.padding and not self.flip:
+            return images
         height, width = images.shape[2:]
-        row, column, mirror = self._draw(index, epoch, Stream.ROW, Stream.COLUMN, Stream.FLIP)
-        rows = self._offset(row) + torch.arange(height, device=images.device)
+        mirror, row, column = self._draw(index, epoch)
         places = torch.arange(width, device=images.device)
         if self.flip:
             places = torch.where(mirror.unsqueeze(1) < 0.5, places.flip(0), places)
-        columns = self._offset(column) + places
-        return self._gather(images, rows, columns)
+        if not self.padding:
+            return images.gather(3, places.unsqueeze(1).unsqueeze(1).expand_as(images))
+        rows = self._offset(row) + torch.arange(height, device=images.device)
+        return self._gather(images, rows, self._offset(column) + places)
+
+    def _draw(self, index: Tensor, epoch: int) -> Tensor:
+        """Uniform numbers (3, B) for mirroring, row and column."""
+        # Made on the device: a copy of three numbers would wait for all that is queued there.
+        streams = torch.arange(Stream.FLIP, Stream.COLUMN + 1, device=index.device)
+        return uniform(self.view_seed, epoch, index, streams.unsqueeze(1))
 
     def _offset(self, draw: Tensor) -> Tensor:
         """First source row or column (B, 1) of each crop: −padding … padding, all equally likely."""

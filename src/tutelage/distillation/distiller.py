@@ -46,7 +46,7 @@ class Distiller(nn.Module):
         input_size: (H, W) of the images, for the shapes at the taps; taken from the student where it knows its own.
         normalization: applied to the images for the student; images go in unchanged where there is none.
         label_smoothing: of the cross-entropy with the labels, in [0, 1).
-        epochs: length of the run, shared out among the stages (``distiller.stages[i].epochs``).
+        epochs: length of the run, which a staged method shares out (``distiller.stages[i].epochs``).
 
     Raises:
         TutelageError: unknown method or tap; a term needs the teacher's logits and its classes are not the student's.
@@ -61,7 +61,7 @@ class Distiller(nn.Module):
         input_size: int | tuple[int, int] | None = None,
         normalization: nn.Module | None = None,
         label_smoothing: float = 0.0,
-        epochs: int = 1,
+        epochs: int = 100,
     ) -> None:
         super().__init__()
         self.student = student
@@ -88,7 +88,8 @@ class Distiller(nn.Module):
         """Starts stage ``index``: its terms, its truncated student and teacher, its trainable parameters."""
         stage = self.stages[index]
         self.stage = stage
-        self.terms = nn.ModuleList(stage.terms)
+        somewhere = next(self.student.parameters())
+        self.terms = nn.ModuleList(stage.terms).to(somewhere.device, somewhere.dtype)
         self.student.requires_grad_(True)
         for name, parameter in self.student.named_parameters():
             if _within(name, stage.frozen):

@@ -27,6 +27,9 @@ def make_stages(
     once in eval mode. Raises :class:`TutelageError` where a tap does not exist, the methods cannot be joined, or a term
     reads the teacher's logits and the teacher's classes are not as many as the student's.
     """
+    learning = [name for name, method in methods.items() if method.needs_teacher]
+    if teacher is None and learning:
+        raise TutelageError(f"method={'+'.join(learning)} needs a teacher: give teacher=RUN or teacher=timm/NAME")
     size = (input_size, input_size) if isinstance(input_size, int) else input_size or native_size(student)
     student_probe = Probe(student, size)
     teacher_probe = Probe(teacher.network, teacher.input_size or size) if teacher is not None else None

@@ -9,7 +9,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.models import ModelSpec, parameter_count, weights_hash
-from tutelage.taps import tapped
+from tutelage.taps import folded
 from tutelage.terms import LOGITS
 
 
@@ -39,8 +39,11 @@ class Teacher(nn.Module):
         return super().train(False)
 
     def read(self, taps: Sequence[str], logits: bool) -> None:
-        """Sets what :meth:`features` returns; the network then runs no deeper than the deepest of it."""
-        self._reader = tapped(self.network, taps, logits=logits).eval().requires_grad_(False)
+        """Sets what :meth:`features` returns; the network then runs no deeper than the deepest of it.
+
+        Its weights are read at this moment: batch normalisations are folded into the convolutions before them.
+        """
+        self._reader = folded(self.network, taps, logits=logits).requires_grad_(False)
 
     @torch.no_grad()
     def features(self, images: Tensor) -> dict[str, Tensor]:
@@ -65,6 +68,7 @@ class Teacher(nn.Module):
         return {
             "name": self.name,
             "source": spec.source if isinstance(spec, ModelSpec) else None,
+            "num_classes": spec.num_classes if isinstance(spec, ModelSpec) else None,
             "parameters": parameter_count(self.network),
             "weights_sha256": weights_hash(self.network),
         }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from tutelage.losses import attention_match, attention_target
@@ -33,6 +33,12 @@ class AT(Method):
     form: Literal["code", "paper"] = "code"
     p: int = Field(2, ge=1, description="the power in Σ_c abs(F)^p")
     taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; paired stages where not given")
+
+    @model_validator(mode="after")
+    def _weight_of_the_form(self) -> AT:
+        if self.form != "code" and "weight" not in self.model_fields_set:
+            raise ValueError("the default weight belongs to at.form=code: give at.weight too")
+        return self
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Returns one stage with a term for each pair of taps."""

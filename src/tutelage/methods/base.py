@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,11 +25,13 @@ class Pair:
 
     def taps(self, chosen: dict[str, str] | None, method: str) -> list[tuple[str, str]]:
         """Returns (teacher tap, student tap), shallow to deep: the ``chosen`` ones, else the paired stages."""
-        if self.teacher is None:
-            raise TutelageError(f"method={method} needs a teacher: give teacher=NAME or teacher=RUN")
-        if chosen is not None:
-            return list(chosen.items())
-        return pair_stages(self.teacher, self.student)
+        assert self.teacher is not None
+        if chosen is None:
+            return pair_stages(self.teacher, self.student)
+        again = [tap for tap, count in Counter(chosen.values()).items() if count > 1]
+        if again:
+            raise TutelageError(f"{method}.taps names the student's tap '{again[0]}' twice: give each pair its own")
+        return list(chosen.items())
 
     def shapes(self, teacher_tap: str, student_tap: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Returns the shapes (C, H, W) at a pair of taps: the teacher's, the student's."""

@@ -97,7 +97,7 @@ def _build_engine(job: Job, settings: RunSettings) -> Accelerator:
 def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None) -> None:
     folder = RunFolder(job.path)
     folder.create(settings.overwrite)
-    folder.write_text("config.yaml", dump(settings))
+    folder.write_text("config.yaml", dump(settings.model_copy(update={"overwrite": False})))
     folder.write_json("environment.json", describe_environment())
     folder.write_json("classes.json", list(job.data.classes))
     folder.write_json("split.json", job.data.held_out)

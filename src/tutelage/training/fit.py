@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import broadcast
 from torch import Tensor
 
 from tutelage.data import TrainLoader, Views
@@ -107,12 +108,13 @@ class Fit:
             self._step(module, optimizer, meters, images, labels, lr)
             if (step + 1) % settings.log_every == 0:
                 meters.check(f"stage {stage.name}, epoch {epoch + 1}, by step {step + 1}")
-                speed = (step + 1) * settings.batch_size / (time.perf_counter() - start)
+                speed = (step + 1) * self.loader.batch_size / (time.perf_counter() - start)
                 self.display.advance(run_epoch * steps + step + 1, meters.means(), speed)
         meters.check(f"stage {stage.name}, epoch {epoch + 1}")
+        self._share_buffers()
         seconds = time.perf_counter() - start
         self.progress.seconds += seconds
-        self.progress.images += steps * settings.batch_size
+        self.progress.images += steps * self.loader.batch_size
         return {
             "stage": stage.name,
             "epoch": run_epoch + 1,
@@ -120,9 +122,14 @@ class Fit:
             "lr": lr,
             **{f"train/{name}": value for name, value in meters.means().items()},
             "time/seconds": seconds,
-            "time/images_per_second": steps * settings.batch_size / seconds,
+            "time/images_per_second": steps * self.loader.batch_size / seconds,
             "time/data_wait": waited / seconds,
         }
+
+    def _share_buffers(self) -> None:
+        """Gives every process the running statistics of the first: each has seen batches of its own since."""
+        for buffer in self.job.student.buffers():
+            broadcast(buffer)
 
     def _batches(self, run_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         device = self.engine.device

@@ -48,8 +48,6 @@ def build_job(settings: RunSettings) -> Job:
     student = create_model(chosen.name, num_classes=len(data.classes), weights=chosen.weights)
     spec = _complete(student.spec, data)  # type: ignore[arg-type]
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
-    if teacher is None and any(part.needs_teacher for part in methods.values()):
-        raise TutelageError(f"method={method} needs a teacher: give teacher=RUN or teacher=timm/NAME")
     stages = make_stages(methods, student, teacher, data.size, settings.epochs)
     stranger = _class_difference(teacher, data) if teacher is not None else None
     if stranger is not None and any(stage.teacher_logits for stage in stages):
