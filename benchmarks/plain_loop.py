@@ -1,8 +1,8 @@
 """Images a second of KD, wrn_40_2 → wrn_16_2, batch 64: this package's step loop beside a plain loop, in one run.
 
-The plain loop is what public repositories do: float32, contiguous tensors, PIL augmentation in two loader workers, a live
-teacher, ``.item()`` every step. Both see the same real images (CIFAR-10 as parquet); the two take turns, and medians of
-the turns are compared, since machines drift.
+The plain loop is what public repositories do: float32, contiguous tensors, PIL augmentation in two loader workers, a
+live teacher, ``.item()`` every step. Both see the same real images (CIFAR-10 as parquet); the two take turns, and
+medians of the turns are compared, since machines drift.
 
     python benchmarks/plain_loop.py [--data FOLDER] [--turns 5] [--steps 30]
 """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from harness.cases import CLASSES, SIZE, batch, networks
 from torch import nn
 
 import tutelage
+from harness.cases import CLASSES, SIZE, batch, networks
 from tutelage.losses import kd_loss
 
 

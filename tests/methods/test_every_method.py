@@ -6,13 +6,13 @@ import copy
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from harness.cases import CASES, CLASSES, Case, batch, build
 from oracles.attention import attention
 from oracles.hint import hint
 from oracles.kd import kd
-from torch import Tensor, nn
-from torch.nn import functional as F
-
 from tutelage.distillation import Distiller
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness.cases import SIZE, Case, batch, build, networks
 
+from harness.cases import SIZE, Case, batch, build, networks
 from tutelage.distillation import Distiller, Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import parse

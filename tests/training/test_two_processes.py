@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
+
 from harness.cases import CASES, Case, batch, build
 from harness.pool import Pool
-
 from tutelage import evaluate, train
 from tutelage.training.engine import build_engine
 

@@ -27,7 +27,7 @@ def _with_norm(convolution: nn.Module, channels: int, relu: bool) -> nn.Sequenti
 def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
     """Builds the regressor of FitNets, in the shapes that the CRD benchmark settled on.
 
-    From a student map ``(C_s, H_s, W_s)`` towards a teacher map ``(C_t, H_t, W_t)``: a 3×3 convolution of stride 2 where
+    From a student map (C_s, H_s, W_s) towards a teacher map (C_t, H_t, W_t): a 3×3 convolution of stride 2 where
     the student's side is twice the teacher's, a transposed 4×4 convolution of stride 2 where it is half, an unpadded
     convolution of kernel ``1 + H_s − H_t`` where it is larger otherwise (the paper's form; 1×1 for equal sizes), and a
     1×1 convolution where it is smaller otherwise (the larger teacher map is then pooled by the loss). Batch

@@ -109,8 +109,8 @@ class Distiller(nn.Module):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> DistillerOutput:
         """Returns loss, logits and weighted terms of a batch.
 
-        ``images`` is (B, 3, H, W), in whatever range the normalisations expect; ``labels`` is (B,), −1 where unlabelled,
-        and may be left out of a stage without cross-entropy.
+        ``images`` is (B, 3, H, W), in whatever range the normalisations expect; ``labels`` is (B,), −1 where
+        unlabelled, and may be left out of a stage without cross-entropy.
         """
         logits, features = self._reader[0](self.normalization(images))
         if logits is not None:
@@ -147,9 +147,9 @@ class Distiller(nn.Module):
 
 @full_precision
 def task_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Returns the cross-entropy of (B, K) logits with (B,) labels, mean over the labelled samples; 0 where there are none.
+    """Returns the cross-entropy of (B, K) logits with (B,) labels, mean over the labelled samples.
 
-    A label of −1 means unlabelled.
+    A label of −1 means unlabelled; a batch without labels gives 0.
     """
     total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum", label_smoothing=label_smoothing)
     return total / (labels >= 0).sum().clamp(min=1)

@@ -51,7 +51,7 @@ def check_classes(teacher: int | None, classes: int | None) -> None:
 
 
 def native_size(model: nn.Module) -> tuple[int, int]:
-    """Returns the (H, W) a network was made for: by its spec or timm's configuration; 32 for CIFAR networks, else 224."""
+    """Returns the (H, W) a network was made for: its own, where it knows it; 32 for CIFAR networks; else 224."""
     spec = getattr(model, "spec", None)
     if isinstance(spec, ModelSpec):
         return spec.input_size or (32, 32)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from rich.console import Console
 
 from tutelage.config import DistillSettings, RunSettings, TrainSettings, dump, load, read_yaml
 from tutelage.data import TrainLoader
@@ -21,7 +20,7 @@ from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job, build_job
 from tutelage.training.plan import print_plan
 from tutelage.training.precision import choose_precision
-from tutelage.training.progress import build_display
+from tutelage.training.progress import build_console, build_display
 from tutelage.training.result import Result
 
 
@@ -51,7 +50,7 @@ def run(settings: RunSettings) -> Result:
     engine = _build_engine(job, settings)
     measured = measure_teacher(job, engine)
     if engine.is_main_process:
-        print_plan(Console(), job, settings.precision, measured)
+        print_plan(build_console(), job, settings.precision, measured)
         _prepare_folder(job, settings, measured)
     engine.wait_for_everyone()
     return _complete(job, settings, engine, measured, None)
@@ -69,7 +68,7 @@ def resume(folder: str | Path) -> Result:
     if engine.is_main_process:
         RunFolder(path).keep_metrics(checkpoint["progress"]["records"] if checkpoint else 0)
         done = checkpoint["progress"]["records"] if checkpoint else 0
-        Console().print(f"resuming {path} after {done} of {job.epochs} epochs")
+        build_console().print(f"resuming {path} after {done} of {job.epochs} epochs")
     return _complete(job, settings, engine, measure_teacher(job, engine), checkpoint)
 
 
@@ -118,7 +117,7 @@ def _complete(
     # Dropout must not depend on what was drawn while the networks were built and measured.
     torch.manual_seed(settings.seed)
     engine.init_trackers("")
-    with build_display(Console(quiet=not engine.is_main_process), steps) as display:
+    with build_display(build_console(quiet=not engine.is_main_process), steps) as display:
         fit = Fit(job, engine, folder, display, measured.predictions if measured is not None else None)
         fit.run(checkpoint)
     result = finish(job, settings.precision, engine, fit.progress)

@@ -32,7 +32,8 @@ def evaluate(**config: Any) -> dict[str, Any]:
     """Returns ``{"split", "count", "top1", "top5", "loss"}`` of ``model`` on ``data``; accuracies in percent.
 
     ``evaluate(model="runs/student")`` takes the data from the run's own settings; ``evaluate(model="timm/resnet18",
-    data=…, split="validation")`` names them. Raises :class:`TutelageError` where the classes differ, or the split does not exist.
+    data=…, split="validation")`` names them. Raises :class:`TutelageError` where the classes differ, or the split does
+    not exist.
     """
     settings = load(EvaluateSettings, _data_of_run(config), config)
     data = open_data(settings.data)

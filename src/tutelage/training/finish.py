@@ -13,6 +13,7 @@ from tutelage.training.evaluation import Evaluation, evaluate_network
 from tutelage.training.fit import Progress
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
+from tutelage.training.progress import build_console
 from tutelage.training.result import Result
 
 
@@ -76,7 +77,7 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
         folder = RunFolder(job.path)
         save_model(job.student, folder.student, job.spec)
         folder.write_json("result.json", result.model_dump())
-        _print_closing(Console(), result, folder)
+        _print_closing(build_console(), result, folder)
     engine.wait_for_everyone()
     return result
 

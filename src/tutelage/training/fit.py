@@ -89,7 +89,7 @@ class Fit:
     def _run_epoch(
         self, stage: Stage, module: torch.nn.Module, optimizer: AcceleratedOptimizer, epoch: int, run_epoch: int
     ) -> dict[str, Any]:
-        """Trains one epoch; ``epoch`` counts within the stage, ``run_epoch`` over the whole run. Returns its metrics."""
+        """Trains one epoch, ``epoch`` of the stage and ``run_epoch`` of the run, and returns its metrics."""
         settings = self.job.settings
         steps = len(self.loader)
         schedule, peak = stage.schedule or settings.schedule, (stage.optimizer or settings.optimizer).lr

@@ -52,9 +52,9 @@ def build_job(settings: RunSettings) -> Job:
     stranger = _class_difference(teacher, data) if teacher is not None else None
     if stranger is not None and any(stage.teacher_logits for stage in stages):
         raise TutelageError(
-            f"the teacher's classes are not the data's: {stranger}. Train a teacher on this data (tutelage train data=… "
-            f"model=… out=runs/teacher, then teacher=runs/teacher), or choose a method that reads features only (such as "
-            f"method=at)"
+            f"the teacher's classes are not the data's: {stranger}. Train a teacher on this data (tutelage train "
+            f"data=… model=… out=runs/teacher, then teacher=runs/teacher), or choose a method that reads features only "
+            f"(such as method=at)"
         )
     distiller = Distiller(
         student.to(memory_format=torch.channels_last),
@@ -85,12 +85,12 @@ def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
     assert isinstance(spec, ModelSpec)
     if spec.source == "random":
         raise TutelageError(
-            f"teacher={settings.name} has random weights, which teach nothing: give a run folder (tutelage train data=… "
-            f"model={settings.name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
+            f"teacher={settings.name} has random weights, which teach nothing: give a run folder (tutelage train "
+            f"data=… model={settings.name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
         )
     side = settings.input_size
     size = (side, side) if side is not None else spec.input_size
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     return Teacher(network, build_normalization(network, data, size))
 
 

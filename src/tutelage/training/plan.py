@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
+from torch import nn
 
 from tutelage.data import ImageData
 from tutelage.distillation import TASK
@@ -17,7 +18,7 @@ from tutelage.training.job import Job
 
 def print_plan(console: Console, job: Job, precision: str, measured: Evaluation | None) -> None:
     """Prints what is about to happen; ``measured`` is the teacher's evaluation on the validation data."""
-    console.print(Group(_data_line(job.data), _networks(job, measured), *_stages(job), _settings_line(job, precision)))
+    console.print(Group(_data_line(job.data), _networks(job, measured), _stages(job), _settings_line(job, precision)))
 
 
 def _data_line(data: ImageData) -> Text:
@@ -59,10 +60,10 @@ def _count(number: int) -> str:
     return str(number)
 
 
-def _stages(job: Job) -> list[RenderableType]:
+def _stages(job: Job) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("stage", "epochs", "term", "weight", "teacher", "student", "connector"):
-        table.add_column(column, no_wrap=column != "connector")
+        table.add_column(column, no_wrap=True)
     student = Probe(job.student, job.data.size)
     teacher = Probe(job.teacher.network, job.teacher.input_size or job.data.size) if job.teacher is not None else None
     for stage in job.distiller.stages:
@@ -70,7 +71,7 @@ def _stages(job: Job) -> list[RenderableType]:
         for row in _terms(stage, teacher, student):
             table.add_row(*label, *row)
             label = ["", ""]
-    return [table]
+    return table
 
 
 def _terms(stage: Stage, teacher: Probe | None, student: Probe) -> list[list[str]]:
@@ -94,11 +95,13 @@ def _tap(probe: Probe, tap: str) -> str:
 
 
 def _connector(term: Term) -> str:
-    count = parameter_count(term.connector)
-    layers = [
-        type(module).__name__ for module in term.connector.modules() if next(module.parameters(False), None) is not None
+    convolutions = [part for part in term.connector.modules() if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d))]
+    if not convolutions:
+        return "none"
+    shown = [
+        f"conv {'×'.join(map(str, part.kernel_size))} {part.in_channels}→{part.out_channels}" for part in convolutions
     ]
-    return f"{' + '.join(layers)}, {count:,} parameters" if count else "none"
+    return f"{', '.join(shown)} ({_count(parameter_count(term.connector))})"
 
 
 def _settings_line(job: Job, precision: str) -> Text:

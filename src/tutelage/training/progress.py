@@ -76,6 +76,12 @@ class Lines:
         self._console.print(line, highlight=False, soft_wrap=True)
 
 
+def build_console(quiet: bool = False) -> Console:
+    """Returns the console of a run; tables keep their columns where the output is a file or a pipe."""
+    console = Console(quiet=quiet)
+    return console if console.is_terminal else Console(quiet=quiet, width=160)
+
+
 def build_display(console: Console, steps: int) -> Bar | Lines:
     """Returns a bar where ``console`` is a terminal, plain lines where it is not."""
     return Bar(console, steps) if console.is_terminal else Lines(console)

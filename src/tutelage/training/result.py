@@ -13,9 +13,9 @@ from tutelage.errors import TutelageError
 class Result(BaseModel):
     """The content of ``result.json``; accuracies in percent.
 
-    ``top1`` and ``top5`` are the student's at the last epoch, on ``split``: the test split where the data have one, else
-    the validation split. ``best_top1`` is the highest on validation, reached in epoch ``best_epoch``; it is None without
-    validation data. ``teacher_top1`` is the teacher's on ``split``.
+    ``top1`` and ``top5`` are the student's at the last epoch, on ``split``: the test split where the data have one,
+    else the validation split. ``best_top1`` is the highest on validation, reached in epoch ``best_epoch``; it is None
+    without validation data. ``teacher_top1`` is the teacher's on ``split``.
     """
 
     model_config = ConfigDict(frozen=True)
