@@ -2,24 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Protocol
-
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-
-class Display(AbstractContextManager["Display"], Protocol):
-    """Shows the steps of a run."""
-
-    def start(self, label: str, done: int) -> None:
-        """Begins an epoch, ``done`` steps of the whole run being over."""
-
-    def advance(self, done: int, terms: dict[str, float], images_per_second: float) -> None:
-        """Shows where the epoch is: steps done in all, means of the loss terms, speed."""
-
-    def finish(self, line: str) -> None:
-        """Shows the summary of a finished epoch."""
 
 
 class Bar:
