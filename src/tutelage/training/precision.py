@@ -16,8 +16,11 @@ def choose_precision(distiller: Distiller, batch: Batch, device: torch.device) -
     """Times a few forward and backward passes in each precision and returns ``bf16`` or ``fp32``.
 
     Weights, buffers and the state of the random generator are left as they were. Not every network gains: depthwise
-    convolutions in bf16 are slower on many processors.
+    convolutions in bf16 are slower on many processors. Processors without AVX-512 emulate bf16, many times slower, and
+    are not timed.
     """
+    if device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        return "fp32"
     saved = {name: value.clone() for name, value in distiller.state_dict().items()}
     images = batch.images.to(device).contiguous(memory_format=torch.channels_last)
     labels = batch.labels.to(device)
