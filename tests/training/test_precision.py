@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from harness.cases import CASES, batch, build
 
+from harness.cases import CASES, batch, build
 from tutelage.data import Batch
 from tutelage.training.precision import choose_precision
 
