@@ -49,7 +49,13 @@ def test_a_recipe_with_changes() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "shown"),
-    [("models", "wrn_40_2"), ("methods", "fitnets"), ("datasets", "digits"), ("recipes", "baseline/cifar10-resnet20")],
+    [
+        ("models", "wrn_40_2"),
+        ("methods", "fitnets"),
+        ("datasets", "digits"),
+        ("recipes", "baseline/cifar10-resnet20"),
+        ("settings", "kd.temperature"),
+    ],
 )
 def test_lists(kind: str, shown: str) -> None:
     assert shown in good("list", kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
@@ -9,32 +10,32 @@ from rich.console import Console
 from rich.table import Table
 
 import tutelage
+from tutelage.config import DistillSettings, keys
 from tutelage.errors import unknown
-from tutelage.methods import METHODS
+from tutelage.methods import METHODS, Method
 from tutelage.recipes import load_recipe
 
-KINDS = {
-    "models": tutelage.list_models,
-    "methods": tutelage.list_methods,
-    "datasets": tutelage.list_datasets,
-    "recipes": tutelage.list_recipes,
+KINDS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
+    "models": lambda: [(name, "") for name in tutelage.list_models()],
+    "methods": lambda: [(name, _first_line(METHODS[name])) for name in tutelage.list_methods()],
+    "datasets": lambda: [(name, "") for name in tutelage.list_datasets()],
+    "recipes": lambda: [(name, load_recipe(name)["about"]) for name in tutelage.list_recipes()],
+    "settings": lambda: keys(DistillSettings),
 }
 
 
-def main(kind: Annotated[str, typer.Argument(metavar="models | methods | datasets | recipes")]) -> None:
-    """List what there is by name.
+def main(kind: Annotated[str, typer.Argument(metavar=" | ".join(KINDS))]) -> None:
+    """List what there is by name; settings are those of distill, with their defaults.
 
     tutelage list methods
     """
     if kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name in KINDS[kind]():
-        table.add_row(name, _about(kind, name))
+    for row in KINDS[kind]():
+        table.add_row(*row)
     Console().print(table)
 
 
-def _about(kind: str, name: str) -> str:
-    if kind == "methods":
-        return (METHODS[name].__doc__ or "").split("\n")[0]
-    return load_recipe(name)["about"] if kind == "recipes" else ""
+def _first_line(method: type[Method]) -> str:
+    return (method.__doc__ or "").split("\n")[0]

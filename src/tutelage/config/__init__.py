@@ -1,6 +1,7 @@
 """Settings of a run: pydantic models, YAML files, ``key=value`` overrides, and errors that name the way out."""
 
 from tutelage.config.load import as_mapping, dump, load, read_yaml
+from tutelage.config.sections import keys
 from tutelage.config.settings import (
     DistillSettings,
     ModelSettings,
@@ -19,6 +20,7 @@ __all__ = [
     "TrainSettings",
     "as_mapping",
     "dump",
+    "keys",
     "load",
     "read_yaml",
 ]

@@ -18,7 +18,8 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
 def _line(detail: Any, kind: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        close = nearest(key, keys(kind)) or nearest(key.split(".")[-1], keys(kind))
+        names = [known.name for known in keys(kind)]
+        close = nearest(key, names) or nearest(key.split(".")[-1], names)
         known = ", ".join(sorted(kind.model_fields))
         return f"unknown key '{key}': " + (f"did you mean {' or '.join(close)}?" if close else f"known: {known}")
     if detail["type"] == "missing":

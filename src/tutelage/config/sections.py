@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import yaml
 from pydantic import BaseModel
 
 
@@ -14,12 +17,29 @@ def section_of(kind: type[BaseModel], key: str) -> type[BaseModel] | None:
     return next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None)
 
 
-def keys(kind: type[BaseModel], prefix: str = "") -> list[str]:
-    """Returns every dotted key of a settings model."""
+class Key(NamedTuple):
+    """A dotted key, its default as YAML (empty where it must be given), and what it means."""
+
+    name: str
+    default: str
+    description: str
+
+
+def keys(kind: type[BaseModel], prefix: str = "") -> list[Key]:
+    """Returns every key of a settings model, sections before what nests in them."""
     found = []
-    for name in kind.model_fields:
-        found.append(prefix + name)
+    for name, field in kind.model_fields.items():
         section = section_of(kind, name)
+        default = "" if field.is_required() or section is not None else _shown(field.default)
+        found.append(Key(prefix + name, default, field.description or _first_line(section)))
         if section is not None:
             found += keys(section, f"{prefix}{name}.")
     return found
+
+
+def _shown(value: object) -> str:
+    return yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True).split("\n")[0]
+
+
+def _first_line(section: type[BaseModel] | None) -> str:
+    return (section.__doc__ or "").strip().split("\n")[0] if section is not None else ""
