@@ -38,7 +38,7 @@ def test_cifar_from_folder_to_student(real_data: Path, tmp_path: Path) -> None:
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert files >= {
         *("config.yaml", "environment.json", "classes.json", "split.json", "teacher.json"),
-        *("metrics.jsonl", "checkpoints", "student", "result.json"),
+        *("log.txt", "metrics.jsonl", "checkpoints", "student", "result.json"),
     }
     assert json.loads((tmp_path / "run" / "classes.json").read_text())[0] == "airplane"
     assert any(path.name.startswith("events") for path in (tmp_path / "run").rglob("events*"))

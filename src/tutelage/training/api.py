@@ -18,7 +18,7 @@ from tutelage.training.finish import finish, measure_teacher
 from tutelage.training.fit import Fit
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job, build_job
-from tutelage.training.plan import print_plan
+from tutelage.training.plan import describe_plan
 from tutelage.training.precision import choose_precision
 from tutelage.training.progress import build_console, build_display
 from tutelage.training.result import Result
@@ -50,8 +50,9 @@ def run(settings: RunSettings) -> Result:
     engine = _build_engine(job, settings)
     measured = measure_teacher(job, engine)
     if engine.is_main_process:
-        print_plan(build_console(), job, settings.precision, measured)
-        _prepare_folder(job, settings, measured)
+        plan = describe_plan(job, settings.precision, measured)
+        build_console().print(plan)
+        _prepare_folder(job, settings, measured).log(plan)
     engine.wait_for_everyone()
     return _complete(job, settings, engine, measured, None)
 
@@ -66,9 +67,11 @@ def resume(folder: str | Path) -> Result:
     engine = _build_engine(job, settings)
     checkpoint = RunFolder(path).load_checkpoint()
     if engine.is_main_process:
-        RunFolder(path).keep_metrics(checkpoint["progress"]["records"] if checkpoint else 0)
         done = checkpoint["progress"]["records"] if checkpoint else 0
-        build_console().print(f"resuming {path} after {done} of {job.epochs} epochs")
+        RunFolder(path).keep_metrics(done)
+        line = f"resuming {path} after {done} of {job.epochs} epochs"
+        build_console().print(line, highlight=False, soft_wrap=True)
+        RunFolder(path).log(line)
     return _complete(job, settings, engine, measure_teacher(job, engine), checkpoint)
 
 
@@ -93,7 +96,7 @@ def _build_engine(job: Job, settings: RunSettings) -> Accelerator:
     return engine
 
 
-def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None) -> None:
+def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None) -> RunFolder:
     folder = RunFolder(job.path)
     folder.create(settings.overwrite)
     folder.write_text("config.yaml", dump(settings.model_copy(update={"overwrite": False})))
@@ -103,6 +106,7 @@ def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None
     if job.teacher is not None:
         top1 = measured.top1 if measured is not None else None
         folder.write_json("teacher.json", {**job.teacher.identity(), "validation_top1": top1})
+    return folder
 
 
 def _complete(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from accelerate import Accelerator
-from rich.console import Console
 from torch import nn
 
 from tutelage.data import Split
@@ -77,17 +76,19 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
         folder = RunFolder(job.path)
         save_model(job.student, folder.student, job.spec)
         folder.write_json("result.json", result.model_dump())
-        _print_closing(build_console(), result, folder)
+        closing = _closing_lines(result, folder)
+        build_console().print(closing, highlight=False, soft_wrap=True)
+        folder.log(closing)
     engine.wait_for_everyone()
     return result
 
 
-def _print_closing(console: Console, result: Result, folder: RunFolder) -> None:
+def _closing_lines(result: Result, folder: RunFolder) -> str:
+    lines = []
     if result.teacher_top1 is not None:
         size = f"{result.teacher_parameters:,} parameters"
-        console.print(f"teacher  {result.teacher_top1:.2f} % top-1 on {result.split}, {size}", highlight=False)
-    console.print(
-        f"student  {result.top1:.2f} % top-1 on {result.split} ({result.rule}), {result.parameters:,} parameters",
-        highlight=False,
-    )
-    console.print(f"deployable student in {folder.student}", highlight=False, soft_wrap=True)
+        lines.append(f"teacher  {result.teacher_top1:.2f} % top-1 on {result.split}, {size}")
+    size = f"{result.parameters:,} parameters"
+    lines.append(f"student  {result.top1:.2f} % top-1 on {result.split} ({result.rule}), {size}")
+    lines.append(f"deployable student in {folder.student}")
+    return "\n".join(lines)

@@ -174,6 +174,7 @@ class Fit:
             self.folder.append_metrics(record)
             self.folder.save_checkpoint(snapshot(self.job.distiller, optimizer, self.progress))
             self.display.finish(_line(record))
+            self.folder.log(_line(record))
         numbers = {key: value for key, value in record.items() if isinstance(value, float)}
         self.engine.log(numbers, step=run_epoch + 1)
         self.engine.wait_for_everyone()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console, RenderableType
 
 from tutelage.errors import TutelageError
 
@@ -71,6 +72,11 @@ class RunFolder:
     def write_json(self, name: str, content: Any) -> None:
         """Writes ``name`` atomically, as indented JSON."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def log(self, what: RenderableType) -> None:
+        """Adds what was shown on the screen to ``log.txt``."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            Console(file=file, width=160).print(what, highlight=False, soft_wrap=isinstance(what, str))
 
     def append_metrics(self, record: dict[str, Any]) -> None:
         """Adds one line to ``metrics.jsonl``."""

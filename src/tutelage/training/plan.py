@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from torch import nn
@@ -16,9 +16,9 @@ from tutelage.training.evaluation import Evaluation
 from tutelage.training.job import Job
 
 
-def print_plan(console: Console, job: Job, precision: str, measured: Evaluation | None) -> None:
-    """Prints what is about to happen; ``measured`` is the teacher's evaluation on the validation data."""
-    console.print(Group(_data_line(job.data), _networks(job, measured), _stages(job), _settings_line(job, precision)))
+def describe_plan(job: Job, precision: str, measured: Evaluation | None) -> Group:
+    """Returns what is about to happen, to be printed; ``measured`` is the teacher on the validation data."""
+    return Group(_data_line(job.data), _networks(job, measured), _stages(job), _settings_line(job, precision))
 
 
 def _data_line(data: ImageData) -> Text:
