@@ -1,10 +1,16 @@
 """Published methods, one a file: each makes terms and stages of a probed teacher and student."""
 
-from tutelage.methods import at, fitnets, kd, none
+from importlib import import_module
+from pkgutil import iter_modules
+
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.combine import parse, plan
 
-__all__ = ["METHODS", "Method", "Pair", "at", "fitnets", "kd", "list_methods", "none", "parse", "plan"]
+__all__ = ["METHODS", "Method", "Pair", "list_methods", "parse", "plan"]
+
+# A method registers itself where its file is imported.
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 
 
 def list_methods() -> list[str]:
