@@ -28,9 +28,9 @@ TEACHER, STUDENT = "resnet20", "resnet8"
 METHODS = ("none", "kd", "fitnets")
 
 
-def quickstart(out: Path, seeds: int = 3, console: Console | None = None) -> list[Result]:
+def quickstart(out: Path, seeds: int = 3) -> list[Result]:
     """Trains a teacher a seed, then the student by each method under it; prints the table; returns all results."""
-    console = console or Console()
+    console = Console()
     if out.exists():
         raise TutelageError(f"{out} exists: remove it, or choose another folder (tutelage quickstart out=FOLDER)")
     results = []
