@@ -51,3 +51,8 @@ def test_no_import_climbs(path: Path) -> None:
 def test_losses_import_nothing_else_of_the_package() -> None:
     used = set().union(*(imported_rooms(path) for path in FILES if path.parts[0] == "losses"))
     assert used <= BELOW_ALL | {"losses"}
+
+
+@pytest.mark.parametrize("name", sorted(BELOW_ALL))
+def test_what_is_below_all_imports_no_room(name: str) -> None:
+    assert imported_rooms(Path(f"{name}.py")) <= BELOW_ALL

@@ -15,7 +15,7 @@ app = typer.Typer(
     help="Distils image classifiers: a small student learns from a large teacher.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.command("train")(train.main)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
+from tutelage.cli.words import Words
 from tutelage.config import DistillSettings, load
 from tutelage.training import run
 
 
-def main(settings: Annotated[list[str], typer.Argument(metavar="[FILE.yaml] key=value …")]) -> None:
+def main(settings: Words) -> None:
     """Train a student under a teacher.
 
-    tutelage distill data=~/flowers teacher=runs/teacher student=resnet8 method=kd+at out=runs/student
+    \b
+    tutelage distill data=~/flowers teacher=runs/teacher student=resnet8 \\
+        method=kd+at kd.temperature=2 epochs=60 out=runs/student
+
+    The teacher is a run (tutelage train) or pretrained, as in teacher=timm/resnet18. All settings, with their defaults:
+    tutelage list settings. All methods: tutelage list methods. Places to tap: tutelage inspect MODEL.
     """
     run(load(DistillSettings, *settings))

@@ -10,11 +10,15 @@ from rich.console import Console
 from tutelage import training
 from tutelage.config import as_mapping
 
+_HELP = "model=RUN, and where wanted data=…, split=test|validation|train, batch_size=…, device=…."
 
-def main(settings: Annotated[list[str], typer.Argument(metavar="key=value …")]) -> None:
-    """Measure a run, or any network, on a split of its data or of others.
 
+def main(settings: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help=_HELP)]) -> None:
+    """Measure a run, or any network, on a split of data.
+
+    \b
     tutelage evaluate model=runs/student split=validation
+    tutelage evaluate model=timm/resnet18 model.weights=pretrained data=~/imagenet
     """
     figures = training.evaluate(**as_mapping(*settings))
     Console().print(

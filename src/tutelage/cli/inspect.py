@@ -23,11 +23,16 @@ class InspectSettings(Settings):
 
 
 def main(
-    model: Annotated[str, typer.Argument(metavar="MODEL")],
-    settings: Annotated[list[str] | None, typer.Argument(metavar="[size=PIXELS]")] = None,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name (tutelage list models) or a folder.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="size=PIXELS, the side of the input.")
+    ] = None,
 ) -> None:
-    """Print a network's tap points: name, shape, stage, before or after an activation.
+    """List the points where a network can be tapped.
 
+    Each has a name, a shape, a stage, and may lie before or after an activation.
+
+    \b
     tutelage inspect timm/resnet18 size=64
     """
     chosen = load(InspectSettings, {"model": model}, *(settings or []))

@@ -24,9 +24,10 @@ KINDS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
 }
 
 
-def main(kind: Annotated[str, typer.Argument(metavar=" | ".join(KINDS))]) -> None:
-    """List what there is by name; settings are those of distill, with their defaults.
+def main(kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")]) -> None:
+    """List what there is by name, or every setting.
 
+    \b
     tutelage list methods
     """
     if kind not in KINDS:

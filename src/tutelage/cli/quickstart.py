@@ -19,10 +19,15 @@ class QuickstartSettings(Settings):
     seeds: int = Field(3, ge=1)
 
 
-def main(settings: Annotated[list[str] | None, typer.Argument(metavar="[out=FOLDER] [seeds=N]")] = None) -> None:
-    """Teacher, student alone and distilled student on embedded data: two minutes, nothing to download.
+def main(
+    settings: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="out=FOLDER, seeds=NUMBER.")] = None,
+) -> None:
+    """See what distillation gains, on embedded data.
 
-    tutelage quickstart
+    Trains a teacher, a student alone and students under the teacher; two minutes, nothing to download.
+
+    \b
+    tutelage quickstart out=runs/quickstart seeds=3
     """
     chosen = load(QuickstartSettings, *(settings or []))
     study.quickstart(chosen.out.expanduser(), chosen.seeds)

@@ -10,9 +10,10 @@ import typer
 from tutelage import training
 
 
-def main(folder: Annotated[Path, typer.Argument(metavar="RUN", help="the folder of an interrupted run")]) -> None:
+def main(folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")]) -> None:
     """Continue an interrupted run from its last finished epoch.
 
+    \b
     tutelage resume runs/student
     """
     training.resume(folder)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
+from tutelage.cli.words import Words
 from tutelage.config import TrainSettings, load
 from tutelage.training import run
 
 
-def main(settings: Annotated[list[str], typer.Argument(metavar="[FILE.yaml] key=value …")]) -> None:
+def main(settings: Words) -> None:
     """Train one network on labels, for example a teacher.
 
-    tutelage train data=~/flowers model=timm/resnet34 model.weights=pretrained out=runs/teacher
+    \b
+    tutelage train data=~/flowers model=timm/resnet34 model.weights=pretrained \\
+        epochs=10 optimizer.lr=0.01 out=runs/teacher
+
+    Data are a name (tutelage list datasets), or a folder with a folder of images for each class.
     """
     run(load(TrainSettings, *settings))

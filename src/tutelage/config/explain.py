@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tutelage.config.sections import keys
+from tutelage.config.sections import Key, keys, section_of
 from tutelage.errors import TutelageError, nearest
+
+_WAYS_OUT = {
+    "dict_type": "give pairs, as in {key}={{layer2: layer3}}",
+    "tuple_type": "give a list, as in {key}=[…, …]",
+    "path_type": "give the path of a folder",
+}
 
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
@@ -16,17 +25,64 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
 
 
 def _line(detail: Any, kind: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
+    *around, last = detail["loc"]
+    missing = detail["type"] == "missing"
+    # An element that a list lacks is a mistake in the list.
+    key = ".".join(map(str, around if missing and isinstance(last, int) else detail["loc"]))
+    value = "null" if detail["input"] is None else detail["input"]
     if detail["type"] == "extra_forbidden":
-        names = [known.name for known in keys(kind)]
-        close = nearest(key, names) or nearest(key.split(".")[-1], names)
-        known = ", ".join(sorted(kind.model_fields))
-        return f"unknown key '{key}': " + (f"did you mean {' or '.join(close)}?" if close else f"known: {known}")
-    if detail["type"] == "missing":
-        return f"{key} is missing: give {key}=…"
+        return f"unknown key '{key}': {_suggestion(key, keys(kind))}"
+    if missing and isinstance(last, int):
+        return f"{key}={value}: give {last + 1} or more values"
+    if missing:
+        short = key.removesuffix(".name")
+        return f"{short} is missing: give {short}=…"
+    if detail["type"] == "model_type":
+        return f"{key}={value}: {_section_way_out(key, section_of(kind, key))}"
     message = detail["msg"].removeprefix("Value error, ")
+    if message.startswith(f"{key}="):
+        return message
     if detail["type"] == "literal_error":
         expected = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        close = nearest(str(detail["input"]), expected)
+        close = nearest(str(value), expected)
         message += f"; did you mean {close[0]}?" if close else ""
-    return f"{key}={detail['input']}: {message}"
+    if detail["type"] in _WAYS_OUT:
+        message = _WAYS_OUT[detail["type"]].format(key=key)
+    # Where settings of a section do not go together, the message says which.
+    together = detail["type"] == "value_error" and isinstance(value, Mapping)
+    return f"{key}: {message}" if together else f"{key}={value}: {message}"
+
+
+def _section_way_out(key: str, section: type[BaseModel] | None) -> str:
+    names = list(section.model_fields) if section is not None else []
+    if "name" in names:
+        return f"give a name, {key}=NAME"
+    return f"{key} is a section, give its settings: {', '.join(f'{key}.{name}=…' for name in names)}"
+
+
+def _suggestion(key: str, known: list[Key]) -> str:
+    """Says which key was probably meant: by its spelling, in its section or another, or by a word for it."""
+    section, _, name = key.rpartition(".")
+    beside = [other.name for other in known if other.name.rpartition(".")[0] == section]
+    close = (
+        _spelt_like(name, beside, 0.6)
+        or _spelt_like(name, [other.name for other in known], 0.75)
+        or [other.name for other in known if _describes(other.description, name)]
+    )
+    return f"did you mean {' or '.join(close[:3])}?" if close else f"known: {', '.join(sorted(beside))}"
+
+
+def _spelt_like(name: str, candidates: Iterable[str], cutoff: float) -> list[str]:
+    """Returns the dotted candidates that share the last part most like ``name``."""
+    by_last: dict[str, list[str]] = {}
+    for candidate in candidates:
+        by_last.setdefault(candidate.rpartition(".")[2], []).append(candidate)
+    close = get_close_matches(name, by_last, n=1, cutoff=cutoff)
+    return by_last[close[0]] if close else []
+
+
+def _describes(description: str, name: str) -> bool:
+    """Whether every word of ``name`` (``learning_rate``) is a word of the description, give or take a letter."""
+    said = re.findall(r"\w+", description)
+    words = name.lower().split("_")
+    return all(len(word) > 2 and get_close_matches(word, said, n=1, cutoff=0.85) for word in words)

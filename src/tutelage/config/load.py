@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tutelage.config.explain import explain
 from tutelage.config.sections import section_of
+from tutelage.config.text import parse
 from tutelage.errors import TutelageError
 
 S = TypeVar("S", bound=BaseModel)
@@ -21,8 +22,9 @@ def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
     """Returns validated settings; later layers win over earlier ones, and all over the defaults.
 
     A layer is a mapping (nested, or with dotted keys), a path of a YAML file (``*.yaml``, ``*.yml``), or a word
-    ``key=value`` with a dotted key and a YAML value. A plain value for a section is its name: ``data=cifar10`` is
-    ``data.name=cifar10``. Raises :class:`TutelageError` for an unknown key or a value that does not fit.
+    ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them. A plain value
+    for a section is its name: ``data=cifar10`` is ``data.name=cifar10``. Raises :class:`TutelageError` for an unknown
+    key or a value that does not fit.
     """
     try:
         return kind.model_validate(_name_sections(kind, as_mapping(*layers)))
@@ -35,7 +37,7 @@ def as_mapping(*layers: Mapping[str, Any] | str | Path) -> Tree:
     tree: Tree = {}
     for layer in layers:
         for key, value in _entries(layer):
-            _set(tree, key.split("."), value)
+            _set(tree, key, value)
     return tree
 
 
@@ -49,46 +51,70 @@ def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]
         return [(str(key), value) for key, value in layer.items()]
     word = str(layer)
     if "=" in word and not isinstance(layer, Path):
-        key, _, value = word.partition("=")
-        return [(key, _scalar(key, value))]
+        key, _, text = word.partition("=")
+        if not key.strip():
+            raise TutelageError(f"'{word}' has no key before the =: give key=value")
+        return [(key, _value(key, text))]
     if word.endswith((".yaml", ".yml")):
-        return read_yaml(Path(word)).items()
+        return _entries(read_yaml(Path(word)))
     raise TutelageError(f"'{word}' is neither key=value nor a YAML file (*.yaml)")
 
 
-def _scalar(key: str, text: str) -> Any:
+def _value(key: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text) if text else None
-    except yaml.YAMLError as error:
-        raise TutelageError(f"{key}={text}: the value is not readable as YAML ({error})".replace("\n", " ")) from None
+        return parse(text) if text else None
+    except ValueError as error:
+        raise TutelageError(
+            f"{key}={text}: the value is not readable as YAML ({error}); to take it as it stands, quote it: "
+            f"'{key}=\"{text}\"'"
+        ) from None
 
 
 def read_yaml(path: Path) -> Tree:
     """Returns the keys and values of a YAML file; raises :class:`TutelageError` where it is none."""
     try:
-        tree = yaml.safe_load(path.expanduser().read_text(encoding="utf-8"))
+        tree = parse(path.expanduser().read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TutelageError(f"there is no file {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise TutelageError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise TutelageError(f"{path} is not readable as YAML: {error}") from None
     if not isinstance(tree, dict):
-        raise TutelageError(f"{path} holds {type(tree).__name__}, not keys and values")
+        found = "is empty" if tree is None else f"holds a {type(tree).__name__}"
+        raise TutelageError(f"{path} {found}: it must have settings, one 'key: value' a line")
     return tree
 
 
-def _set(tree: Tree, keys: list[str], value: Any) -> None:
-    """Merges ``value`` into ``tree``; a section and its bare name may come in either order."""
-    key, *rest = keys
-    if rest or isinstance(value, Mapping):
-        section = tree.get(key)
-        if not isinstance(section, dict):
-            section = tree[key] = {} if section is None else {"name": section}
-        for part, inner in [(rest, value)] if rest else [(str(name).split("."), part) for name, part in value.items()]:
-            _set(section, list(part), inner)
-    elif isinstance(tree.get(key), dict) and value is not None:
-        tree[key]["name"] = value
+def _set(tree: Tree, key: str, value: Any) -> None:
+    """Merges ``value`` into ``tree``; a section and its bare name may come in either order.
+
+    Sections are one level deep. What a key of a section holds is replaced as a whole, and names in it keep their dots:
+    ``at.taps={layer3.1.add: layer3}``. Paths become text, which is what names and weights are.
+    """
+    if isinstance(value, Path):
+        value = str(value)
+    name, _, inner = key.partition(".")
+    if inner:
+        field, _, entry = inner.partition(".")
+        section = _section(tree, name)
+        before = section.get(field)
+        section[field] = {**(before if isinstance(before, dict) else {}), entry: value} if entry else value
+    elif isinstance(value, Mapping):
+        _section(tree, name)
+        for field, content in value.items():
+            _set(tree, f"{name}.{field}", content)
+    elif isinstance(tree.get(name), dict) and value is not None:
+        tree[name]["name"] = value
     else:
-        tree[key] = value
+        tree[name] = value
+
+
+def _section(tree: Tree, name: str) -> Tree:
+    """Returns the section ``name`` of ``tree``, made where needed from its bare name."""
+    if not isinstance(tree.get(name), dict):
+        tree[name] = {} if tree.get(name) is None else {"name": tree[name]}
+    return tree[name]
 
 
 def _name_sections(kind: type[BaseModel], tree: Tree) -> Tree:
@@ -96,6 +122,6 @@ def _name_sections(kind: type[BaseModel], tree: Tree) -> Tree:
     named = {}
     for key, value in tree.items():
         section = section_of(kind, key)
-        short = section is not None and "name" in section.model_fields and isinstance(value, (str, int, float, Path))
+        short = section is not None and "name" in section.model_fields and isinstance(value, (str, int, float))
         named[key] = {"name": str(value)} if short else value
     return named

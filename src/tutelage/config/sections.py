@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import yaml
@@ -38,7 +39,8 @@ def keys(kind: type[BaseModel], prefix: str = "") -> list[Key]:
 
 
 def _shown(value: object) -> str:
-    return yaml.safe_dump(list(value) if isinstance(value, tuple) else value, default_flow_style=True).split("\n")[0]
+    plain = list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+    return yaml.safe_dump(plain, default_flow_style=True).split("\n")[0]
 
 
 def _first_line(section: type[BaseModel] | None) -> str:

@@ -38,7 +38,9 @@ class RunSettings(Settings):
     data: DataSettings
     out: Path | None = Field(None, description="the run's folder; runs/STUDENT-METHOD-DATA-SEED where not given")
     overwrite: bool = Field(False, description="replace an existing run folder")
-    seed: int = Field(0, ge=0, description="of weights, order of samples and dropout; views have data.view_seed")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="of weights, order of samples and dropout; views have data.view_seed"
+    )
     epochs: int = Field(30, ge=1, description="of all stages together")
     batch_size: int = Field(128, ge=1, description="global: the sum over processes")
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -46,25 +48,28 @@ class RunSettings(Settings):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: times a few steps of each")
-    device: Literal["auto", "cpu"] = "auto"
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
     log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
 
     @field_validator("out")
     @classmethod
     def _expand(cls, out: Path | None) -> Path | None:
-        return out.expanduser() if out is not None else None
+        try:
+            return out.expanduser() if out is not None else None
+        except RuntimeError:
+            raise ValueError("there is no such user") from None
 
 
 class TrainSettings(RunSettings):
     """``tutelage train``: one network alone, on labels."""
 
-    model: ModelSettings
+    model: ModelSettings = Field(description="the model to train, by name or path")
 
 
 class _DistillSettings(RunSettings):
     """``tutelage distill``: a student under a teacher."""
 
-    student: ModelSettings
+    student: ModelSettings = Field(description="the model to train, by name or path")
     teacher: TeacherSettings | None = None
     method: str = Field("kd", description="a name, or names joined by +; settings nest under each name")
 

@@ -44,7 +44,7 @@ def distill(**config: Any) -> Result:
 def run(settings: RunSettings) -> Result:
     """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
     job = build_job(settings)
-    RunFolder(job.path).check_free(settings.overwrite)
+    _check_folder(job, settings)
     if settings.precision == "auto":
         settings = settings.model_copy(update={"precision": _probe_precision(job)})
     engine = _build_engine(job, settings)
@@ -81,6 +81,18 @@ def load_run(folder: Path) -> RunSettings:
         raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
     kind = TrainSettings if "model" in read_yaml(folder / "config.yaml") else DistillSettings
     return load(kind, folder / "config.yaml", {"out": str(folder)})
+
+
+def _check_folder(job: Job, settings: RunSettings) -> None:
+    """Raises :class:`TutelageError` where the run would write over something, or over what it reads itself."""
+    folder = RunFolder(job.path)
+    folder.check_free(settings.overwrite)
+    read = [settings.data.name, job.spec.source]
+    read += [str(job.teacher.identity()["source"])] if job.teacher is not None else []
+    for source in read:
+        path = Path(source).expanduser().resolve()
+        if path.exists() and path.is_relative_to(job.path.resolve()):
+            raise TutelageError(f"out={job.path} holds {source}, which this run reads: choose another out=…")
 
 
 def _probe_precision(job: Job) -> str:

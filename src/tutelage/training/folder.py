@@ -25,15 +25,18 @@ class RunFolder:
         path = self.path
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return
+        if not self._is_run():
+            raise TutelageError(f"{path} exists and is not a run folder, so it is left alone: choose another out=…")
         if not overwrite:
             raise TutelageError(
                 f"{path} exists: choose another out=…, say overwrite=true to replace it, or continue it with "
                 f"'tutelage resume {path}'"
             )
-        if not self.config.is_file():
-            raise TutelageError(
-                f"overwrite=true: {path} is not a run folder, so it is left alone; choose another out=…"
-            )
+
+    def _is_run(self) -> bool:
+        """Whether a run made the folder; other projects keep a ``config.yaml`` too."""
+        made = (self.config, self.path / "checkpoints", self.path / "environment.json")
+        return all(path.exists() for path in made)
 
     def create(self, overwrite: bool) -> None:
         """Makes the folder anew; raises :class:`TutelageError` as :meth:`check_free`, or where it cannot be made."""

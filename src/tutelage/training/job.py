@@ -45,7 +45,8 @@ def build_job(settings: RunSettings) -> Job:
     data = open_data(settings.data)
     chosen, method, methods, teacher_settings = _roles(settings)
     torch.manual_seed(settings.seed)
-    student = create_model(chosen.name, num_classes=len(data.classes), weights=chosen.weights)
+    role = "model" if isinstance(settings, TrainSettings) else "student"
+    student = _create(role, chosen.name, chosen.weights, len(data.classes))
     spec = _complete(student.spec, data)  # type: ignore[arg-type]
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
     stages = make_stages(methods, student, teacher, data.size, settings.epochs)
@@ -80,7 +81,7 @@ def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
     weights = settings.weights
     if weights is None and settings.name.startswith(LIBRARIES):
         weights = "pretrained"
-    network = create_model(settings.name, weights=weights)
+    network = _create("teacher", settings.name, weights)
     spec = network.spec
     assert isinstance(spec, ModelSpec)
     if spec.source == "random":
@@ -92,6 +93,13 @@ def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
     size = (side, side) if side is not None else spec.input_size
     network.to(memory_format=torch.channels_last)
     return Teacher(network, build_normalization(network, data, size))
+
+
+def _create(role: str, name: str, weights: str | None, num_classes: int | None = None) -> nn.Module:
+    try:
+        return create_model(name, num_classes, weights)
+    except TutelageError as error:
+        raise TutelageError(f"{role}={name}: {error}") from error
 
 
 def _complete(spec: ModelSpec, data: ImageData) -> ModelSpec:
