@@ -6,7 +6,7 @@ import os
 import socket
 import traceback
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch
@@ -56,12 +56,22 @@ class Pool:
     def run(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
         for connection in self._connections:
             connection.send((function, arguments))
-        answers = [connection.recv() for connection in self._connections]
-        for good, value in answers:
-            assert good, value
-        return [value for _, value in answers]
+        answers: dict[Connection, Any] = {}
+        while len(answers) < WORLD:
+            for connection in wait([each for each in self._connections if each not in answers]):
+                good, answers[connection] = connection.recv()
+                if not good:
+                    # The other process may wait for this one for ever.
+                    self.kill()
+                    raise AssertionError(answers[connection])
+        return [answers[connection] for connection in self._connections]
+
+    def kill(self) -> None:
+        for process in self._processes:
+            process.kill()
 
     def close(self) -> None:
         for connection, process in zip(self._connections, self._processes):
-            connection.send(None)
+            if process.is_alive():
+                connection.send(None)
             process.join(timeout=10)

@@ -14,6 +14,8 @@ from tutelage.terms import Stage
 def parse(names: str) -> list[str]:
     """Splits ``kd+at`` into registered names; raises :class:`TutelageError` for an unknown, repeated or lonely one."""
     parts = [part.strip() for part in names.split("+")]
+    if "" in parts:
+        raise TutelageError(f"method={names}: a name is missing beside '+'")
     for part in parts:
         METHODS[part]
     if len(set(parts)) < len(parts):

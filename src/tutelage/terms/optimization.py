@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerSettings(BaseModel):
@@ -19,7 +21,7 @@ class OptimizerSettings(BaseModel):
     lr: float = Field(0.1, gt=0, description="peak learning rate, for the whole (global) batch")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
     nesterov: bool = Field(True, description="sgd only")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="adamw only")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="adamw only")
     weight_decay: float = Field(5e-4, ge=0)
 
 

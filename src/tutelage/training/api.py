@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
 from tutelage.config import DistillSettings, RunSettings, TrainSettings, dump, load, read_yaml
 from tutelage.data import TrainLoader
 from tutelage.errors import TutelageError
-from tutelage.training.engine import build_engine, find_device
+from tutelage.training.engine import build_engine, find_process
 from tutelage.training.environment import describe_environment
 from tutelage.training.evaluation import Evaluation
 from tutelage.training.finish import finish, measure_teacher
@@ -44,7 +45,9 @@ def distill(**config: Any) -> Result:
 def run(settings: RunSettings) -> Result:
     """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
     job = build_job(settings)
-    _check_folder(job, settings)
+    # Not in every process: the first makes the folder while others may still be on their way here.
+    if find_process(settings.device).is_main_process:
+        _check_folder(job, settings)
     if settings.precision == "auto":
         settings = settings.model_copy(update={"precision": _probe_precision(job)})
     engine = _build_engine(job, settings)
@@ -96,10 +99,11 @@ def _check_folder(job: Job, settings: RunSettings) -> None:
 
 
 def _probe_precision(job: Job) -> str:
-    device = find_device(job.settings.device)
+    device = find_process(job.settings.device).device
     batch = next(TrainLoader(job.data.train, job.settings.batch_size, job.settings.seed).epoch(0))
     job.distiller.to(device).enter(len(job.distiller.stages) - 1)
-    return choose_precision(job.distiller, batch, device)
+    (precision,) = broadcast_object_list([choose_precision(job.distiller, batch, device)])
+    return precision
 
 
 def _build_engine(job: Job, settings: RunSettings) -> Accelerator:

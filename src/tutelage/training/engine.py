@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from accelerate.utils import DataLoaderConfiguration
@@ -27,6 +26,6 @@ def build_engine(precision: str, device: str, folder: Path | None = None) -> Acc
     )
 
 
-def find_device(device: str) -> torch.device:
-    """Returns the device that :func:`build_engine` would choose."""
-    return PartialState(cpu=device == "cpu").device
+def find_process(device: str) -> PartialState:
+    """Returns which of the run's processes this is, and the device that :func:`build_engine` would choose."""
+    return PartialState(cpu=device == "cpu")
