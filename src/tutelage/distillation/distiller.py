@@ -91,14 +91,10 @@ class Distiller(nn.Module):
         somewhere = next(self.student.parameters())
         self.terms = nn.ModuleList(stage.terms).to(somewhere.device, somewhere.dtype)
         self.student.requires_grad_(True)
-        for name, parameter in self.student.named_parameters():
-            if _within(name, stage.frozen):
-                parameter.requires_grad_(False)
         reader = tapped(self.student, stage.student_taps, logits=stage.student_logits, frozen=stage.frozen)
         reached = {id(parameter) for parameter in reader.parameters()}
-        for parameter in self.student.parameters():
-            if id(parameter) not in reached:
-                parameter.requires_grad_(False)
+        for name, parameter in self.student.named_parameters():
+            parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))
         # Held outside the module tree too: it shares every parameter and buffer with the student, which is in it.
         self._reader = (reader,)
         if self.teacher is not None and stage.terms:

@@ -62,12 +62,18 @@ class Teacher(nn.Module):
         spec = getattr(self.network, "spec", None)
         return spec.name if isinstance(spec, ModelSpec) else type(self.network).__name__
 
+    @property
+    def source(self) -> str | None:
+        """Where the weights come from, as its creation recorded it; None for a network built by hand."""
+        spec = getattr(self.network, "spec", None)
+        return spec.source if isinstance(spec, ModelSpec) else None
+
     def identity(self) -> dict[str, object]:
         """Returns what a run records of its teacher: name, source, classes, parameters and a hash of the weights."""
         spec = getattr(self.network, "spec", None)
         return {
             "name": self.name,
-            "source": spec.source if isinstance(spec, ModelSpec) else None,
+            "source": self.source,
             "num_classes": spec.num_classes if isinstance(spec, ModelSpec) else None,
             "parameters": parameter_count(self.network),
             "weights_sha256": weights_hash(self.network),

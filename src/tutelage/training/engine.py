@@ -6,7 +6,6 @@ from pathlib import Path
 
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import DataLoaderConfiguration
 
 
 def build_engine(precision: str, device: str, folder: Path | None = None) -> Accelerator:
@@ -21,8 +20,6 @@ def build_engine(precision: str, device: str, folder: Path | None = None) -> Acc
         cpu=device == "cpu",
         log_with="tensorboard" if folder is not None else None,
         project_dir=folder,
-        dataloader_config=DataLoaderConfiguration(),
-        step_scheduler_with_optimizer=False,
     )
 
 

@@ -45,8 +45,9 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
     last = evaluate_network(
         network, split, job.settings.batch_size, engine, teacher.predictions if teacher is not None else None
     )
-    validation = job.data.validation
-    on_validation = evaluate_network(network, validation, job.settings.batch_size, engine) if validation else None
+    on_validation = last if name == "validation" else None
+    if on_validation is None and job.data.validation is not None:
+        on_validation = evaluate_network(network, job.data.validation, job.settings.batch_size, engine)
     result = Result(
         status="finished",
         method=job.method,
