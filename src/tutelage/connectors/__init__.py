@@ -1,5 +1,6 @@
 """Student-side adapters of a term, built from probed shapes; trained with the student, dropped at the end."""
 
-from tutelage.connectors.regressor import AsMap, projector, regressor
+from tutelage.connectors.overhaul import ofd_connector
+from tutelage.connectors.regressor import AsMap, paper_regressor, projector, regressor
 
-__all__ = ["AsMap", "projector", "regressor"]
+__all__ = ["AsMap", "ofd_connector", "paper_regressor", "projector", "regressor"]

@@ -50,6 +50,21 @@ def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequentia
     return _with_norm(convolution, c_t, relu)
 
 
+def paper_regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
+    """Builds the regressor of the FitNets paper: an unpadded convolution with bias, no normalisation.
+
+    Its kernel is ``1 + H_s − H_t``, so that the sizes come out equal; 1×1 where the student's map is no larger (the
+    larger teacher map is then pooled by the loss). Weights start from U(−0.05, 0.05), as in the authors' code, the bias
+    from 0. A ReLU follows where the teacher's map comes out of one.
+    """
+    (c_s, *side_s), (c_t, *side_t) = student, teacher
+    kernel = (max(1, 1 + side_s[0] - side_t[0]), max(1, 1 + side_s[1] - side_t[1]))
+    convolution = nn.Conv2d(c_s, c_t, kernel_size=kernel)
+    nn.init.uniform_(convolution.weight, -0.05, 0.05)
+    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+    return nn.Sequential(convolution, *([nn.ReLU()] if relu else []))
+
+
 def projector(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
     """Builds a 1×1 convolution without bias, batch normalisation and, with ``relu``, a ReLU: channels alone are mapped.
 

@@ -1,7 +1,8 @@
 """Teacher and student side by side: the frozen teacher, and the module that is trained."""
 
 from tutelage.distillation.distiller import TASK, Distiller, DistillerOutput
+from tutelage.distillation.ensemble import Ensemble
 from tutelage.distillation.stages import make_stages, native_size
 from tutelage.distillation.teacher import Teacher
 
-__all__ = ["TASK", "Distiller", "DistillerOutput", "Teacher", "make_stages", "native_size"]
+__all__ = ["TASK", "Distiller", "DistillerOutput", "Ensemble", "Teacher", "make_stages", "native_size"]

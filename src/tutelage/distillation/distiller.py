@@ -9,13 +9,14 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from tutelage.distillation.gradients import differentiable, image_gradient, mirrored_gradient, twice_differentiable
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.losses.precision import full_precision
 from tutelage.methods import METHODS, Method, parse
 from tutelage.taps import tapped
-from tutelage.terms import LOGITS, Stage
+from tutelage.terms import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, Stage
 
 TASK = "ce"
 """The name of the cross-entropy with the labels among the terms."""
@@ -78,6 +79,8 @@ class Distiller(nn.Module):
         elif isinstance(method, Method):
             method = make_stages({type(method).__name__: method}, student, teacher, input_size, epochs)
         self.stages = list(method)
+        self.progress = 0.0
+        """How much of the stage is done, from 0 to 1: set it where a term's weight changes over its stage."""
         self.enter(0)
 
     @property
@@ -88,6 +91,7 @@ class Distiller(nn.Module):
         """Starts stage ``index``: its terms, its truncated student and teacher, its trainable parameters."""
         stage = self.stages[index]
         self.stage = stage
+        self.progress = 0.0
         somewhere = next(self.student.parameters())
         self.terms = nn.ModuleList(stage.terms).to(somewhere.device, somewhere.dtype)
         self.student.requires_grad_(True)
@@ -97,8 +101,8 @@ class Distiller(nn.Module):
             parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))
         # Held outside the module tree too: it shares every parameter and buffer with the student, which is in it.
         self._reader = (reader,)
-        if self.teacher is not None and stage.terms:
-            self.teacher.read(stage.teacher_taps, logits=stage.teacher_logits)
+        if self.teacher is not None and stage.needs_teacher:
+            self.teacher.read(stage.teacher_taps, stage.teacher_logits, stage.teacher_mode, stage.image_gradient)
         self.train(self.training)
         return stage
 
@@ -108,25 +112,46 @@ class Distiller(nn.Module):
         ``images`` is (B, 3, H, W), in whatever range the normalisations expect; ``labels`` is (B,), −1 where
         unlabelled, and may be left out of a stage without cross-entropy.
         """
-        logits, features = self._reader[0](self.normalization(images))
-        if logits is not None:
-            features = {**features, LOGITS: logits}
+        if labels is None and (self.stage.task_weight > 0 or self.stage.image_gradient):
+            raise TutelageError(f"stage '{self.stage.name}' has a cross-entropy term: pass the labels too")
+        features = self._features(images, labels)
         values: dict[str, Tensor] = {}
         if self.stage.task_weight > 0:
-            if labels is None:
-                raise TutelageError(f"stage '{self.stage.name}' has a cross-entropy term: pass the labels too")
-            values[TASK] = self.stage.task_weight * task_loss(logits, labels, self.label_smoothing)
+            assert labels is not None
+            values[TASK] = self.stage.task_weight * task_loss(features[LOGITS], labels, self.label_smoothing)
         if self.stage.terms:
-            targets = self.targets(images)
+            targets = self.targets(images, labels)
             for term, target in zip(self.stage.terms, targets):
-                values[term.name] = term.weight * term(features, target)
-        return DistillerOutput(sum(values.values(), start=images.new_zeros(())), logits, values)
+                values[term.name] = term.weight_at(self.progress) * term(features, target)
+        return DistillerOutput(sum(values.values(), start=images.new_zeros(())), features.get(LOGITS), values)
 
-    def targets(self, images: Tensor) -> list[Tensor]:
-        """Returns what each term of the stage keeps of the teacher for these images, detached."""
-        assert self.teacher is not None
-        features = self.teacher.features(images)
+    def targets(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """Returns what each term of the stage keeps of the teacher for these images, detached.
+
+        ``labels`` (B,) are needed only where a term reads the gradient with respect to the image.
+        """
+        features: dict[str, Tensor] = {}
+        if self.stage.needs_teacher:
+            assert self.teacher is not None
+            features = self.teacher.features(images, labels)
         return [term.target(features) for term in self.stage.terms]
+
+    def _features(self, images: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
+        """What the stage reads of the student, under the taps' names and the reserved ones."""
+        if not self.stage.image_gradient:
+            return self._read(images)
+        assert labels is not None
+        with twice_differentiable(images.device.type):
+            images = differentiable(images)
+            features = self._read(images)
+            features[IMAGE_GRADIENT] = image_gradient(features[LOGITS], labels, images, create_graph=True)
+            if self.stage.mirrored_gradient:
+                features[MIRRORED_GRADIENT] = mirrored_gradient(lambda x: self._read(x)[LOGITS], images, labels)
+        return features
+
+    def _read(self, images: Tensor) -> dict[str, Tensor]:
+        logits, features = self._reader[0](self.normalization(images))
+        return features if logits is None else {**features, LOGITS: logits}
 
     def train(self, mode: bool = True) -> Distiller:
         super().train(mode)

@@ -33,9 +33,11 @@ def make_stages(
     size = (input_size, input_size) if isinstance(input_size, int) else input_size or native_size(student)
     student_probe = Probe(student, size)
     teacher_probe = Probe(teacher.network, teacher.input_size or size) if teacher is not None else None
-    stages = plan(methods, Pair(student_probe, teacher_probe, epochs))
-    if teacher_probe is not None and any(stage.teacher_logits for stage in stages):
-        check_classes(teacher_probe.num_classes, student_probe.num_classes)
+    members = len(teacher.members) if teacher is not None else 1
+    stages = plan(methods, Pair(student_probe, teacher_probe, epochs, members))
+    if teacher is not None and any(stage.teacher_logits for stage in stages):
+        for member in teacher.members:
+            check_classes(Probe(member.network, member.input_size or size).num_classes, student_probe.num_classes)
     return stages
 
 

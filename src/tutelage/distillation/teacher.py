@@ -1,16 +1,18 @@
-"""The teacher: frozen, in eval mode for good, read through taps and never saved with the student."""
+"""The teacher: frozen, its buffers untouched for good, read through taps and never saved with the student."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
+from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
 from tutelage.models import ModelSpec, parameter_count, weights_hash
-from tutelage.taps import folded
-from tutelage.terms import LOGITS
+from tutelage.taps import folded, tapped, with_batch_statistics
+from tutelage.terms import IMAGE_GRADIENT, LOGITS
 
 
 class Teacher(nn.Module):
@@ -27,6 +29,7 @@ class Teacher(nn.Module):
         self.network = network.requires_grad_(False)
         self.normalization = normalization if normalization is not None else nn.Identity()
         self._reader: nn.Module = network
+        self._reads_gradient = False
         self.eval()
 
     @property
@@ -38,16 +41,47 @@ class Teacher(nn.Module):
         """Stays in eval mode, whoever asks: batch statistics must not move while a student is trained."""
         return super().train(False)
 
-    def read(self, taps: Sequence[str], logits: bool) -> None:
+    @property
+    def members(self) -> list[Teacher]:
+        """The networks it consists of: itself."""
+        return [self]
+
+    def read(
+        self,
+        taps: Sequence[str],
+        logits: bool,
+        mode: Literal["eval", "batch"] = "eval",
+        image_gradient: bool = False,
+    ) -> None:
         """Sets what :meth:`features` returns; the network then runs no deeper than the deepest of it.
 
-        Its weights are read at this moment: batch normalisations are folded into the convolutions before them.
+        Its weights are read at this moment. In mode ``eval`` batch normalisations are folded into the convolutions
+        before them. In mode ``batch`` they use each batch's own statistics, and touch no buffer.
         """
-        self._reader = folded(self.network, taps, logits=logits).requires_grad_(False)
+        if mode == "batch":
+            reader = tapped(with_batch_statistics(self.network), taps, logits=logits, frozen=("",)).eval()
+        else:
+            reader = folded(self.network, taps, logits=logits)
+        self._reader = reader.requires_grad_(False)
+        self._reads_gradient = image_gradient
 
-    @torch.no_grad()
-    def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Returns {tap: activation}, with the output under ``logits`` where :meth:`read` asked for it."""
+    def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Returns {tap: activation}, with what else :meth:`read` asked for under its reserved name.
+
+        ``labels`` (B,) are needed for the gradient with respect to the image alone.
+        """
+        if not self._reads_gradient:
+            with torch.no_grad():
+                return self._read(images)
+        assert labels is not None
+        with twice_differentiable(images.device.type):
+            images = differentiable(images)
+            features = self._read(images)
+            gradient = image_gradient(features[LOGITS], labels, images, create_graph=False)
+        detached = {tap: feature.detach() for tap, feature in features.items()}
+        return {**detached, IMAGE_GRADIENT: gradient}
+
+    def _read(self, images: Tensor) -> dict[str, Tensor]:
         logits, features = self._reader(self.normalization(images))
         return features if logits is None else {**features, LOGITS: logits}
 

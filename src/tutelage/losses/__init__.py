@@ -17,15 +17,16 @@ from tutelage.losses.attention import (
 )
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
-from tutelage.losses.kd import kd_loss, kd_match, kd_target
+from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
-from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_target
+from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 
 __all__ = [
     "attention_loss",
     "attention_map",
     "attention_match",
     "attention_target",
+    "ensemble_target",
     "fsp_loss",
     "fsp_match",
     "fsp_matrix",
@@ -43,5 +44,6 @@ __all__ = [
     "ofd_loss",
     "ofd_margin",
     "ofd_match",
+    "ofd_measured_margin",
     "ofd_target",
 ]

@@ -5,12 +5,18 @@ Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, 
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutelage.errors import TutelageError
+from tutelage.errors import TutelageError, unknown
 from tutelage.losses.precision import full_precision
 from tutelage.losses.shapes import require_same_shape
+
+Average = Literal["logits", "probabilities"]
+AVERAGES = ("logits", "probabilities")
 
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
@@ -27,6 +33,23 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
 def kd_target(teacher_logits: Tensor) -> Tensor:
     """The teacher's logits (B, K), detached; not softened, so that one cached target serves every temperature."""
     return teacher_logits.detach()
+
+
+@full_precision
+def ensemble_target(teacher_logits: Tensor, temperature: float = 4.0, average: Average = "logits") -> Tensor:
+    """One :func:`kd_target` (B, K) of the logits (M, B, K) of M teachers, detached.
+
+    ``average``: "logits" is their mean; "probabilities" gives T·log of the mean of softmax(z / T), whose softened
+    probabilities at the same temperature are the mean of the teachers' (Hinton et al. mean either). Raises
+    TutelageError for another ``average``.
+    """
+    if average not in AVERAGES:
+        raise unknown("kd ensemble", average, AVERAGES)
+    logits = teacher_logits.detach()
+    if average == "logits":
+        return logits.mean(0)
+    log_probabilities = F.log_softmax(logits / temperature, dim=2)
+    return temperature * (log_probabilities.logsumexp(0) - math.log(logits.shape[0]))
 
 
 @full_precision

@@ -34,6 +34,17 @@ def ofd_margin(weight: Tensor, bias: Tensor) -> Tensor:
     return torch.where(deviation > 0, margin, mean.clamp_max(0))
 
 
+@full_precision
+def ofd_measured_margin(features: Tensor) -> Tensor:
+    """The mean negative value of each channel of (B, C, H, W), as (C,), detached; 0 for a channel without any.
+
+    What :func:`ofd_margin` estimates, from the features themselves: for layers that no batch normalisation made.
+    """
+    require_maps(features, "ofd")
+    negative = features.detach().clamp_max(0)
+    return negative.sum((0, 2, 3)) / (negative < 0).sum((0, 2, 3)).clamp_min(1)
+
+
 def ofd_loss(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
     """Partial L2 distance to the teacher's pre-ReLU features clipped below at the margin.
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tutelage.errors import TutelageError
 from tutelage.registry import Registry
-from tutelage.taps import Probe, pair_stages
+from tutelage.taps import Probe, before_activation, pair_stages
 from tutelage.terms import Stage
 
 
@@ -22,6 +22,14 @@ class Pair:
     student: Probe
     teacher: Probe | None
     epochs: int
+    teachers: int = 1
+    """How many networks teach; more than one give their logits side by side, (M, B, K)."""
+
+    @property
+    def classes(self) -> int:
+        """Width of the student's logits."""
+        assert self.student.num_classes is not None
+        return self.student.num_classes
 
     def taps(self, chosen: dict[str, str] | None, method: str) -> list[tuple[str, str]]:
         """Returns (teacher tap, student tap), shallow to deep: the ``chosen`` ones, else the paired stages."""
@@ -32,6 +40,32 @@ class Pair:
         if again:
             raise TutelageError(f"{method}.taps names the student's tap '{again[0]}' twice: give each pair its own")
         return list(chosen.items())
+
+    def before_activation(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Returns the pairs of taps moved to before the activations that made them."""
+        assert self.teacher is not None
+        return [
+            (before_activation(self.teacher.model, theirs), before_activation(self.student.model, ours))
+            for theirs, ours in pairs
+        ]
+
+    def common_size(self, teacher_tap: str, student_tap: str) -> tuple[int, int]:
+        """Returns the (H, W) that the features at a pair of taps are compared in: the smaller of each."""
+        (_, h_t, w_t), (_, h_s, w_s) = self.shapes(teacher_tap, student_tap)
+        return min(h_t, h_s), min(w_t, w_s)
+
+    def first_epochs(self, chosen: int | None, setting: str) -> int:
+        """Returns the length of a stage before the last: ``chosen``, else a fifth of the run's epochs.
+
+        Raises :class:`TutelageError` where none would be left for the last.
+        """
+        epochs = chosen or max(1, round(self.epochs / 5))
+        if epochs >= self.epochs:
+            raise TutelageError(
+                f"{setting}: {epochs} of {self.epochs} epochs would go to the first stage and none would be left for "
+                f"the last: raise epochs (now {self.epochs}) or lower {setting}"
+            )
+        return epochs
 
     def shapes(self, teacher_tap: str, student_tap: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Returns the shapes (C, H, W) at a pair of taps: the teacher's, the student's."""
@@ -52,7 +86,12 @@ class Method(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    needs_teacher: ClassVar[bool] = True
+    single_samples: ClassVar[bool] = False
+    """Whether it needs each sample whole, with its own label: mixup and CutMix are then refused."""
+
+    @property
+    def needs_teacher(self) -> bool:
+        return True
 
     @abstractmethod
     def stages(self, pair: Pair) -> list[Stage]:

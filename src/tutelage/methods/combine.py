@@ -30,7 +30,8 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
 
     At most one method may have several stages: they are kept, and the terms of the others join its last one. There the
     cross-entropy weighs 1 − α where ``kd`` is in the sum, and what the staged method says (else 1) where it is not; a
-    method's own term that another of the sum names too (FitNets' KL beside ``kd``) gives way to the latter.
+    method's own term that another of the sum names too (FitNets' KL beside ``kd``) gives way to the latter. The
+    teacher is in mode ``batch`` where one of the joined methods asks for it.
     """
     planned = {name: method.stages(pair) for name, method in methods.items()}
     staged = [name for name, stages in planned.items() if len(stages) > 1]
@@ -41,6 +42,8 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     joining = [term for stages in planned.values() for term in stages[-1].terms]
     taken = {term.name for term in joining}
     kept = [term for term in last.terms if term.name not in taken]
-    alphas = [method.alpha for method in methods.values() if isinstance(method, KD)]
-    task_weight = 1 - alphas[0] if alphas else last.task_weight
-    return [*before, replace(last, terms=(*kept, *joining), task_weight=task_weight)]
+    soft = [method.weight for method in methods.values() if isinstance(method, KD)]
+    task_weight = 1 - soft[0] if soft else last.task_weight
+    modes = {last.teacher_mode, *(stages[-1].teacher_mode for stages in planned.values())}
+    mode = "batch" if "batch" in modes else "eval"
+    return [*before, replace(last, terms=(*kept, *joining), task_weight=task_weight, teacher_mode=mode)]

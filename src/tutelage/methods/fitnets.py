@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import Literal
 
-import torch
 import torch.nn as nn
 from pydantic import Field
 
-from tutelage.connectors import AsMap, projector, regressor
-from tutelage.errors import TutelageError
-from tutelage.losses import hint_match, hint_target
+from tutelage.connectors import paper_regressor, projector, regressor
 from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.hints import HintForm, hint_term
 from tutelage.methods.kd import logits_term
-from tutelage.taps import as_map
-from tutelage.terms import OptimizerSettings, ScheduleSettings, Stage, Term
+from tutelage.terms import PretrainOptimizer, ScheduleSettings, Stage, Term
 
-HintForm = Literal["mean", "paper", "normalized"]
+Regressor = Literal["benchmark", "projector", "paper"]
+
+REGRESSORS: dict[Regressor, Callable[..., nn.Module]] = {
+    "benchmark": regressor,
+    "projector": projector,
+    "paper": paper_regressor,
+}
 
 HINT_WEIGHTS: dict[HintForm, float] = {"mean": 100.0, "paper": 1.0, "normalized": 10.0}
 """The published weight of each form of the loss; one is meaningless with another's form."""
@@ -36,18 +39,27 @@ class FitNets(Method):
     with ResNet-50 → ResNet-18 (70.58 %); there the KL (T = 6, weight 10) is divided by the number of classes K as
     well, which is a weight of 10 / K on ``kd_loss``.
 
-    Romero et al., FitNets: Hints for Thin Deep Nets, ICLR 2015 (arXiv:1412.6550). The paper's stage 1 has ½ Σ and
-    RMSProp, its stage 2 has T = 3 and no T²; here T = 4 and α = 0.9.
+    The paper's own form is ``form=paper``, ``regressor=paper`` (a convolution alone), and in stage 2 CE plus λ times
+    the cross-entropy with the softened teacher: ``temperature=3``, ``squared_temperature=false`` (no factor T²),
+    ``kd_weight=4`` falling linearly to ``final_kd_weight=1``. Romero et al., FitNets: Hints for Thin Deep Nets, ICLR
+    2015 (arXiv:1412.6550).
     """
 
     joint: bool = False
     form: HintForm | None = Field(None, description="of the hint loss: mean where two-stage, normalized where joint")
     weight: float | None = Field(None, ge=0, description="of each hint; the form's published weight where not given")
     taps: dict[str, str] | None = Field(None, description="teacher tap: student tap of each hint")
+    regressor: Regressor | None = Field(None, description="benchmark where two-stage, projector where joint")
     temperature: float | None = Field(None, gt=0, description="4 where two-stage, 6 where joint")
-    alpha: float = Field(0.9, ge=0, le=1, description="weight of KL in stage 2 (two-stage only)")
+    squared_temperature: bool = Field(True, description="whether KL has the factor T²")
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of KL in stage 2, where kd_weight is not given")
+    kd_weight: float | None = Field(
+        None, ge=0, description="weight of KL beside a CE of weight 1; joint: 10 / classes where not given"
+    )
+    final_kd_weight: float | None = Field(None, ge=0, description="kd_weight at the end, reached linearly")
     hint_epochs: int | None = Field(None, ge=1, description="length of stage 1; a fifth of the epochs where not given")
-    hint_lr: float = Field(1e-3, gt=0, description="peak rate of stage 1 (AdamW: its step does not depend on the form)")
+    hint_optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of stage 1")
+    hint_schedule: ScheduleSettings = Field(ScheduleSettings(), description="of stage 1")
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Returns the stages "hint" and "kd", or the one joint stage."""
@@ -56,38 +68,34 @@ class FitNets(Method):
     def _two_stages(self, pair: Pair) -> list[Stage]:
         pairs = pair.taps(self.taps, "fitnets")
         hints = pairs if self.taps is not None else [pairs[(len(pairs) - 1) // 2]]
-        epochs = self.hint_epochs or max(1, round(pair.epochs / 5))
-        if epochs >= pair.epochs:
-            raise TutelageError(
-                f"fitnets: {epochs} of {pair.epochs} epochs would go to the hint stage and none would be left for the "
-                f"second: raise epochs (now {pair.epochs}) or lower fitnets.hint_epochs"
-            )
-        terms = tuple(self._hint(pair, *taps, form=self.form or "mean") for taps in hints)
-        optimizer = OptimizerSettings(name="adamw", lr=self.hint_lr, weight_decay=0.0)
-        hint = Stage("hint", epochs, terms, task_weight=0.0, optimizer=optimizer, schedule=ScheduleSettings())
-        logits = logits_term(self.alpha, self.temperature or 4.0)
-        return [hint, Stage("kd", pair.epochs - epochs, (logits,), task_weight=1 - self.alpha)]
+        epochs = pair.first_epochs(self.hint_epochs, "fitnets.hint_epochs")
+        terms = tuple(self._hint(pair, *taps) for taps in hints)
+        hint = Stage(
+            "hint", epochs, terms, task_weight=0.0, optimizer=self.hint_optimizer, schedule=self.hint_schedule
+        )
+        if self.kd_weight is None:
+            logits, task_weight = self._logits(pair, self.alpha), 1 - self.alpha
+        else:
+            logits, task_weight = self._logits(pair, self.kd_weight), 1.0
+        return [hint, Stage("kd", pair.epochs - epochs, (logits,), task_weight=task_weight)]
 
     def _joint(self, pair: Pair) -> list[Stage]:
         pairs = pair.taps(self.taps, "fitnets")
         hints = pairs if self.taps is not None else pairs[-2:]
-        terms = [self._hint(pair, *taps, form=self.form or "normalized") for taps in hints]
-        classes = pair.student.num_classes
-        assert classes is not None
-        terms.append(logits_term(10.0 / classes, self.temperature or 6.0))
+        terms = [self._hint(pair, *taps) for taps in hints]
+        weight = 10.0 / pair.classes if self.kd_weight is None else self.kd_weight
+        if weight > 0:
+            terms.append(self._logits(pair, weight))
         return [Stage("train", pair.epochs, tuple(terms))]
 
-    def _hint(self, pair: Pair, teacher_tap: str, student_tap: str, form: HintForm) -> Term:
-        teacher, student = pair.shapes(teacher_tap, student_tap)
-        build = projector if self.joint else regressor
-        connector = build(student, teacher, relu=pair.after_activation(teacher_tap)).eval()
-        size = connector(torch.zeros(1, *student)).shape[2:]
-        return Term(
-            f"hint.{student_tap}",
-            HINT_WEIGHTS[form] if self.weight is None else self.weight,
-            (student_tap,),
-            (teacher_tap,),
-            lambda feature: hint_target(as_map(feature), size=size, form=form),
-            partial(hint_match, form=form),
-            nn.Sequential(AsMap(), connector.train()),
-        )
+    def _logits(self, pair: Pair, weight: float) -> Term:
+        temperature = self.temperature or (6.0 if self.joint else 4.0)
+        scale = 1.0 if self.squared_temperature else temperature**-2
+        final = None if self.final_kd_weight is None else self.final_kd_weight * scale
+        return logits_term(pair, weight * scale, temperature, final_weight=final)
+
+    def _hint(self, pair: Pair, teacher_tap: str, student_tap: str) -> Term:
+        form = self.form or ("normalized" if self.joint else "mean")
+        weight = HINT_WEIGHTS[form] if self.weight is None else self.weight
+        build = REGRESSORS[self.regressor or ("projector" if self.joint else "benchmark")]
+        return hint_term(pair, teacher_tap, student_tap, weight, form, build)

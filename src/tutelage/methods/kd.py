@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from tutelage.losses import kd_match, kd_target
+from tutelage.losses import ensemble_target, kd_match, kd_target
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.terms import LOGITS, Stage, Term
 
+Average = Literal["logits", "probabilities"]
 
-def logits_term(weight: float, temperature: float) -> Term:
-    """Returns the term ``kd``: weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student."""
-    return Term("kd", weight, (LOGITS,), (LOGITS,), kd_target, partial(kd_match, temperature=temperature))
+
+def logits_term(
+    pair: Pair,
+    weight: float,
+    temperature: float,
+    average: Average = "logits",
+    final_weight: float | None = None,
+) -> Term:
+    """Returns the term ``kd``: weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student.
+
+    Several teachers are averaged: their logits, or their softened probabilities.
+    """
+    several = partial(ensemble_target, temperature=temperature, average=average)
+    target = kd_target if pair.teachers == 1 else several
+    match = partial(kd_match, temperature=temperature)
+    return Term("kd", weight, (LOGITS,), (LOGITS,), target, match, final_weight=final_weight)
 
 
 @METHODS.register("kd")
@@ -21,12 +36,28 @@ class KD(Method):
     """Knowledge distillation: (1 − α)·CE + α·T²·KL(p_t‖p_s), with p = softmax(z / T), mean over the batch.
 
     Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (arXiv:1503.02531). T = 4 and α = 0.9 as
-    in the code of Attention Transfer; α is the weight of KL (torchdistill's α is that of CE).
+    in the code of Attention Transfer; α is the weight of KL (torchdistill's α is that of CE). ``labels=false`` is
+    T²·KL alone, for data without labels; a label of −1 is left out of CE by itself. Several teachers
+    (``teacher=[runs/a, runs/b]``) have their logits averaged, or their softened probabilities.
     """
 
     temperature: float = Field(4.0, gt=0)
-    alpha: float = Field(0.9, ge=0, le=1)
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of KL; CE has 1 − alpha")
+    labels: bool = Field(True, description="false: KL alone, with weight 1")
+    ensemble: Average = Field("logits", description="what is averaged where there are several teachers")
+
+    @model_validator(mode="after")
+    def _alpha_needs_labels(self) -> KD:
+        if not self.labels and "alpha" in self.model_fields_set and self.alpha != 1:
+            raise ValueError("kd.labels=false is KL alone, with weight 1: leave kd.alpha out")
+        return self
+
+    @property
+    def weight(self) -> float:
+        """The factor of KL; the cross-entropy has what is left of 1."""
+        return self.alpha if self.labels else 1.0
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Returns one stage."""
-        return [Stage("train", pair.epochs, (logits_term(self.alpha, self.temperature),), task_weight=1 - self.alpha)]
+        term = logits_term(pair, self.weight, self.temperature, self.ensemble)
+        return [Stage("train", pair.epochs, (term,), task_weight=1 - self.weight)]

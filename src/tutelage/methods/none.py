@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.terms import Stage
 
@@ -12,7 +10,9 @@ from tutelage.terms import Stage
 class Alone(Method):
     """The student alone: cross-entropy with the labels, in the same loop as every method (the baseline to beat)."""
 
-    needs_teacher: ClassVar[bool] = False
+    @property
+    def needs_teacher(self) -> bool:
+        return False
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Returns one stage without terms."""

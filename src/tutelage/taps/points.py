@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Sigmoids are left out: in image networks they are gates, not activations.
+_ACTIVATIONS = {
+    *("relu", "relu6", "leakyrelu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "gelutanh", "quickgelu", "mish"),
+    *("silu", "swish", "hardswish", "hardswishme", "swishme", "hardmish", "hardtanh", "tanh", "softplus"),
+}
+
 
 @dataclass(frozen=True)
 class TapPoint:
@@ -32,3 +38,8 @@ class Observation:
     tokens: bool
     from_image: bool
     source_shape: tuple[int, ...] | None
+
+
+def is_activation(operation: str) -> bool:
+    """Tells whether a class of modules, or a function, of this name is an activation function."""
+    return operation.replace("_", "").lower() in _ACTIVATIONS

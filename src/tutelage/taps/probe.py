@@ -12,17 +12,10 @@ from torch import Tensor, fx, nn
 from tutelage.errors import TutelageError
 from tutelage.taps.hooks import ModuleCall, dry_images, record_calls
 from tutelage.taps.layout import as_map
-from tutelage.taps.points import Observation, TapPoint
+from tutelage.taps.points import Observation, TapPoint, is_activation
 from tutelage.taps.sharing import main_output, sharing_clone, split_norm_activations, switch_off_inplace
 from tutelage.taps.stages import choose_stages
 from tutelage.taps.tracing import LEAVES, Trace, Untraceable, name_calls, no_such_tap, trace_network
-
-# Sigmoids are left out: in image networks they are gates, not activations.
-_ACTIVATIONS = {
-    *("relu", "relu6", "leakyrelu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "gelutanh", "quickgelu", "mish"),
-    *("silu", "swish", "hardswish", "hardswishme", "swishme", "hardmish", "hardtanh", "tanh", "softplus"),
-}
-
 
 class Probe:
     """What one dry forward pass tells about a network; buffers, mode and random state stay as they are.
@@ -112,8 +105,8 @@ def _from_trace(network: nn.Module, trace: Trace, values: dict[fx.Node, Tensor])
 
 
 def _from_calls(network: nn.Module, calls: list[ModuleCall], images: Tensor) -> list[Observation]:
-    fed = {id(call.source) for call in calls if _is_activation(type(network.get_submodule(call.path)).__name__)}
-    made = {id(call.output) for call in calls if _is_activation(type(network.get_submodule(call.path)).__name__)}
+    fed = {id(call.source) for call in calls if is_activation(type(network.get_submodule(call.path)).__name__)}
+    made = {id(call.output) for call in calls if is_activation(type(network.get_submodule(call.path)).__name__)}
     observations = []
     for call in calls:
         if call.output is not None and _is_feature(call.output):
@@ -152,7 +145,7 @@ def _shape(value: Tensor) -> tuple[int, ...]:
 
 
 def _activation(network: nn.Module, node: fx.Node) -> str:
-    if _is_activation(_operation(network, node)):
+    if is_activation(_operation(network, node)):
         return "after"
     return "before" if _feeds_activation(network, node) else ""
 
@@ -160,7 +153,7 @@ def _activation(network: nn.Module, node: fx.Node) -> str:
 def _feeds_activation(network: nn.Module, node: fx.Node) -> bool:
     operations = {user: _operation(network, user) for user in node.users}
     return any(
-        _is_activation(name) or (name == "Identity" and _feeds_activation(network, user))
+        is_activation(name) or (name == "Identity" and _feeds_activation(network, user))
         for user, name in operations.items()
     )
 
@@ -169,10 +162,6 @@ def _operation(network: nn.Module, node: fx.Node) -> str:
     if node.op == "call_module":
         return type(network.get_submodule(str(node.target))).__name__
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-
-
-def _is_activation(operation: str) -> bool:
-    return operation.replace("_", "").lower() in _ACTIVATIONS
 
 
 def _number_stages(points: list[TapPoint], stages: Iterable[TapPoint]) -> list[TapPoint]:

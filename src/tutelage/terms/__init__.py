@@ -1,7 +1,16 @@
 """What a method is made of: terms, and the stages in which they are trained."""
 
-from tutelage.terms.optimization import OptimizerSettings, ScheduleSettings
+from tutelage.terms.optimization import OptimizerSettings, PretrainOptimizer, ScheduleSettings
 from tutelage.terms.stage import Stage
-from tutelage.terms.term import LOGITS, Term
+from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, Term
 
-__all__ = ["LOGITS", "OptimizerSettings", "ScheduleSettings", "Stage", "Term"]
+__all__ = [
+    "IMAGE_GRADIENT",
+    "LOGITS",
+    "MIRRORED_GRADIENT",
+    "OptimizerSettings",
+    "PretrainOptimizer",
+    "ScheduleSettings",
+    "Stage",
+    "Term",
+]

@@ -25,6 +25,14 @@ class OptimizerSettings(BaseModel):
     weight_decay: float = Field(5e-4, ge=0)
 
 
+class PretrainOptimizer(OptimizerSettings):
+    """The optimiser of a stage that only matches features: AdamW, whose step does not depend on the loss's scale."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    lr: float = Field(1e-3, gt=0, description="peak learning rate, for the whole (global) batch")
+    weight_decay: float = Field(0.0, ge=0)
+
+
 class ScheduleSettings(BaseModel):
     """``schedule.*``: the learning rate's factor as a pure function of the step; lengths are in epochs."""
 
@@ -34,4 +42,5 @@ class ScheduleSettings(BaseModel):
     warmup: float = Field(0.0, ge=0, description="epochs of linear rise from zero, before everything else")
     milestones: tuple[float, ...] = Field((), description="step only: epochs at which the rate is multiplied by gamma")
     gamma: float = Field(0.1, gt=0, description="step only")
+    restart: bool = Field(False, description="step only: the optimiser's momentum starts anew at each milestone")
     rise: float = Field(0.25, gt=0, lt=1, description="one_cycle only: share of the stage spent rising to the peak")

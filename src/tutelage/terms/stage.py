@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from tutelage.terms.optimization import OptimizerSettings, ScheduleSettings
-from tutelage.terms.term import LOGITS, Term
+from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, RESERVED, Term
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Stage:
 
     The student runs only as deep as its deepest tap where neither the task nor a term needs its logits; what lies
     deeper is not trained. ``frozen`` names modules (prefixes) that run but are not trained: they stay in eval mode and
-    are bit-identical afterwards. ``optimizer`` and ``schedule``, where given, replace the run's.
+    are bit-identical afterwards. ``optimizer`` and ``schedule``, where given, replace the run's. ``teacher_mode`` says
+    whether the teacher normalises by its running statistics (``eval``) or by those of each batch (``batch``).
     """
 
     name: str
@@ -26,6 +28,7 @@ class Stage:
     frozen: tuple[str, ...] = ()
     optimizer: OptimizerSettings | None = None
     schedule: ScheduleSettings | None = None
+    teacher_mode: Literal["eval", "batch"] = "eval"
 
     @property
     def student_taps(self) -> tuple[str, ...]:
@@ -38,13 +41,27 @@ class Stage:
     @property
     def student_logits(self) -> bool:
         """Whether the student must run to its end."""
-        return self.task_weight > 0 or any(LOGITS in term.student_taps for term in self.terms)
+        return self.task_weight > 0 or any(tap in RESERVED for term in self.terms for tap in term.student_taps)
 
     @property
     def teacher_logits(self) -> bool:
         """Whether the teacher must run to its end, with the classes of the data."""
-        return any(LOGITS in term.teacher_taps for term in self.terms)
+        return any(tap in RESERVED for term in self.terms for tap in term.teacher_taps)
+
+    @property
+    def needs_teacher(self) -> bool:
+        return any(term.teacher_taps for term in self.terms)
+
+    @property
+    def image_gradient(self) -> bool:
+        """Whether a term reads gradients with respect to the image: labels are needed, and autocast is off."""
+        return any(IMAGE_GRADIENT in (*term.student_taps, *term.teacher_taps) for term in self.terms)
+
+    @property
+    def mirrored_gradient(self) -> bool:
+        """Whether a term reads the student's gradient with respect to the mirrored image."""
+        return any(MIRRORED_GRADIENT in term.student_taps for term in self.terms)
 
 
 def _features(taps: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tap for tap in taps if tap != LOGITS))
+    return tuple(dict.fromkeys(tap for tap in taps if tap not in RESERVED))

@@ -11,18 +11,27 @@ from torch import Tensor
 LOGITS = "logits"
 """The reserved tap name of a network's output."""
 
+IMAGE_GRADIENT = "image_gradient"
+"""The reserved tap name of J = ∂(Σ CE over the batch)/∂(image in [0, 1]), (B, 3, H, W)."""
+
+MIRRORED_GRADIENT = "mirrored_gradient"
+"""The same of the images mirrored left to right, mirrored back: where a symmetric network looks, it equals J."""
+
+RESERVED = (LOGITS, IMAGE_GRADIENT, MIRRORED_GRADIENT)
+
 
 class Term(nn.Module):
     """One thing the student is asked to match: taps, a target of the teacher, a match of the student, a weight.
 
     Args:
         name: how the term appears in metrics, for example ``at.layer3``.
-        weight: the factor of the term in the loss.
+        weight: the factor of the term in the loss, at the start of its stage.
         student_taps: what is read from the student, handed to the connector, and its output to ``match``.
-        teacher_taps: what is read from the teacher and handed to ``target``.
+        teacher_taps: what is read from the teacher and handed to ``target``; none where the student is its own measure.
         target: keeps of the teacher's features the smallest tensor that the loss needs.
         match: the unweighted loss of the student's features against that target, a scalar.
         connector: adapts the student's feature before the match (one tap only); the student's where there is none.
+        final_weight: the factor at the end of the stage, reached linearly; ``weight`` throughout where it is None.
     """
 
     def __init__(
@@ -34,15 +43,21 @@ class Term(nn.Module):
         target: Callable[..., Tensor],
         match: Callable[..., Tensor],
         connector: nn.Module | None = None,
+        final_weight: float | None = None,
     ) -> None:
         super().__init__()
         self.name = name
         self.weight = weight
+        self.final_weight = weight if final_weight is None else final_weight
         self.student_taps = student_taps
         self.teacher_taps = teacher_taps
         self._target = target
         self._match = match
         self.connector = connector if connector is not None else nn.Identity()
+
+    def weight_at(self, progress: float) -> float:
+        """Returns the factor of the term at ``progress`` of the stage, from 0 to 1."""
+        return self.weight + (self.final_weight - self.weight) * progress
 
     def target(self, features: Mapping[str, Tensor]) -> Tensor:
         """Returns what this term keeps of the teacher's ``features``, detached."""

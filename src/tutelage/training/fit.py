@@ -23,7 +23,7 @@ from tutelage.training.job import Job
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.progress import Bar, Lines
-from tutelage.training.schedule import lr_factor
+from tutelage.training.schedule import lr_factor, restarts
 
 
 @dataclass
@@ -104,7 +104,11 @@ class Fit:
             asked = time.perf_counter()
             images, labels = next(batches)
             waited += time.perf_counter() - asked
-            lr = peak * lr_factor(epoch * steps + step, stage.epochs * steps, steps, schedule)
+            place = epoch * steps + step
+            lr = peak * lr_factor(place, stage.epochs * steps, steps, schedule)
+            if restarts(place, steps, schedule):
+                optimizer.state.clear()
+            self.job.distiller.progress = place / (stage.epochs * steps)
             self._step(module, optimizer, meters, images, labels, lr)
             if (step + 1) % settings.log_every == 0:
                 meters.check(f"stage {stage.name}, epoch {epoch + 1}, by step {step + 1}")

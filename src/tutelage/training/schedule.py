@@ -29,5 +29,14 @@ def lr_factor(step: int, steps: int, steps_per_epoch: int, settings: ScheduleSet
     return _cosine(1.0, 1 / 250_000, (progress - settings.rise) / (1 - settings.rise))
 
 
+def restarts(step: int, steps_per_epoch: int, settings: ScheduleSettings) -> bool:
+    """Whether the optimiser forgets its momentum before ``step`` (from 0): at each milestone, where that is asked for.
+
+    The official code of OFD and of Attention Transfer builds a new optimiser at every drop of the rate.
+    """
+    milestones = (math.ceil(epoch * steps_per_epoch) for epoch in settings.milestones)
+    return settings.restart and settings.name == "step" and step in milestones
+
+
 def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

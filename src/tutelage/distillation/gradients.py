@@ -1,0 +1,54 @@
+"""Gradients of the task with respect to the image: what ``at_gradient`` matches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from tutelage.errors import TutelageError
+
+
+def differentiable(images: Tensor) -> Tensor:
+    """Returns the images as new floats that gradients can be taken by; uint8 ones in [0, 1]."""
+    floats = images / 255 if images.dtype == torch.uint8 else images
+    return floats.detach().clone().requires_grad_()
+
+
+def image_gradient(logits: Tensor, labels: Tensor, images: Tensor, create_graph: bool) -> Tensor:
+    """J = ∂(Σ CE over the batch)/∂images, (B, C, H, W), for ``logits`` that were computed from ``images``.
+
+    The sum, not the mean: a sample's J then does not depend on how many others are in its batch. A sample labelled −1
+    has J = 0. With ``create_graph`` J can itself be differentiated.
+    """
+    loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, images, create_graph=create_graph)
+    return gradient
+
+
+def mirrored_gradient(network: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:
+    """The J of the mirrored images, mirrored back; ``network`` gives logits. It can itself be differentiated."""
+    mirrored = differentiable(images.flip(3))
+    return image_gradient(network(mirrored), labels, mirrored, create_graph=True).flip(3)
+
+
+@contextmanager
+def twice_differentiable(device: str) -> Iterator[None]:
+    """Inside, networks run in full precision and by operations that have a second derivative.
+
+    Raises TutelageError where an operation of a network has none all the same.
+    """
+    try:
+        with torch.enable_grad(), torch.autocast(device, enabled=False), sdpa_kernel(SDPBackend.MATH):
+            yield
+    except RuntimeError as error:
+        if "derivative for" not in str(error) and "double backward" not in str(error).lower():
+            raise
+        raise TutelageError(
+            f"method=at_gradient differentiates twice, which this network does not allow ({error}): choose another "
+            f"method, such as method=at"
+        ) from error

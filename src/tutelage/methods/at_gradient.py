@@ -1,0 +1,62 @@
+"""Attention transfer by gradient."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from tutelage.losses import gradient_attention_loss
+from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.terms import IMAGE_GRADIENT, MIRRORED_GRADIENT, Stage, Term
+
+
+@METHODS.register("at_gradient")
+class GradientAT(Method):
+    """Attention transfer by gradient: CE + β·½‖J_s − J_t‖², J the gradient of a sample's CE by its image.
+
+    The image is the un-normalised one, in [0, 1], which both networks share. J_t is detached; the student is
+    differentiated twice, in float32. ``form=symmetry`` needs no teacher: CE + β·½‖J(x) − mirror(J(mirror(x)))‖², a
+    second forward pass on the mirrored images. Zagoruyko, Komodakis: Paying More Attention to Attention, ICLR 2017
+    (arXiv:1612.03928). No code of theirs has it, and no β is published: the default is tuned on CIFAR-10.
+    """
+
+    single_samples: ClassVar[bool] = True
+
+    weight: float = Field(1.0, ge=0, description="β")
+    form: Literal["match", "symmetry"] = Field("match", description="the teacher's J, or the student's own, mirrored")
+
+    @property
+    def needs_teacher(self) -> bool:
+        return self.form == "match"
+
+    def stages(self, pair: Pair) -> list[Stage]:
+        """Returns one stage with one term."""
+        return [Stage("train", pair.epochs, (self._match() if self.needs_teacher else self._symmetry(),))]
+
+    def _match(self) -> Term:
+        return Term(
+            "at_gradient",
+            self.weight,
+            (IMAGE_GRADIENT,),
+            (IMAGE_GRADIENT,),
+            lambda gradient: gradient,
+            gradient_attention_loss,
+        )
+
+    def _symmetry(self) -> Term:
+        return Term(
+            "at_gradient",
+            self.weight,
+            (IMAGE_GRADIENT, MIRRORED_GRADIENT),
+            (),
+            lambda: torch.empty(0),
+            _asymmetry,
+        )
+
+
+def _asymmetry(gradient: Tensor, mirrored: Tensor, _: Tensor) -> Tensor:
+    """½ ‖J − J'‖² summed over each sample, mean over the batch; neither side is detached."""
+    return (gradient - mirrored).square().sum() / (2 * gradient.shape[0])

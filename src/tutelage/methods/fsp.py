@@ -1,0 +1,74 @@
+"""Flow of the solution procedure."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field
+
+from tutelage.errors import TutelageError
+from tutelage.losses import fsp_match, fsp_target
+from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.maps import of_two_maps
+from tutelage.terms import PretrainOptimizer, ScheduleSettings, Stage, Term
+
+Taps = tuple[str, str]
+"""(teacher tap, student tap)."""
+
+
+@METHODS.register("fsp")
+class FSP(Method):
+    """Flow of the solution procedure: the student first learns the teacher's FSP matrices, then the task.
+
+    Stage "fsp": w·Σ_layers ‖G_s − G_t‖²_F, mean over the batch, with G_ij = Σ_hw a_i·b_j / (H·W) between what enters
+    and what leaves each paired stage; the classifier does not run. Stage "task": CE. Both layers of a matrix need the
+    teacher's channels. Yim et al.: A Gift from Knowledge Distillation, CVPR 2017. ``form=mean`` with ``pool=avg`` is
+    that of the CRD benchmark. The epochs of the first stage are part of the run's.
+    """
+
+    weight: float = Field(1.0, ge=0, description="w, the factor of each matrix's loss")
+    form: Literal["paper", "mean"] = Field("paper", description="squared Frobenius distance, or mean over its elements")
+    pool: Literal["max", "avg"] = Field("max", description="how the larger map of a pair is brought to the smaller")
+    taps: dict[str, str] | None = Field(
+        None, description="teacher tap: student tap, shallow to deep; a matrix between each and the next"
+    )
+    epochs: int | None = Field(None, ge=1, description="length of the first stage; a fifth of the run's if not given")
+    optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of the first stage")
+    schedule: ScheduleSettings = Field(ScheduleSettings(), description="of the first stage")
+
+    def stages(self, pair: Pair) -> list[Stage]:
+        """Returns the stages "fsp" and "task"."""
+        epochs = pair.first_epochs(self.epochs, "fsp.epochs")
+        terms = tuple(self._term(pair, *layers) for layers in self._layers(pair))
+        first = Stage("fsp", epochs, terms, task_weight=0.0, optimizer=self.optimizer, schedule=self.schedule)
+        return [first, Stage("task", pair.epochs - epochs)]
+
+    def _layers(self, pair: Pair) -> list[tuple[Taps, Taps]]:
+        """The pairs of layers that matrices are made of: (earlier, later)."""
+        taps = pair.taps(self.taps, "fsp")
+        if self.taps is None:
+            return [((f"{theirs}:in", f"{ours}:in"), (theirs, ours)) for theirs, ours in taps]
+        if len(taps) < 2:
+            raise TutelageError("fsp.taps names one pair of taps; a matrix lies between two: name the next one too")
+        return list(pairwise(taps))
+
+    def _term(self, pair: Pair, earlier: Taps, later: Taps) -> Term:
+        for theirs, ours in (earlier, later):
+            teacher, student = pair.shapes(theirs, ours)
+            if teacher[0] != student[0]:
+                raise TutelageError(
+                    f"method=fsp: the teacher's {theirs} has {teacher[0]} channels and the student's {ours} has "
+                    f"{student[0]}, but FSP compares them one by one: choose networks of equal widths, name layers of "
+                    f"equal channels with fsp.taps, or take a method that has connectors (fitnets, ofd) or needs none "
+                    f"(at, nst)"
+                )
+        return Term(
+            f"fsp.{later[1]}",
+            self.weight,
+            (earlier[1], later[1]),
+            (earlier[0], later[0]),
+            of_two_maps(partial(fsp_target, pool=self.pool)),
+            of_two_maps(partial(fsp_match, form=self.form, pool=self.pool)),
+        )

@@ -1,0 +1,40 @@
+"""The term that regresses a teacher's feature map: of FitNets, and of training on feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import torch
+import torch.nn as nn
+
+from tutelage.connectors import AsMap
+from tutelage.losses import hint_match, hint_target
+from tutelage.methods.base import Pair
+from tutelage.methods.maps import of_map
+from tutelage.terms import Term
+
+HintForm = Literal["mean", "paper", "normalized"]
+
+
+def hint_term(
+    pair: Pair, teacher_tap: str, student_tap: str, weight: float, form: HintForm, build: Callable[..., nn.Module]
+) -> Term:
+    """Returns ``weight`` times the hint loss between a teacher's map and the student's behind its connector.
+
+    ``build(student shape, teacher shape, relu=…)`` makes the connector; its ReLU is wanted where the teacher's map
+    comes out of one. The larger map is pooled to the smaller.
+    """
+    teacher, student = pair.shapes(teacher_tap, student_tap)
+    connector = nn.Sequential(AsMap(), build(student, teacher, relu=pair.after_activation(teacher_tap))).eval()
+    size = connector(torch.zeros(1, *student)).shape[2:]
+    return Term(
+        f"hint.{student_tap}",
+        weight,
+        (student_tap,),
+        (teacher_tap,),
+        of_map(partial(hint_target, size=size, form=form)),
+        partial(hint_match, form=form),
+        connector.train(),
+    )

@@ -1,0 +1,74 @@
+"""The overhaul of feature distillation."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch.nn as nn
+from pydantic import Field
+from torch import Tensor
+
+from tutelage.connectors import AsMap, ofd_connector
+from tutelage.losses import ofd_margin, ofd_match, ofd_measured_margin, ofd_target
+from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.taps import as_map, norm_before
+from tutelage.terms import Stage, Term
+
+
+@METHODS.register("ofd")
+class OFD(Method):
+    """Overhaul of feature distillation: CE + (1/W)·Σ_i 2^−(L−1−i)·d(r(F_s), max(F_t, m)), features before the ReLU.
+
+    d is the squared distance, summed over c, h, w, zero where the student ≤ target ≤ 0, mean over the batch. The margin
+    m of a channel is the mean negative value that its batch normalisation makes, E[x | x < 0]; where there is no such
+    normalisation, that of the batch at hand. r is a 1×1 convolution with batch normalisation. The teacher normalises
+    by batch statistics, as the authors' does, without touching its buffers. Heo et al.: A Comprehensive Overhaul of
+    Feature Distillation, ICCV 2019 (arXiv:1904.01866). W = 1000 for CIFAR, 10000 for ImageNet. Their CIFAR code also
+    starts the optimiser anew at half and three quarters: ``schedule.restart``.
+    """
+
+    divisor: float = Field(1000.0, gt=0, description="W: 1000 for CIFAR, 10000 for ImageNet")
+    layer_decay: float = Field(0.5, gt=0, le=1, description="factor of a pair's loss against that of the next deeper")
+    teacher_mode: Literal["batch", "eval"] = Field("batch", description="statistics of the teacher's normalisations")
+    taps: dict[str, str] | None = Field(
+        None, description="teacher tap: student tap; paired stages before their activations where not given"
+    )
+
+    def stages(self, pair: Pair) -> list[Stage]:
+        """Returns one stage with a term for each pair of taps."""
+        pairs = pair.taps(self.taps, "ofd")
+        if self.taps is None:
+            pairs = pair.before_activation(pairs)
+        weights = [self.layer_decay**deeper / self.divisor for deeper in reversed(range(len(pairs)))]
+        terms = tuple(self._term(pair, weight, *taps) for weight, taps in zip(weights, pairs))
+        return [Stage("train", pair.epochs, terms, teacher_mode=self.teacher_mode)]
+
+    def _term(self, pair: Pair, weight: float, teacher_tap: str, student_tap: str) -> Term:
+        assert pair.teacher is not None
+        teacher, student = pair.shapes(teacher_tap, student_tap)
+        norm = norm_before(pair.teacher.model, teacher_tap)
+        return Term(
+            f"ofd.{student_tap}",
+            weight,
+            (student_tap,),
+            (teacher_tap,),
+            MarginTarget(norm, pair.common_size(teacher_tap, student_tap)),
+            ofd_match,
+            nn.Sequential(AsMap(), ofd_connector(student[0], teacher[0])),
+        )
+
+
+class MarginTarget(nn.Module):
+    """max(F_t, m) of the teacher's features, m from the normalisation before the tap, or from the batch."""
+
+    margin: Tensor | None
+
+    def __init__(self, norm: nn.BatchNorm2d | None, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+        self.register_buffer("margin", None if norm is None else ofd_margin(norm.weight, norm.bias))
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = as_map(features)
+        margin = ofd_measured_margin(features) if self.margin is None else self.margin
+        return ofd_target(features, margin, self.size)

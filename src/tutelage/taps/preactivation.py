@@ -1,0 +1,126 @@
+"""Where a stage's output is before its activation, and which batch normalisation made it."""
+
+from __future__ import annotations
+
+from torch import fx, nn
+
+from tutelage.taps.points import is_activation
+from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
+from tutelage.taps.tracing import LEAVES, Trace, Untraceable, trace_network
+
+# What passes its input on in eval mode.
+_PASSIVE = ("identity", "dropout", "dropout2d", "droppath", "stochasticdepth")
+_POOLS = ("maxpool2d", "avgpool2d", "blurpool2d", "max_pool2d", "avg_pool2d")
+_SUMS = ("add", "iadd", "add_")
+
+
+def before_activation(model: nn.Module, tap: str) -> str:
+    """Returns the tap that reads what ``tap`` reads, before the activation function.
+
+    * An output that an activation made (a ResNet's stage): the input of that activation, the sum.
+    * A raw output (a stage of a pre-activation network): what the next activation at the same resolution reads. In a
+      wide ResNet that is the batch normalisation that opens the next block. Where a convolution lies between that
+      normalisation and the activation, as in the bottlenecks of PyramidNet, it is what the convolution's own
+      normalisation gives; but the first normalisation again if the convolution has a stride.
+    * An output that no activation follows so (transformers, linear bottlenecks), and a network that torch.fx cannot
+      trace: ``tap`` itself.
+
+    Raises TutelageError for a tap that does not exist.
+    """
+    network, trace = _trace(model)
+    if trace is None:
+        return tap
+    node = trace.find(tap)
+    chosen = _pre_activation(network, node)
+    return tap if chosen is node else next(point.name for point in trace.points if point.node is chosen)
+
+
+def norm_before(model: nn.Module, tap: str) -> nn.BatchNorm2d | None:
+    """Returns the batch normalisation whose output a pre-activation tap reads; of a sum, that of the block's own branch.
+
+    None where there is none, or where it has no weight and bias.
+    """
+    network, trace = _trace(model)
+    path = _norm_path(network, trace.find(tap)) if trace is not None else None
+    norm = model.get_submodule(path) if path is not None else None
+    return norm if isinstance(norm, nn.BatchNorm2d) and norm.affine else None
+
+
+def _trace(model: nn.Module) -> tuple[nn.Module, Trace | None]:
+    network = sharing_clone(model).eval()
+    inplace = switch_off_inplace(network)
+    split_norm_activations(network, LEAVES)
+    try:
+        return network, trace_network(network, inplace)
+    except Untraceable:
+        return network, None
+
+
+def _pre_activation(network: nn.Module, node: fx.Node) -> fx.Node:
+    made_by = _back(network, node, _PASSIVE + _POOLS)
+    if is_activation(_operation(network, made_by)):
+        return _back(network, _source(made_by), _PASSIVE)
+    if _feeds_activation(network, node):
+        return node
+    norm = next((user for user in node.users if _is_norm(network, user)), None)
+    if norm is None:
+        return node
+    if _feeds_activation(network, norm):
+        return norm
+    return _inner_norm(network, norm) or norm
+
+
+def _inner_norm(network: nn.Module, norm: fx.Node) -> fx.Node | None:
+    """The normalisation in norm → convolution of stride 1 → normalisation → activation, if that is what follows."""
+    for convolution in norm.users:
+        if convolution.op != "call_module":
+            continue
+        module = network.get_submodule(str(convolution.target))
+        if isinstance(module, nn.Conv2d) and set(module.stride) == {1}:
+            for inner in convolution.users:
+                if _is_norm(network, inner) and _feeds_activation(network, inner):
+                    return inner
+    return None
+
+
+def _norm_path(network: nn.Module, node: fx.Node) -> str | None:
+    node = _back(network, node, _PASSIVE)
+    if _is_norm(network, node):
+        return str(node.target)
+    if _operation(network, node) in _SUMS:
+        branches = [_back(network, branch, _PASSIVE) for branch in node.args if isinstance(branch, fx.Node)]
+        norms = [branch for branch in branches if _is_norm(network, branch)]
+        # A skip connection from an earlier normalisation has other readers too.
+        own = [norm for norm in norms if len(norm.users) == 1]
+        return str((own or norms)[0].target) if norms else None
+    return None
+
+
+def _back(network: nn.Module, node: fx.Node, through: tuple[str, ...]) -> fx.Node:
+    while _operation(network, node) in through:
+        node = _source(node)
+    return node
+
+
+def _source(node: fx.Node) -> fx.Node:
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    return source
+
+
+def _feeds_activation(network: nn.Module, node: fx.Node) -> bool:
+    return any(
+        is_activation(_operation(network, user))
+        or (_operation(network, user) in _PASSIVE and _feeds_activation(network, user))
+        for user in node.users
+    )
+
+
+def _is_norm(network: nn.Module, node: fx.Node) -> bool:
+    return node.op == "call_module" and isinstance(network.get_submodule(str(node.target)), nn.BatchNorm2d)
+
+
+def _operation(network: nn.Module, node: fx.Node) -> str:
+    if node.op == "call_module":
+        return type(network.get_submodule(str(node.target))).__name__.lower()
+    return (node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")).lower()
