@@ -122,6 +122,6 @@ def _name_sections(kind: type[BaseModel], tree: Tree) -> Tree:
     named = {}
     for key, value in tree.items():
         section = section_of(kind, key)
-        short = section is not None and "name" in section.model_fields and isinstance(value, (str, int, float))
-        named[key] = {"name": str(value)} if short else value
+        short = section is not None and "name" in section.model_fields and isinstance(value, (str, int, float, list))
+        named[key] = {"name": value if isinstance(value, list) else str(value)} if short else value
     return named

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -26,10 +26,19 @@ class ModelSettings(Settings):
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
 
 
-class TeacherSettings(ModelSettings):
-    """A teacher: a run folder, a model folder, or a library's name, whose weights are then the pretrained ones."""
+class TeacherSettings(Settings):
+    """A teacher: a run folder, a model folder, or a library's name, whose weights are then the pretrained ones.
 
+    A list of names is as many teachers, for methods that read logits alone: ``teacher=[runs/a, runs/b]``.
+    """
+
+    name: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: its own")
     input_size: int | None = Field(None, gt=0, description="side the images are resized to for the teacher")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,) if isinstance(self.name, str) else self.name
 
 
 class RunSettings(Settings):

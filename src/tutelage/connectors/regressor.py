@@ -71,3 +71,8 @@ def projector(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequentia
     ``student`` and ``teacher`` are ``(C, H, W)``; sides that differ are left to the loss, which pools the larger map.
     """
     return _with_norm(nn.Conv2d(student[0], teacher[0], kernel_size=1, bias=False), teacher[0], relu)
+
+
+def adapter(student: Shape, teacher: Shape, relu: bool = True) -> nn.Module:
+    """Builds nothing where the channels are equal, a :func:`projector` where they are not."""
+    return nn.Identity() if student[0] == teacher[0] else projector(student, teacher, relu)

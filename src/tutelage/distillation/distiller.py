@@ -95,7 +95,8 @@ class Distiller(nn.Module):
         somewhere = next(self.student.parameters())
         self.terms = nn.ModuleList(stage.terms).to(somewhere.device, somewhere.dtype)
         self.student.requires_grad_(True)
-        reader = tapped(self.student, stage.student_taps, logits=stage.student_logits, frozen=stage.frozen)
+        frozen_modules = stage.frozen_modules(self.student)
+        reader = tapped(self.student, stage.student_taps, logits=stage.student_logits, frozen=frozen_modules)
         reached = {id(parameter) for parameter in reader.parameters()}
         for name, parameter in self.student.named_parameters():
             parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))

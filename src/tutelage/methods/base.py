@@ -41,6 +41,12 @@ class Pair:
             raise TutelageError(f"{method}.taps names the student's tap '{again[0]}' twice: give each pair its own")
         return list(chosen.items())
 
+    def stems(self) -> list[tuple[str, str]]:
+        """Returns the pair of taps behind the stems, before the first stages; none where a network has no stem."""
+        assert self.teacher is not None
+        theirs, ours = self.teacher.stem, self.student.stem
+        return [] if theirs is None or ours is None else [(theirs, ours)]
+
     def before_activation(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Returns the pairs of taps moved to before the activations that made them."""
         assert self.teacher is not None

@@ -44,6 +44,7 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     kept = [term for term in last.terms if term.name not in taken]
     soft = [method.weight for method in methods.values() if isinstance(method, KD)]
     task_weight = 1 - soft[0] if soft else last.task_weight
-    modes = {last.teacher_mode, *(stages[-1].teacher_mode for stages in planned.values())}
-    mode = "batch" if "batch" in modes else "eval"
-    return [*before, replace(last, terms=(*kept, *joining), task_weight=task_weight, teacher_mode=mode)]
+    last = replace(last, terms=(*kept, *joining), task_weight=task_weight)
+    if any(stages[-1].teacher_mode == "batch" for stages in planned.values()):
+        last = replace(last, teacher_mode="batch")
+    return [*before, last]

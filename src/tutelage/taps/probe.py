@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from tutelage.errors import TutelageError
+from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, record_calls
 from tutelage.taps.layout import as_map
 from tutelage.taps.points import Observation, TapPoint, is_activation
@@ -47,6 +49,23 @@ class Probe:
         if tap not in self._shapes:
             raise no_such_tap(tap, list(self._shapes), self._repeated)
         return self._shapes[tap]
+
+
+    @property
+    def stem(self) -> str | None:
+        """The last map before the first stage, of no pooling and of no block like those of the stage; None without."""
+        first = self.stages[0]
+        alike = [o.module for o in self.observations if o.container and o.point.shape == first.shape]
+        before = takewhile(lambda o: not _within(o.point.name, [first.name]), self.observations)
+        points = [o.point for o in before if not _within(o.point.name, alike)]
+        maps = [p.name for p in points if len(p.shape) == 3 and "pool" not in p.operation.lower()]
+        return maps[-1] if maps else None
+
+    def parts_up_to(self, tap: str) -> tuple[str, ...]:
+        """Returns the names of the layers that run for ``tap`` to be read, and of parameters used outside of layers."""
+        reader = tapped(self.model, [tap], logits=False)
+        layers = [name for name, module in reader.named_modules() if name and not module._modules]
+        return (*layers, *(name for name, _ in reader.named_parameters() if not _within(name, layers)))
 
 
 def tap_points(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
@@ -172,3 +191,7 @@ def _number_stages(points: list[TapPoint], stages: Iterable[TapPoint]) -> list[T
         current = ends.get(point.name, current)
         numbered.append(replace(point, stage=current))
     return numbered[::-1]
+
+
+def _within(name: str, modules: Iterable[str | None]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)

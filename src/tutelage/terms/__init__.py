@@ -2,7 +2,7 @@
 
 from tutelage.terms.optimization import OptimizerSettings, PretrainOptimizer, ScheduleSettings
 from tutelage.terms.stage import Stage
-from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, Term
+from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, RESERVED, Term
 
 __all__ = [
     "IMAGE_GRADIENT",
@@ -10,6 +10,7 @@ __all__ = [
     "MIRRORED_GRADIENT",
     "OptimizerSettings",
     "PretrainOptimizer",
+    "RESERVED",
     "ScheduleSettings",
     "Stage",
     "Term",

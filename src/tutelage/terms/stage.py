@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch.nn as nn
+
 from tutelage.terms.optimization import OptimizerSettings, ScheduleSettings
 from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, RESERVED, Term
 
@@ -15,8 +17,8 @@ class Stage:
     """A span of training.
 
     The student runs only as deep as its deepest tap where neither the task nor a term needs its logits; what lies
-    deeper is not trained. ``frozen`` names modules (prefixes) that run but are not trained: they stay in eval mode and
-    are bit-identical afterwards. ``optimizer`` and ``schedule``, where given, replace the run's. ``teacher_mode`` says
+    deeper is not trained. ``frozen`` names modules (with all below them) and parameters that run but are not trained:
+    the modules stay in eval mode and all are bit-identical afterwards. ``optimizer`` and ``schedule``, where given, replace the run's. ``teacher_mode`` says
     whether the teacher normalises by its running statistics (``eval``) or by those of each batch (``batch``).
     """
 
@@ -37,6 +39,11 @@ class Stage:
     @property
     def teacher_taps(self) -> tuple[str, ...]:
         return _features(tap for term in self.terms for tap in term.teacher_taps)
+
+    def frozen_modules(self, student: nn.Module) -> tuple[str, ...]:
+        """The names in ``frozen`` that are not parameters."""
+        parameters = {name for name, _ in student.named_parameters()}
+        return tuple(name for name in self.frozen if name not in parameters)
 
     @property
     def student_logits(self) -> bool:

@@ -91,7 +91,7 @@ def _check_folder(job: Job, settings: RunSettings) -> None:
     folder = RunFolder(job.path)
     folder.check_free(settings.overwrite)
     read = [settings.data.name, job.spec.source]
-    read += [job.teacher.source] if job.teacher is not None and job.teacher.source is not None else []
+    read += [member.source for member in job.teacher.members if member.source] if job.teacher is not None else []
     for source in read:
         path = Path(source).expanduser().resolve()
         if path.exists() and path.is_relative_to(job.path.resolve()):

@@ -65,7 +65,9 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
         teacher_top1=teacher.top1 if teacher is not None else None,
         agreement=last.agreement,
         parameters=parameter_count(job.student),
-        teacher_parameters=parameter_count(job.teacher.network) if job.teacher is not None else None,
+        teacher_parameters=(
+            sum(parameter_count(member.network) for member in job.teacher.members) if job.teacher is not None else None
+        ),
         precision=precision,
         seconds=progress.seconds,
         images_per_second=progress.images / progress.seconds,

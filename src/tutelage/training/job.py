@@ -10,7 +10,7 @@ import torch.nn as nn
 
 from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
 from tutelage.data import ImageData, Normalization, open_data
-from tutelage.distillation import Distiller, Teacher, make_stages
+from tutelage.distillation import Distiller, Ensemble, Teacher, make_stages
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, create_model
@@ -50,7 +50,8 @@ def build_job(settings: RunSettings) -> Job:
     spec = _complete(student.spec, data)  # type: ignore[arg-type]
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
     stages = make_stages(methods, student, teacher, data.size, settings.epochs)
-    stranger = _class_difference(teacher, data) if teacher is not None else None
+    strangers = [_class_difference(member, data) for member in teacher.members] if teacher is not None else []
+    stranger = next((difference for difference in strangers if difference is not None), None)
     if stranger is not None and any(stage.teacher_logits for stage in stages):
         raise TutelageError(
             f"the teacher's classes are not the data's: {stranger}. Train a teacher on this data (tutelage train "
@@ -77,17 +78,23 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
 
 
 def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
-    """Returns the teacher with its own classes, normalisation and input size; a library's is the pretrained one."""
+    """Returns the teacher, or the ensemble of them where ``settings`` name several."""
+    members = [_build_member(name, settings, data) for name in settings.names]
+    return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teacher:
+    """Returns a teacher with its own classes, normalisation and input size; a library's is the pretrained one."""
     weights = settings.weights
-    if weights is None and settings.name.startswith(LIBRARIES):
+    if weights is None and name.startswith(LIBRARIES):
         weights = "pretrained"
-    network = _create("teacher", settings.name, weights)
+    network = _create("teacher", name, weights)
     spec = network.spec
     assert isinstance(spec, ModelSpec)
     if spec.source == "random":
         raise TutelageError(
-            f"teacher={settings.name} has random weights, which teach nothing: give a run folder (tutelage train "
-            f"data=… model={settings.name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
+            f"teacher={name} has random weights, which teach nothing: give a run folder (tutelage train data=… "
+            f"model={name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
         )
     side = settings.input_size
     size = (side, side) if side is not None else spec.input_size

@@ -11,7 +11,7 @@ from tutelage.data import ImageData
 from tutelage.distillation import TASK
 from tutelage.models import count_macs, parameter_count
 from tutelage.taps import Probe
-from tutelage.terms import LOGITS, Stage, Term
+from tutelage.terms import LOGITS, RESERVED, Stage, Term
 from tutelage.training.evaluation import Evaluation
 from tutelage.training.job import Job
 
@@ -35,13 +35,12 @@ def _networks(job: Job, measured: Evaluation | None) -> Table:
     for column in ("network", "name", "parameters", "MACs", "input", "top-1 on validation"):
         table.add_column(column, justify="right" if column in ("parameters", "MACs") else "left", no_wrap=True)
     if job.teacher is not None:
-        size = job.teacher.input_size or job.data.size
         top1 = f"{measured.top1:.2f} %" if measured is not None else "no classifier for these classes"
-        network = job.teacher.network
-        name = job.teacher.name
-        table.add_row(
-            "teacher", name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size), top1
-        )
+        for member in job.teacher.members:
+            size, network = member.input_size or job.data.size, member.network
+            macs = _count(count_macs(network, size))
+            table.add_row("teacher", member.name, _count(parameter_count(network)), macs, _side(size), top1)
+            top1 = "(together)"
     network, size = job.student, job.data.size
     table.add_row(
         "student", job.spec.name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size)
@@ -77,12 +76,11 @@ def _stages(job: Job) -> Table:
 def _terms(stage: Stage, teacher: Probe | None, student: Probe) -> list[list[str]]:
     rows = [[TASK, f"{stage.task_weight:g}", "labels", LOGITS, ""]] if stage.task_weight else []
     for term in stage.terms:
-        assert teacher is not None
         rows.append(
             [
                 term.name,
                 f"{term.weight:g}",
-                ", ".join(_tap(teacher, tap) for tap in term.teacher_taps),
+                ", ".join(_tap(teacher, tap) for tap in term.teacher_taps) or "none",
                 ", ".join(_tap(student, tap) for tap in term.student_taps),
                 _connector(term),
             ]
@@ -90,8 +88,11 @@ def _terms(stage: Stage, teacher: Probe | None, student: Probe) -> list[list[str
     return rows
 
 
-def _tap(probe: Probe, tap: str) -> str:
-    return LOGITS if tap == LOGITS else f"{tap} {'×'.join(map(str, probe.shape(tap)))}"
+def _tap(probe: Probe | None, tap: str) -> str:
+    if tap in RESERVED:
+        return tap
+    assert probe is not None
+    return f"{tap} {'×'.join(map(str, probe.shape(tap)))}"
 
 
 def _connector(term: Term) -> str:

@@ -1,0 +1,115 @@
+"""Training on the teacher's feature maps: at once with the labels, or one block at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from tutelage.connectors import adapter
+from tutelage.errors import TutelageError
+from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.hints import hint_term
+from tutelage.methods.kd import logits_term
+from tutelage.terms import PretrainOptimizer, ScheduleSettings, Stage, Term
+
+Taps = tuple[str, str]
+"""(teacher tap, student tap)."""
+
+
+@METHODS.register("feature_maps")
+class FeatureMaps(Method):
+    """Feature maps: the student regresses n maps of the teacher, (L + Σ_i mean of (F_s,i − F_t,i)²) / (n + 1).
+
+    L is CE, or with ``last=kd`` (1 − α)·CE + α·T²·KL. The maps are the stem's and those of the paired stages;
+    ``count`` keeps the n deepest. Maps of equal channels are compared as they are; others get a 1×1 convolution.
+
+    ``form=block_at_a_time``: n stages, each of which trains what lies between one map and the next, with all before it
+    frozen, and a last one that trains the rest on L. ``form=hint_then_freeze``: everything up to the middle map is
+    trained on it at once, then frozen, and the rest trained on L. Stages before the last have an optimiser of their
+    own; all epochs together are the run's. Frozen parts are in eval mode (the code this comes from lets their running
+    statistics drift).
+
+    The experiments are those of the Imagenette project on stage-wise distillation (IvLabs: Data Efficient Stagewise
+    Knowledge Distillation, 2020, arXiv:1911.06786). A student trained alone goes in as ``student=runs/alone``.
+    """
+
+    form: Literal["together", "block_at_a_time", "hint_then_freeze"] = "together"
+    count: int | None = Field(None, ge=1, description="number of maps, the deepest; all where not given")
+    weight: float = Field(1.0, ge=0, description="the factor of each map's error")
+    last: Literal["ce", "kd"] = Field("ce", description="L: the labels, or the labels and the teacher's logits")
+    temperature: float = Field(4.0, gt=0, description="last=kd only")
+    alpha: float = Field(0.9, ge=0, le=1, description="last=kd only: weight of KL")
+    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap, shallow to deep")
+    optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of the stages before the last")
+    schedule: ScheduleSettings = Field(ScheduleSettings(), description="of the stages before the last")
+
+    def stages(self, pair: Pair) -> list[Stage]:
+        """Returns one stage, n + 1 for a block at a time, or two for hint-then-freeze."""
+        pairs = self._pairs(pair)
+        if self.form == "together":
+            return self._together(pair, pairs)
+        if self.form == "hint_then_freeze":
+            pairs = [pairs[(len(pairs) - 1) // 2]]
+        return self._one_by_one(pair, pairs)
+
+    def _pairs(self, pair: Pair) -> list[Taps]:
+        pairs = pair.taps(self.taps, "feature_maps")
+        if self.taps is None:
+            pairs = [*pair.stems(), *pairs]
+        count = self.count or len(pairs)
+        if count > len(pairs):
+            found = ", ".join(f"{theirs} and {ours}" for theirs, ours in pairs)
+            raise TutelageError(
+                f"feature_maps.count={count}: these networks have {len(pairs)} pairs of maps ({found}); lower it, or "
+                f"name more with feature_maps.taps={{TEACHER_TAP: STUDENT_TAP}}"
+            )
+        return pairs[-count:]
+
+    def _together(self, pair: Pair, pairs: list[Taps]) -> list[Stage]:
+        share = 1 / (len(pairs) + 1)
+        maps = [self._map(pair, taps, share) for taps in pairs]
+        task = self._task(pair, share)
+        return [Stage("train", pair.epochs, (*maps, *task.terms), task.weight)]
+
+    def _one_by_one(self, pair: Pair, pairs: list[Taps]) -> list[Stage]:
+        epochs, left = divmod(pair.epochs, len(pairs) + 1)
+        if epochs == 0:
+            raise TutelageError(
+                f"feature_maps.form={self.form} has {len(pairs) + 1} stages, and epochs={pair.epochs} gives some of them "
+                f"none: raise epochs"
+            )
+        # What each stage finds trained already, which it freezes.
+        trained = [(), *(pair.student.parts_up_to(ours) for _, ours in pairs)]
+        stages = [
+            Stage(
+                f"map{number}",
+                epochs,
+                (self._map(pair, taps, 1.0),),
+                task_weight=0.0,
+                frozen=before,
+                optimizer=self.optimizer,
+                schedule=self.schedule,
+            )
+            for number, (taps, before) in enumerate(zip(pairs, trained), 1)
+        ]
+        task = self._task(pair, 1.0)
+        return [*stages, Stage("task", epochs + left, task.terms, task.weight, frozen=trained[-1])]
+
+    def _map(self, pair: Pair, taps: Taps, share: float) -> Term:
+        return hint_term(pair, *taps, self.weight * share, "mean", adapter)
+
+    def _task(self, pair: Pair, share: float) -> _Task:
+        if self.last == "ce":
+            return _Task(share, ())
+        logits = logits_term(pair, self.alpha * share, self.temperature)
+        return _Task((1 - self.alpha) * share, (logits,))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """L: the weight of the cross-entropy, and the terms beside it."""
+
+    weight: float
+    terms: tuple[Term, ...]
