@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tutelage.distillation import Distiller, Teacher, make_stages
+from tutelage.distillation import Distiller, Ensemble, Teacher, make_stages
 from tutelage.methods import METHODS, Method, parse
 from tutelage.models import create_model
 
@@ -23,6 +23,9 @@ class Case:
     method: str
     settings: dict[str, dict[str, object]]
     stage: int = 0
+    teachers: tuple[str, ...] = ("wrn_10_2",)
+    epochs: int = 5
+    progress: float = 0.0
 
     def methods(self) -> dict[str, Method]:
         return {name: METHODS[name](**self.settings.get(name, {})) for name in parse(self.method)}
@@ -31,29 +34,68 @@ class Case:
         return self.name
 
 
+PAPER: dict[str, dict[str, object]] = {
+    "fitnets": {
+        "form": "paper",
+        "regressor": "paper",
+        "temperature": 3.0,
+        "squared_temperature": False,
+        "kd_weight": 4.0,
+        "final_kd_weight": 1.0,
+    }
+}
+
 CASES = [
     Case("none", "none", {}),
     Case("kd", "kd", {}),
+    Case("kd-label-free", "kd", {"kd": {"labels": False}}),
+    Case("kd-ensemble-logits", "kd", {}, teachers=("wrn_10_2", "resnet8")),
+    Case("kd-ensemble-probabilities", "kd", {"kd": {"ensemble": "probabilities"}}, teachers=("wrn_10_2", "resnet8")),
     Case("at", "at", {}),
+    Case("at-paper-max", "at", {"at": {"form": "paper", "weight": 0.1, "p": 1, "reduce": "max"}}),
+    Case("at_gradient", "at_gradient", {}),
+    Case("at_gradient-symmetry", "at_gradient", {"at_gradient": {"form": "symmetry"}}),
+    Case("nst", "nst", {}),
+    Case("nst-gaussian", "nst", {"nst": {"kernel": "gaussian", "bandwidth": 0.5, "weight": 2.0}}),
+    Case("nst-last", "nst", {"nst": {"kernel": "linear", "layers": "last"}}),
+    Case("fsp", "fsp", {}, teachers=("wrn_10_1",)),
+    Case("ofd", "ofd", {}),
+    Case("ofd-eval", "ofd", {"ofd": {"teacher_mode": "eval"}}),
     Case("fitnets-hint", "fitnets", {}, stage=0),
     Case("fitnets-kd", "fitnets", {}, stage=1),
+    Case("fitnets-paper-hint", "fitnets", PAPER, stage=0),
+    Case("fitnets-paper-kd", "fitnets", PAPER, stage=1, progress=0.5),
     Case("fitnets-joint", "fitnets", {"fitnets": {"joint": True}}),
+    Case("feature_maps", "feature_maps", {}),
+    Case("feature_maps-block", "feature_maps", {"feature_maps": {"form": "block_at_a_time"}}, stage=2),
+    Case(
+        "feature_maps-task",
+        "feature_maps",
+        {"feature_maps": {"form": "hint_then_freeze", "last": "kd"}},
+        stage=1,
+    ),
     Case("kd+at", "kd+at", {}),
+    Case("kd+ofd", "kd+ofd", {}),
 ]
 
 
-def networks(dtype: torch.dtype = torch.float32) -> tuple[nn.Module, nn.Module]:
-    """Returns a small student and a wider, deeper teacher whose statistics are not the initial ones."""
-    torch.manual_seed(0)
-    student, teacher = create_model("resnet8", CLASSES), create_model("wrn_10_2", CLASSES)
+def network(name: str) -> nn.Module:
+    """Returns a teacher whose statistics are not the initial ones."""
+    built = create_model(name, CLASSES)
     with torch.no_grad():
-        for module in teacher.modules():
+        for module in built.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 1.5)
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.normal_(0, 0.1)
-    return student.to(dtype), teacher.to(dtype)
+    return built
+
+
+def networks(dtype: torch.dtype = torch.float32) -> tuple[nn.Module, nn.Module]:
+    """Returns a small student and a wider, deeper teacher."""
+    torch.manual_seed(0)
+    return create_model("resnet8", CLASSES).to(dtype), network("wrn_10_2").to(dtype)
 
 
 def batch(count: int = 4, dtype: torch.dtype = torch.float32, seed: int = 1) -> tuple[Tensor, Tensor]:
@@ -64,10 +106,13 @@ def batch(count: int = 4, dtype: torch.dtype = torch.float32, seed: int = 1) -> 
 
 
 def build(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
-    """Returns the case's distiller, in its stage."""
-    student, network = networks(torch.float32)
-    teacher = Teacher(network)
-    stages = make_stages(case.methods(), student, teacher, SIZE, epochs=5)
+    """Returns the case's distiller, in its stage and as far into it as the case says."""
+    torch.manual_seed(0)
+    student = create_model("resnet8", CLASSES)
+    members = [Teacher(network(name)) for name in case.teachers]
+    teacher = members[0] if len(members) == 1 else Ensemble(members)
+    stages = make_stages(case.methods(), student, teacher, SIZE, case.epochs)
     distiller = Distiller(student, teacher, stages).to(dtype)
     distiller.enter(case.stage)
+    distiller.progress = case.progress
     return distiller

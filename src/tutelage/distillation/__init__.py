@@ -3,6 +3,7 @@
 from tutelage.distillation.distiller import TASK, Distiller, DistillerOutput
 from tutelage.distillation.ensemble import Ensemble
 from tutelage.distillation.stages import make_stages, native_size
+from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 
-__all__ = ["TASK", "Distiller", "DistillerOutput", "Ensemble", "Teacher", "make_stages", "native_size"]
+__all__ = ["TASK", "Distiller", "DistillerOutput", "Ensemble", "Teacher", "make_stages", "native_size", "task_loss"]

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch.nn as nn
-import torch.nn.functional as F
 from torch import Tensor
 
 from tutelage.distillation.gradients import differentiable, image_gradient, mirrored_gradient, twice_differentiable
 from tutelage.distillation.stages import make_stages
+from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
-from tutelage.losses.precision import full_precision
 from tutelage.methods import METHODS, Method, parse
 from tutelage.taps import tapped
 from tutelage.terms import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, Stage
@@ -111,7 +110,7 @@ class Distiller(nn.Module):
         """Returns loss, logits and weighted terms of a batch.
 
         ``images`` is (B, 3, H, W), in whatever range the normalisations expect; ``labels`` is (B,), −1 where
-        unlabelled, and may be left out of a stage without cross-entropy.
+        unlabelled, or soft ones (B, K), and may be left out of a stage without cross-entropy.
         """
         if labels is None and (self.stage.task_weight > 0 or self.stage.image_gradient):
             raise TutelageError(f"stage '{self.stage.name}' has a cross-entropy term: pass the labels too")
@@ -165,16 +164,6 @@ class Distiller(nn.Module):
         if self.teacher is not None:
             self.teacher._apply(fn, recurse)
         return self
-
-
-@full_precision
-def task_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Returns the cross-entropy of (B, K) logits with (B,) labels, mean over the labelled samples.
-
-    A label of −1 means unlabelled; a batch without labels gives 0.
-    """
-    total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum", label_smoothing=label_smoothing)
-    return total / (labels >= 0).sum().clamp(min=1)
 
 
 def _within(name: str, prefixes: tuple[str, ...]) -> bool:

@@ -23,7 +23,7 @@ class Ensemble(Teacher):
 
     def __init__(self, members: Sequence[Teacher]) -> None:
         super().__init__(members[0].network, members[0].normalization)
-        self._members = nn.ModuleList(members)
+        self._members = nn.ModuleList(members).eval()
 
     @property
     def members(self) -> list[Teacher]:

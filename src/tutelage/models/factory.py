@@ -84,7 +84,8 @@ def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.
         if weights == "pretrained":
             raise TutelageError(f"model '{name}': there are no pretrained weights for it; give weights=PATH of a file")
         num_classes = _OWN_CLASSES if num_classes is None else num_classes
-        return build_own(name, num_classes), ModelSpec(name, num_classes)
+        network = build_own(name, num_classes)
+        return network, ModelSpec(name, num_classes, getattr(network, "input_size", None))
     return _from_path(name, num_classes)
 
 

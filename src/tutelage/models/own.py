@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from torch import nn
 
-from tutelage.models import cifar_resnet  # noqa: F401  (registers its networks)
+from tutelage.models import (  # noqa: F401  (each registers its networks)
+    cifar_resnet,
+    fitnet,
+    mobilenet_v1,
+    mobilenet_v2,
+    plain_cnn,
+    pyramidnet,
+    residual_cnn,
+    resnet,
+    shufflenet_v1,
+    shufflenet_v2,
+    stagewise_resnet,
+    vgg,
+)
 from tutelage.models.networks import networks
 from tutelage.models.wrn import WideResNet, parse_wrn
 

@@ -1,0 +1,175 @@
+"""What each case of the harness computes, from the papers' equations: naive oracles, and reading by hooks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness.cases import CLASSES, Case
+from oracles.attention import attention, gradient_attention
+from oracles.fsp import fsp
+from oracles.hint import hint
+from oracles.kd import kd, soften
+from oracles.nst import nst
+from oracles.ofd import ofd, ofd_margin
+from tutelage.distillation import Distiller
+
+STAGES = ("layer1", "layer2", "layer3")
+BLOCKS = ("block1", "block2", "block3")
+SUMS = ("layer1.0.relu2:in", "layer2.0.relu2:in", "layer3.0.relu2:in")
+NORMS = ("block2.0.bn1", "block3.0.bn1", "bn")
+STEMS = ("relu", "conv1")
+
+
+def read(network: nn.Module, images: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
+    """Reads what modules give, or take (``NAME:in``), by hooks: another way than the package's own taps."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> object:
+        module = network.get_submodule(name.removesuffix(":in"))
+        if name.endswith(":in"):
+            return module.register_forward_pre_hook(lambda _, args: found.update({name: args[0]}))
+        return module.register_forward_hook(lambda _, __, output: found.update({name: output}))
+
+    handles = [keep(name) for name in names]
+    found["logits"] = network(images)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+class Networks:
+    """Copies of a distiller's networks, and what is read of them for a batch."""
+
+    def __init__(self, distiller: Distiller, images: Tensor, labels: Tensor) -> None:
+        assert distiller.teacher is not None
+        self.distiller, self.images, self.labels = distiller, images, labels
+        student = copy.deepcopy(distiller.student).requires_grad_(False).train()
+        for name in distiller.stage.frozen:
+            student.get_submodule(name).eval()
+        teachers = [copy.deepcopy(member.network) for member in distiller.teacher.members]
+        # In eval mode but for normalisations, which take the batch's statistics: the networks have no dropout.
+        batch_teacher = copy.deepcopy(teachers[0]).train()
+        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in") if hasattr(teachers[0], "block1")]
+        with torch.no_grad():
+            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu"))
+            self.t = read(teachers[0].eval(), images, t_names)
+            self.t_batch = read(batch_teacher, images, t_names)
+            self.t_logits = [teacher.eval()(images) for teacher in teachers]
+        self.j_s = self._image_gradient(student)
+        self.j_t = self._image_gradient(teachers[0].eval())
+        self.j_mirrored = self._image_gradient(student, mirror=True)
+
+    def ce(self) -> float:
+        return F.cross_entropy(self.s["logits"], self.labels).item()
+
+    def kd(self, temperature: float = 4.0, teacher: Tensor | None = None) -> float:
+        teacher = self.t["logits"] if teacher is None else teacher
+        return kd(self.s["logits"].tolist(), teacher.tolist(), temperature)
+
+    def connected(self, term: str) -> list:
+        """The student's feature behind the connector of ``term``."""
+        found = next(each for each in self.distiller.stage.terms if each.name == term)
+        tap = found.student_taps[0]
+        feature = self.s[tap.replace(".add", ".relu2:in")]
+        with torch.no_grad():
+            return copy.deepcopy(found.connector).train()(feature).tolist()
+
+    def hint(self, term: str, teacher: str, form: str = "mean") -> float:
+        return hint(self.connected(term), self.t[teacher].tolist(), form)
+
+    def pairs(self, prefix: str, oracle: object, weight: float, **options: object) -> dict[str, float]:
+        return {
+            f"{prefix}.{layer}": weight * oracle(self.s[layer].tolist(), self.t[block].tolist(), **options)
+            for layer, block in zip(STAGES, BLOCKS)
+        }
+
+    def ofd(self, features: dict[str, Tensor]) -> dict[str, float]:
+        assert self.distiller.teacher is not None
+        network = self.distiller.teacher.network
+        values = {}
+        for weight, tap, norm in zip((0.25, 0.5, 1.0), SUMS, NORMS):
+            module = network.get_submodule(norm)
+            margin = ofd_margin(module.weight.tolist(), module.bias.tolist())
+            name = "ofd." + tap.replace(".relu2:in", ".add")
+            values[name] = weight / 1000 * ofd(self.connected(name), features[norm].tolist(), margin)
+        return values
+
+    def _image_gradient(self, network: nn.Module, mirror: bool = False) -> list:
+        images = (self.images.flip(3) if mirror else self.images).clone().requires_grad_()
+        F.cross_entropy(copy.deepcopy(network)(images), self.labels, reduction="sum").backward()
+        assert images.grad is not None
+        return (images.grad.flip(3) if mirror else images.grad).tolist()
+
+
+def mean_probability(logits: list[Tensor], temperature: float) -> Tensor:
+    """Logits whose softened probabilities are the mean of the teachers'."""
+    soft = [[soften(row, temperature) for row in each.tolist()] for each in logits]
+    mean = torch.tensor(soft, dtype=torch.float64).mean(0)
+    return temperature * mean.log()
+
+
+def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Tensor) -> dict[str, float]:
+    """Returns the weighted terms that ``distiller`` must give for a batch."""
+    n = Networks(distiller, images, labels)
+    ce = n.ce()
+    match case.name:
+        case "none":
+            return {"ce": ce}
+        case "kd" | "fitnets-kd":
+            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd()}
+        case "kd-label-free":
+            return {"kd": n.kd()}
+        case "kd-ensemble-logits":
+            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=torch.stack(n.t_logits).mean(0))}
+        case "kd-ensemble-probabilities":
+            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=mean_probability(n.t_logits, 4.0))}
+        case "at":
+            return {"ce": ce, **n.pairs("at", attention, 1000)}
+        case "at-paper-max":
+            return {"ce": ce, **n.pairs("at", attention, 0.1, form="paper", p=1, reduce="max")}
+        case "kd+at":
+            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(), **n.pairs("at", attention, 1000)}
+        case "at_gradient":
+            return {"ce": ce, "at_gradient": gradient_attention(n.j_s, n.j_t)}
+        case "at_gradient-symmetry":
+            return {"ce": ce, "at_gradient": gradient_attention(n.j_s, n.j_mirrored)}
+        case "nst":
+            return {"ce": ce, **n.pairs("nst", nst, 50)}
+        case "nst-gaussian":
+            return {"ce": ce, **n.pairs("nst", nst, 2, kernel="gaussian", bandwidth=0.5)}
+        case "nst-last":
+            value = nst(n.s[SUMS[-1]].tolist(), n.t["bn"].tolist(), kernel="linear")
+            return {"ce": ce, "nst.layer3.0.add": 50 * value}
+        case "fsp":
+            s = [n.s[tap].tolist() for tap in ("relu", *STAGES)]
+            t = [n.t[tap].tolist() for tap in ("conv1", *BLOCKS)]
+            return {f"fsp.{layer}": fsp(s[i], s[i + 1], t[i], t[i + 1]) for i, layer in enumerate(STAGES)}
+        case "ofd":
+            return {"ce": ce, **n.ofd(n.t_batch)}
+        case "ofd-eval":
+            return {"ce": ce, **n.ofd(n.t)}
+        case "kd+ofd":
+            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=n.t_batch["logits"]), **n.ofd(n.t_batch)}
+        case "fitnets-hint":
+            return {"hint.layer2": 100 * n.hint("hint.layer2", "block2")}
+        case "fitnets-paper-hint":
+            return {"hint.layer2": n.hint("hint.layer2", "block2", "paper")}
+        case "fitnets-paper-kd":
+            # Halfway through the stage: λ is 2.5; the loss without its factor T² is that of T = 3 over 9.
+            return {"ce": ce, "kd": 2.5 * n.kd(3.0) / 9}
+        case "fitnets-joint":
+            hints = {f"hint.{STAGES[i]}": 10 * n.hint(f"hint.{STAGES[i]}", BLOCKS[i], "normalized") for i in (1, 2)}
+            return {"ce": ce, **hints, "kd": 10 / CLASSES * n.kd(6.0)}
+        case "feature_maps":
+            taps = zip(("relu", *STAGES), ("conv1", *BLOCKS))
+            return {"ce": ce / 5, **{f"hint.{ours}": n.hint(f"hint.{ours}", theirs) / 5 for ours, theirs in taps}}
+        case "feature_maps-block":
+            return {"hint.layer2": n.hint("hint.layer2", "block2")}
+        case "feature_maps-task":
+            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd()}
+    raise AssertionError(f"write down what {case.name} computes")
