@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from tutelage.connectors import projector, regressor
+from tutelage.connectors import adapter, paper_regressor, projector, regressor
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,16 @@ def test_a_relu_follows_only_where_the_teacher_has_one() -> None:
     plain = projector((4, 8, 8), (6, 8, 8), relu=False)
     assert isinstance(plain[-1], nn.BatchNorm2d) and plain[0].bias is None
     assert plain(torch.randn(2, 4, 8, 8)).min() < 0
+
+
+def test_the_papers_regressor_is_a_valid_convolution_alone() -> None:
+    connector = paper_regressor((16, 10, 9), (32, 8, 8))
+    assert connector(torch.randn(2, 16, 10, 9)).shape == (2, 32, 8, 8)
+    assert [type(layer) for layer in connector] == [nn.Conv2d, nn.ReLU]
+    assert connector[0].weight.abs().max() <= 0.05 and (connector[0].bias == 0).all()
+    assert [type(layer) for layer in paper_regressor((16, 4, 4), (32, 8, 8), relu=False)] == [nn.Conv2d]
+
+
+def test_an_adapter_is_nothing_where_channels_agree() -> None:
+    assert isinstance(adapter((16, 8, 8), (16, 4, 4)), nn.Identity)
+    assert adapter((16, 8, 8), (32, 8, 8))(torch.randn(2, 16, 8, 8)).shape == (2, 32, 8, 8)

@@ -77,3 +77,15 @@ def test_gradient_attention_trains_the_student_through_its_gradient() -> None:
     loss = gradient_attention_loss(saliency(weight), saliency(teacher_weight))
     assert loss.item() == pytest.approx(expected.item())
     assert gradcheck(lambda w: gradient_attention_loss(saliency(w), saliency(teacher_weight)), weight.requires_grad_())
+
+
+def test_by_hand() -> None:
+    # Two channels, two positions: Σ_c F² is (9, 16), (1, 0); unit vectors (9, 16)/√337 and (1, 0).
+    teacher = torch.tensor([[[[3.0, 0.0]], [[0.0, 4.0]]]], dtype=torch.float64)
+    student = torch.tensor([[[[-1.0, 0.0]]]], dtype=torch.float64)
+    first, second = 1 - 9 / 337**0.5, 16 / 337**0.5
+    assert attention_map(teacher).tolist() == [pytest.approx([9 / 337**0.5, second])]
+    assert attention_loss(student, teacher).item() == pytest.approx((first**2 + second**2) / 2)
+    assert attention_loss(student, teacher, form="paper").item() == pytest.approx((first**2 + second**2) ** 0.5 / 2)
+    # The larger of the channels, to the first power: (3, 4)/5.
+    assert attention_map(teacher, p=1, reduce="max").tolist() == [pytest.approx([0.6, 0.8])]

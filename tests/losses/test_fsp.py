@@ -36,3 +36,21 @@ def test_unknown_names_are_refused() -> None:
         fsp_loss(pair, pair, form="code")  # type: ignore[arg-type]
     with pytest.raises(TutelageError, match="unknown pool 'median'"):
         fsp_loss(pair, pair, pool="median")  # type: ignore[arg-type]
+
+
+def test_by_hand() -> None:
+    # One channel in the first layer, two in the second, two positions.
+    a = torch.tensor([[[[1.0, 2.0]]]])
+    b = torch.tensor([[[[3.0, 4.0]], [[0.0, -2.0]]]])
+    # (1·3 + 2·4)/2 and (1·0 + 2·(−2))/2
+    assert fsp_matrix(a, b).tolist() == [[[5.5, -2.0]]]
+    # Against a network whose second layer is zero, G = 0: 5.5² + 2², and its mean over the two elements.
+    nothing = (a, torch.zeros_like(b))
+    assert fsp_loss((a, b), nothing).item() == pytest.approx(34.25)
+    assert fsp_loss((a, b), nothing, form="mean").item() == pytest.approx(17.125)
+
+
+def test_the_larger_map_is_pooled_by_hand() -> None:
+    large, small = torch.tensor([[[[1.0, 3.0], [-5.0, 0.0]]]]), torch.tensor([[[[2.0]]]])
+    assert fsp_matrix(large, small).item() == 6.0
+    assert fsp_matrix(large, small, pool="avg").item() == pytest.approx(-0.5)

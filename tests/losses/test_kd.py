@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tutelage.errors import TutelageError
-from tutelage.losses import kd_loss, kd_match, kd_target
+from tutelage.losses import ensemble_target, kd_loss, kd_match, kd_target
 
 
 def test_temperature_does_not_scale_the_gradient() -> None:
@@ -49,3 +49,17 @@ def test_other_classes_are_refused_with_both_shapes() -> None:
 def test_temperature_must_be_positive(temperature: float) -> None:
     with pytest.raises(TutelageError, match="temperature"):
         kd_loss(torch.zeros(2, 3), torch.zeros(2, 3), temperature)
+
+
+def test_ensembles_average_logits_or_probabilities() -> None:
+    teachers = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(ensemble_target(teachers), teachers.mean(0))
+    target = ensemble_target(teachers, temperature=2.0, average="probabilities")
+    torch.testing.assert_close((target / 2).softmax(1), (teachers / 2).softmax(2).mean(0))
+    alike = teachers[:1].expand(3, 4, 5)
+    student = torch.randn(4, 5, dtype=torch.float64)
+    for average in ("logits", "probabilities"):
+        together = kd_match(student, ensemble_target(alike, 3.0, average), 3.0)
+        torch.testing.assert_close(together, kd_loss(student, teachers[0], 3.0))
+    with pytest.raises(TutelageError, match="unknown kd ensemble 'votes'"):
+        ensemble_target(teachers, average="votes")  # type: ignore[arg-type]

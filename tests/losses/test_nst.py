@@ -76,3 +76,17 @@ def test_errors_name_the_way_out() -> None:
         nst_match(torch.rand(2, 3, 4, 4), nst_target(torch.rand(2, 5, 8, 8)))
     with pytest.raises(TutelageError, match="B, C, H, W"):
         nst_loss(torch.rand(2, 3), torch.rand(2, 3, 4, 4))
+
+
+def test_by_hand() -> None:
+    # The student's one map points along the first position; the teacher's two along each of the two.
+    student = torch.tensor([[[[5.0, 0.0]]]], dtype=torch.float64)
+    teacher = torch.tensor([[[[2.0, 0.0]], [[0.0, 7.0]]]], dtype=torch.float64)
+    # Kernel values: t·t = (1, 0; 0, 1), s·s = 1, s·t = (1, 0). MMD² = 1/2 + 1 − 2·1/2, for x·y and (x·y)².
+    assert nst_loss(student, teacher, kernel="linear").item() == pytest.approx(0.5)
+    assert nst_loss(student, teacher).item() == pytest.approx(0.5)
+    # (x·y + 1)²: t·t = (4, 1; 1, 4), s·s = 4, s·t = (4, 1): 2.5 + 4 − 2·2.5.
+    assert nst_loss(student, teacher, offset=1.0).item() == pytest.approx(1.5)
+    # exp(−d²/2σ²) with d² = 0 or 2 and σ² their mean over s and t, 1: e = exp(−1).
+    e = 2.718281828459045**-1
+    assert nst_loss(student, teacher, kernel="gaussian").item() == pytest.approx((2 + 2 * e) / 4 + 1 - (1 + e))

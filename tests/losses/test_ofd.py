@@ -5,7 +5,7 @@ import torch
 
 from oracles.ofd import ofd_margin as by_quadrature
 from tutelage.errors import TutelageError
-from tutelage.losses import ofd_loss, ofd_margin, ofd_target
+from tutelage.losses import ofd_loss, ofd_margin, ofd_measured_margin, ofd_target
 
 # from all but never negative (3.2 deviations above zero: Φ < 0.001) to always, negative weights and zeros among them
 WEIGHT = [1.0, 0.5, -2.0, 1.0, 1.0, 0.1, 0.3, 0.0, 0.0, 0.0]
@@ -50,3 +50,15 @@ def test_errors_name_the_way_out() -> None:
         ofd_loss(torch.rand(2, 4, 2, 2), torch.rand(2, 4, 2, 2), torch.zeros(3))
     with pytest.raises(TutelageError, match=r"\(2, 3, 2, 2\).*\(2, 4, 2, 2\).*connector"):
         ofd_loss(torch.rand(2, 3, 2, 2), torch.rand(2, 4, 2, 2), torch.zeros(4))
+
+
+def test_measured_margin_by_hand() -> None:
+    features = torch.tensor([[[[-1.0, 2.0]], [[3.0, 4.0]]], [[[-4.0, -1.0]], [[0.0, 5.0]]]])
+    assert ofd_measured_margin(features).tolist() == [-2.0, 0.0]
+
+
+def test_measured_margin_is_about_the_normalisations() -> None:
+    weight, bias = torch.tensor([1.0, 0.5, 2.0]), torch.tensor([0.0, 0.5, -1.0])
+    draws = torch.randn(64, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    made = draws * weight.view(-1, 1, 1) + bias.view(-1, 1, 1)
+    torch.testing.assert_close(ofd_measured_margin(made), ofd_margin(weight, bias), atol=0.02, rtol=0.02)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.cases import SIZE, Case, batch, build, networks
-from tutelage.distillation import Distiller, Teacher
+from harness.cases import CLASSES, SIZE, Case, batch, build, networks
+from tutelage.distillation import Distiller, Teacher, make_stages
 from tutelage.errors import TutelageError
-from tutelage.methods import parse
+from tutelage.methods import METHODS, parse
+from tutelage.models import create_model
+
+TOO_MANY = {"conv1": "relu", "block1": "layer1", "block2": "layer2", "block3": "layer3", "relu": "layer3.0.add"}
 
 
 def stages_of(method: str, **settings: dict[str, object]) -> list[object]:
@@ -87,6 +90,120 @@ def test_the_second_stage_trains_the_whole_student() -> None:
     assert not list(distiller.terms.parameters())
 
 
+@pytest.mark.parametrize(
+    ("method", "settings", "expected"),
+    [
+        ("fsp", {}, [("fsp", 1), ("task", 4)]),
+        ("fsp", {"epochs": 3}, [("fsp", 3), ("task", 2)]),
+        ("feature_maps", {}, [("train", 5)]),
+        ("feature_maps", {"form": "hint_then_freeze"}, [("map1", 2), ("task", 3)]),
+        ("feature_maps", {"form": "block_at_a_time", "count": 2}, [("map1", 1), ("map2", 1), ("task", 3)]),
+    ],
+)
+def test_stages_share_the_epochs(method: str, settings: dict, expected: list[tuple[str, int]]) -> None:
+    stages = build(Case("", method, {method: settings}, teachers=("wrn_10_1",))).stages
+    assert [(stage.name, stage.epochs) for stage in stages] == expected
+
+
+def test_feature_maps_keep_the_deepest() -> None:
+    (stage,) = stages_of("feature_maps", feature_maps={"count": 2, "weight": 3.0})
+    assert [term.name for term in stage.terms] == ["hint.layer2", "hint.layer3"]
+    assert [term.weight for term in stage.terms] == pytest.approx([1.0, 1.0])
+    assert stage.task_weight == pytest.approx(1 / 3)
+
+
+def test_a_block_at_a_time_trains_that_block_and_nothing_else() -> None:
+    case = Case("", "feature_maps", {"feature_maps": {"form": "block_at_a_time"}})
+    distiller = build(case).train()
+    trained = []
+    for index in range(len(distiller.stages)):
+        distiller.enter(index)
+        distiller.train()
+        before = {name: value.clone() for name, value in distiller.student.state_dict().items()}
+        optimizer = torch.optim.AdamW([p for p in distiller.parameters() if p.requires_grad], lr=1e-2)
+        distiller(*batch()).loss.backward()
+        optimizer.step()
+        after = distiller.student.state_dict()
+        trained.append({name.split(".")[0] for name in before if not torch.equal(before[name], after[name])})
+    assert trained == [{"conv1", "bn1"}, {"layer1"}, {"layer2"}, {"layer3"}, {"fc"}]
+
+
+def test_a_parameter_outside_of_layers_is_frozen_with_what_uses_it() -> None:
+    student, teacher = (create_model("timm/vit_tiny_patch16_224", CLASSES) for _ in range(2))
+    method = METHODS["feature_maps"](form="block_at_a_time", count=2)
+    stages = make_stages({"feature_maps": method}, student, Teacher(teacher), 224, epochs=3)
+    distiller = Distiller(student, Teacher(teacher), stages)
+    distiller.enter(1)
+    trained = {name for name, p in student.named_parameters() if p.requires_grad}
+    assert {name.split(".")[0] for name in trained} == {"blocks"}
+    assert "pos_embed" in stages[1].frozen
+
+
+def test_weights_move_over_their_stage() -> None:
+    distiller = build(Case("", "kd+at", {"at": {"final_weight": 0.0}})).train()
+    values = []
+    for progress in (0.0, 0.75, 1.0):
+        distiller.progress = progress
+        values.append(distiller(*batch()).terms["at.layer1"].item())
+    assert values[1] == pytest.approx(values[0] / 4) and values[2] == 0.0
+    distiller.enter(0)
+    assert distiller.progress == 0.0
+
+
+def test_ofd_halves_the_weight_of_each_shallower_pair() -> None:
+    (stage,) = stages_of("ofd", ofd={"divisor": 100.0})
+    assert [term.weight for term in stage.terms] == pytest.approx([0.0025, 0.005, 0.01])
+    assert stage.teacher_mode == "batch"
+    (stage,) = stages_of("ofd+kd", ofd={"teacher_mode": "eval"})
+    assert stage.teacher_mode == "eval"
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "message"),
+    [
+        ("fsp", {}, "block1 has 32 channels and the student's layer1 has 16.*fitnets, ofd.*at, nst"),
+        ("fsp", {"taps": {"block1": "layer1"}}, "a matrix lies between two"),
+        ("fsp", {"epochs": 5}, "none would be left.*fsp.epochs"),
+        ("feature_maps", {"count": 9}, "count=9: these networks have 4 pairs.*feature_maps.taps"),
+        ("feature_maps", {"form": "block_at_a_time", "taps": TOO_MANY}, "6 stages.*epochs=5"),
+    ],
+)
+def test_what_does_not_work_says_why(method: str, settings: dict, message: str) -> None:
+    with pytest.raises(TutelageError, match=message):
+        stages_of(method, **{method: settings})
+
+
+def test_fsp_into_a_transformer_says_why_not() -> None:
+    student, teacher = create_model("timm/vit_tiny_patch16_224", CLASSES), create_model("timm/resnet10t", CLASSES)
+    with pytest.raises(TutelageError, match="channels.*FSP compares them one by one"):
+        Distiller(student, teacher, "fsp", input_size=224)
+
+
+@pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd"])
+def test_features_go_from_a_convolutional_network_into_a_transformer(method: str) -> None:
+    student, teacher = create_model("timm/vit_tiny_patch16_224", CLASSES), create_model("timm/resnet10t", CLASSES)
+    distiller = Distiller(student, teacher, method, input_size=224).train()
+    out = distiller(torch.rand(2, 3, 224, 224), torch.tensor([0, 1]))
+    out.loss.backward()
+    assert torch.isfinite(out.loss)
+
+
+def test_symmetry_needs_no_teacher() -> None:
+    student, _ = networks()
+    method = METHODS["at_gradient"](form="symmetry")
+    out = Distiller(student, None, method, input_size=SIZE).train()(*batch())
+    assert set(out.terms) == {"ce", "at_gradient"}
+    with pytest.raises(TutelageError, match="needs a teacher"):
+        Distiller(student, None, "at_gradient", input_size=SIZE)
+
+
+def test_a_label_free_kd_has_no_alpha() -> None:
+    (stage,) = stages_of("kd", kd={"labels": False})
+    assert stage.task_weight == 0 and stage.terms[0].weight == 1
+    with pytest.raises(ValueError, match="leave kd.alpha out"):
+        METHODS["kd"](labels=False, alpha=0.5)
+
+
 def test_taps_by_hand() -> None:
     (stage,) = stages_of("at", at={"taps": {"block3": "layer2.0.relu2"}})
     assert [(term.teacher_taps, term.student_taps) for term in stage.terms] == [(("block3",), ("layer2.0.relu2",))]
@@ -98,8 +215,6 @@ def test_an_unknown_tap_names_the_nearest() -> None:
 
 
 def test_classes_that_differ_stop_before_training() -> None:
-    from tutelage.models import create_model
-
     with pytest.raises(TutelageError, match="7 classes.*5.*tutelage train"):
         Distiller(create_model("resnet8", 5), create_model("resnet8", 7), "kd", input_size=SIZE)
     out = Distiller(create_model("resnet8", 5), Teacher(create_model("resnet8", 7)), "at", input_size=SIZE)(*batch())

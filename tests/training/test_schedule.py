@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tutelage.terms import ScheduleSettings
-from tutelage.training.schedule import lr_factor
+from tutelage.training.schedule import lr_factor, restarts
 
 
 def factors(steps: int, per_epoch: int, **settings: object) -> list[float]:
@@ -43,3 +43,11 @@ def test_warmup_rises_linearly_before_everything_else() -> None:
     assert all(math.isclose(d, 1 / 11) for d in differences)
     assert values[10] == pytest.approx(1.0)
     assert factors(5, 5, name="constant") == [1.0] * 5
+
+
+def test_momentum_restarts_at_the_milestones_where_asked() -> None:
+    settings = {"name": "step", "milestones": (2, 3.25)}
+    asked = ScheduleSettings(**settings, restart=True)
+    assert [step for step in range(20) if restarts(step, 4, asked)] == [8, 13]
+    assert not any(restarts(step, 4, ScheduleSettings(**settings)) for step in range(20))
+    assert not any(restarts(step, 4, ScheduleSettings(name="cosine", milestones=(1,), restart=True)) for step in range(9))
