@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tutelage import TutelageError
-from tutelage.config import DistillSettings, TrainSettings, dump, load
+from tutelage.config import DistillSettings, TrainSettings, dump, keys, load
 
 GIVEN = {"data": "digits", "student": "resnet8"}
 
@@ -150,3 +150,17 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
         settings(tmp_path / "folder.yaml")
     with pytest.raises(TutelageError, match=r"there is no file .*gone\.yaml"):
         settings(tmp_path / "gone.yaml")
+
+
+def test_several_teachers_are_a_list_of_names() -> None:
+    settings = load(DistillSettings, "data=digits", "student=resnet8", "teacher=[runs/a, runs/b]")
+    assert settings.teacher is not None and settings.teacher.names == ("runs/a", "runs/b")
+    assert load(DistillSettings, "data=digits", "student=resnet8", "teacher=runs/a").teacher.names == ("runs/a",)
+
+
+def test_a_stages_optimiser_nests_in_its_method() -> None:
+    words = ("data=digits", "student=resnet8", "fsp.optimizer.lr=0.5", "fitnets.hint_schedule=constant")
+    settings = load(DistillSettings, *words)
+    assert (settings.fsp.optimizer.name, settings.fsp.optimizer.lr) == ("adamw", 0.5)
+    assert settings.fitnets.hint_schedule.name == "constant"
+    assert "fsp.optimizer.lr" in [key.name for key in keys(DistillSettings)]

@@ -118,10 +118,16 @@ def _section(tree: Tree, name: str) -> Tree:
 
 
 def _name_sections(kind: type[BaseModel], tree: Tree) -> Tree:
-    """Writes out the short form ``section: name`` where the section has a name."""
+    """Writes out the short form ``section: name`` where the section has a name, or a list of names where it takes one."""
     named = {}
     for key, value in tree.items():
         section = section_of(kind, key)
-        short = section is not None and "name" in section.model_fields and isinstance(value, (str, int, float, list))
-        named[key] = {"name": value if isinstance(value, list) else str(value)} if short else value
+        field = section.model_fields.get("name") if section is not None else None
+        if field is not None and isinstance(value, (str, int, float)):
+            value = {"name": str(value)}
+        elif field is not None and isinstance(value, list) and field.annotation is not str:
+            value = {"name": value}
+        elif section is not None and isinstance(value, dict):
+            value = _name_sections(section, value)
+        named[key] = value
     return named

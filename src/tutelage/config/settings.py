@@ -58,6 +58,7 @@ class RunSettings(Settings):
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: times a few steps of each")
     device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
+    validate_every: int = Field(1, ge=1, description="epochs between two looks at the validation data; always the last")
     log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
 
     @field_validator("out")
