@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.config import DistillSettings, RunSettings, TrainSettings
-from tutelage.distillation import Distiller, Teacher
+from tutelage.distillation import Distiller, Ensemble, Teacher
 from tutelage.methods import METHODS, Method, Pair, plan
 from tutelage.models import create_model
 from tutelage.recipes import Recipe, load_recipe, recipe_of
@@ -43,17 +43,17 @@ def shape_of(recipe: Recipe) -> Shape:
     images = recipe.images
     classes, side = SHAPES[settings.data.name] if images is None else (images.classes, images.size)
     side = settings.data.size or side
-    names = [network for network in networks_of(settings) if network is not None]
-    return Shape(classes, side if side <= ANY_SIDE or "plain_cnn" in names else ANY_SIDE)
+    fixed = networks_of(settings)[0] == "plain_cnn"
+    return Shape(classes, side if fixed else min(side, ANY_SIDE))
 
 
-def networks_of(settings: RunSettings) -> tuple[str, str | None]:
-    """Returns the names of the student and of the (first) teacher; for the run of another recipe, its network's."""
+def networks_of(settings: RunSettings) -> tuple[str, ...]:
+    """Returns the names of the student and of its teachers; for the run of another recipe, its network's."""
     if isinstance(settings, TrainSettings):
-        return settings.model.name, None
+        return (settings.model.name,)
     assert isinstance(settings, DistillSettings)
-    teacher = settings.teacher.names[0] if settings.teacher is not None else None
-    return _network(settings.student.name), None if teacher is None else _network(teacher)
+    teachers = settings.teacher.names if settings.teacher is not None else ()
+    return tuple(_network(name) for name in (settings.student.name, *teachers))
 
 
 def _network(name: str) -> str:
@@ -74,24 +74,23 @@ def methods_of(settings: RunSettings) -> Mapping[str, Method]:
 def stages_of(recipe: Recipe) -> list[Stage]:
     """Returns the recipe's stages, planned on probes of its networks."""
     settings, shape = settings_of(recipe), shape_of(recipe)
-    student, teacher = networks_of(settings)
-    pair = Pair(probe(student, shape), None if teacher is None else probe(teacher, shape), settings.epochs)
-    return plan(methods_of(settings), pair)
+    student, *teachers = (probe(name, shape) for name in networks_of(settings))
+    return plan(methods_of(settings), Pair(student, teachers[0] if teachers else None, settings.epochs, len(teachers)))
 
 
 def term_on_zeros(recipe: Recipe, term: Term) -> Tensor:
     """Returns the value of a term for features of zeros, two samples, in the shapes that the probes found."""
     shape = shape_of(recipe)
-    student, teacher = networks_of(settings_of(recipe))
-    theirs = {} if teacher is None else {tap: _zeros(probe(teacher, shape), tap, shape) for tap in term.teacher_taps}
-    ours = {tap: _zeros(probe(student, shape), tap, shape) for tap in term.student_taps}
+    student, *teachers = networks_of(settings_of(recipe))
+    theirs = {tap: _zeros(teachers[0], tap, shape, len(teachers)) for tap in term.teacher_taps}
+    ours = {tap: _zeros(student, tap, shape) for tap in term.student_taps}
     return term(ours, term.target(theirs))
 
 
-def _zeros(found: Probe, tap: str, shape: Shape) -> Tensor:
-    if tap in RESERVED:
-        return torch.zeros((2, shape.classes) if tap == LOGITS else (2, 3, shape.side, shape.side))
-    return torch.zeros(2, *found.shape(tap))
+def _zeros(network: str, tap: str, shape: Shape, networks: int = 1) -> Tensor:
+    if tap == LOGITS:
+        return torch.zeros(2, shape.classes) if networks == 1 else torch.zeros(networks, 2, shape.classes)
+    return torch.zeros(2, *((3, shape.side, shape.side) if tap in RESERVED else probe(network, shape).shape(tap)))
 
 
 @dataclass(frozen=True)
@@ -110,12 +109,13 @@ class Step:
 def take_steps(recipe: Recipe, batch: int = 2) -> list[Step]:
     """Takes two steps of SGD in every stage of a recipe, on random images and labels."""
     shape, stages = shape_of(recipe), stages_of(recipe)
-    student, teacher = networks_of(settings_of(recipe))
     torch.manual_seed(0)
-    network = create_model(student, shape.classes)
-    distiller = Distiller(network, Teacher(create_model(teacher, shape.classes)) if teacher else None, stages).train()
+    student, *teachers = (create_model(name, shape.classes) for name in networks_of(settings_of(recipe)))
+    members = [Teacher(teacher) for teacher in teachers]
+    distiller = Distiller(student, Ensemble(members) if len(members) > 1 else members[0] if members else None, stages)
     images = torch.rand(batch, 3, shape.side, shape.side)
     labels = torch.randint(shape.classes, (batch,))
+    distiller.train()
     return [_step(distiller, number, images, labels) for number in range(len(stages))]
 
 
@@ -133,4 +133,4 @@ def _step(distiller: Distiller, number: int, images: Tensor, labels: Tensor) -> 
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
     changed = sum(not torch.equal(old, new) for old, new in zip(before, weights))
-    return Step(stage.name, float(loss), len(weights), changed)
+    return Step(stage.name, loss.item(), len(weights), changed)

@@ -32,7 +32,7 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("nst", {"nst": {"kernel": "gaussian"}}, ["train"]),
-    ("fsp", {"fsp": {"epochs": 2, "form": "mean", "pool": "avg", "optimizer": {"name": "sgd", "lr": 0.01}}}, ["fsp", "task"]),
+    ("fsp", {"fsp": {"epochs": 2, "form": "mean", "optimizer": {"name": "sgd", "lr": 0.01}}}, ["fsp", "task"]),
     ("ofd", {"schedule": {"name": "step", "milestones": [1, 2], "restart": True}}, ["train"]),
     ("at_gradient", {}, ["train"]),
     ("kd+at", {"at": {"final_weight": 0.0}}, ["train"]),

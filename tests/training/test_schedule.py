@@ -50,4 +50,5 @@ def test_momentum_restarts_at_the_milestones_where_asked() -> None:
     asked = ScheduleSettings(**settings, restart=True)
     assert [step for step in range(20) if restarts(step, 4, asked)] == [8, 13]
     assert not any(restarts(step, 4, ScheduleSettings(**settings)) for step in range(20))
-    assert not any(restarts(step, 4, ScheduleSettings(name="cosine", milestones=(1,), restart=True)) for step in range(9))
+    cosine = ScheduleSettings(name="cosine", milestones=(1,), restart=True)
+    assert not any(restarts(step, 4, cosine) for step in range(9))

@@ -118,7 +118,7 @@ def _section(tree: Tree, name: str) -> Tree:
 
 
 def _name_sections(kind: type[BaseModel], tree: Tree) -> Tree:
-    """Writes out the short form ``section: name`` where the section has a name, or a list of names where it takes one."""
+    """Writes out the short form ``section: name`` where the section has a name, or a list where it takes several."""
     named = {}
     for key, value in tree.items():
         section = section_of(kind, key)

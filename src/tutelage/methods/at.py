@@ -17,10 +17,10 @@ from tutelage.terms import Stage, Term
 class AT(Method):
     """Attention transfer: CE + β·Σ_stages mean over the batch and positions of (Q_s − Q_t)².
 
-    Q is Σ_c abs(F)^p, or max_c abs(F)^p, flattened, with unit L2 norm a sample. Zagoruyko, Komodakis: Paying More Attention to Attention,
-    ICLR 2017 (arXiv:1612.03928). β = 1000 belongs to this mean over positions ("code", the authors' code); "paper" is
-    half the batch mean of ‖Q_s − Q_t‖₂, and its weight must be given. The authors let β fall when AT is joined with KD:
-    ``final_weight``.
+    Q is Σ_c abs(F)^p, or max_c abs(F)^p, flattened, with unit L2 norm a sample. Zagoruyko, Komodakis: Paying More
+    Attention to Attention, ICLR 2017 (arXiv:1612.03928). β = 1000 belongs to this mean over positions ("code", the
+    authors' code); "paper" is half the batch mean of ‖Q_s − Q_t‖₂, and its weight must be given. The authors let β fall
+    when AT is joined with KD: ``final_weight``.
     """
 
     weight: float = Field(1000.0, ge=0, description="β, the factor of each stage's loss; it belongs to the form")

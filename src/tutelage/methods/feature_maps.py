@@ -77,8 +77,8 @@ class FeatureMaps(Method):
         epochs, left = divmod(pair.epochs, len(pairs) + 1)
         if epochs == 0:
             raise TutelageError(
-                f"feature_maps.form={self.form} has {len(pairs) + 1} stages, and epochs={pair.epochs} gives some of them "
-                f"none: raise epochs"
+                f"feature_maps.form={self.form} has {len(pairs) + 1} stages, and epochs={pair.epochs} gives some of "
+                f"them none: raise epochs"
             )
         # What each stage finds trained already, which it freezes.
         trained = [(), *(pair.student.parts_up_to(ours) for _, ours in pairs)]

@@ -70,9 +70,7 @@ class FitNets(Method):
         hints = pairs if self.taps is not None else [pairs[(len(pairs) - 1) // 2]]
         epochs = pair.first_epochs(self.hint_epochs, "fitnets.hint_epochs")
         terms = tuple(self._hint(pair, *taps) for taps in hints)
-        hint = Stage(
-            "hint", epochs, terms, task_weight=0.0, optimizer=self.hint_optimizer, schedule=self.hint_schedule
-        )
+        hint = Stage("hint", epochs, terms, task_weight=0.0, optimizer=self.hint_optimizer, schedule=self.hint_schedule)
         if self.kd_weight is None:
             logits, task_weight = self._logits(pair, self.alpha), 1 - self.alpha
         else:

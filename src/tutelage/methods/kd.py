@@ -48,7 +48,8 @@ class KD(Method):
 
     @model_validator(mode="after")
     def _alpha_needs_labels(self) -> KD:
-        if not self.labels and "alpha" in self.model_fields_set and self.alpha != 1:
+        # The default is allowed: a run's own config.yaml names every setting.
+        if not self.labels and self.alpha not in (1, KD.model_fields["alpha"].default):
             raise ValueError("kd.labels=false is KL alone, with weight 1: leave kd.alpha out")
         return self
 

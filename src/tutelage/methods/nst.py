@@ -17,10 +17,10 @@ from tutelage.terms import Stage, Term
 class NST(Method):
     """Neuron selectivity transfer: CE + w·Σ_stages MMD² between the channels' unit maps of student and teacher.
 
-    MMD² = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) − 2 mean_ij k(s_i, t_j), where t_i and s_j are the flattened maps of
-    the channels, each of unit L2 norm. Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity
+    MMD² = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) − 2 mean_ij k(s_i, t_j), where t_i and s_j are the flattened maps
+    of the channels, each of unit L2 norm. Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity
     Transfer, 2017 (arXiv:1707.01219). ``layers=all`` with the polynomial kernel and w = 50 is the form of the CRD
-    benchmark, whose numbers are the most quoted; ``last``, one pair before its activation, is that of the authors' code.
+    benchmark, whose numbers are the most quoted; ``last``, one pair before its activation, that of the authors' code.
     """
 
     weight: float = Field(50.0, ge=0, description="w, the factor of each pair's loss (λ/2 in the paper)")

@@ -36,7 +36,7 @@ def before_activation(model: nn.Module, tap: str) -> str:
 
 
 def norm_before(model: nn.Module, tap: str) -> nn.BatchNorm2d | None:
-    """Returns the batch normalisation whose output a pre-activation tap reads; of a sum, that of the block's own branch.
+    """Returns the batch normalisation that makes what a pre-activation tap reads; of a sum, that of the block itself.
 
     None where there is none, or where it has no weight and bias.
     """

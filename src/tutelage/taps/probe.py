@@ -19,6 +19,7 @@ from tutelage.taps.sharing import main_output, sharing_clone, split_norm_activat
 from tutelage.taps.stages import choose_stages
 from tutelage.taps.tracing import LEAVES, Trace, Untraceable, name_calls, no_such_tap, trace_network
 
+
 class Probe:
     """What one dry forward pass tells about a network; buffers, mode and random state stay as they are.
 
@@ -49,7 +50,6 @@ class Probe:
         if tap not in self._shapes:
             raise no_such_tap(tap, list(self._shapes), self._repeated)
         return self._shapes[tap]
-
 
     @property
     def stem(self) -> str | None:

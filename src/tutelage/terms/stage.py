@@ -9,7 +9,7 @@ from typing import Literal
 import torch.nn as nn
 
 from tutelage.terms.optimization import OptimizerSettings, ScheduleSettings
-from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, RESERVED, Term
+from tutelage.terms.term import IMAGE_GRADIENT, MIRRORED_GRADIENT, RESERVED, Term
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class Stage:
 
     The student runs only as deep as its deepest tap where neither the task nor a term needs its logits; what lies
     deeper is not trained. ``frozen`` names modules (with all below them) and parameters that run but are not trained:
-    the modules stay in eval mode and all are bit-identical afterwards. ``optimizer`` and ``schedule``, where given, replace the run's. ``teacher_mode`` says
-    whether the teacher normalises by its running statistics (``eval``) or by those of each batch (``batch``).
+    the modules stay in eval mode, and all are bit-identical afterwards. ``optimizer`` and ``schedule``, where given,
+    replace the run's. ``teacher_mode`` says whether the teacher normalises by its running statistics (``eval``) or by
+    those of each batch (``batch``).
     """
 
     name: str
