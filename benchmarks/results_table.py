@@ -16,11 +16,14 @@ from tutelage.training import Result
 
 
 def markdown(rows: list[Row]) -> str:
-    lines = ["| network | method | seeds | top-1 %, last epoch | on | seconds a run |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {row.student} | {row.method} | {len(row.top1)} | {row.figure} | {row.split} | {row.seconds:.0f} |"
-        for row in rows
-    ]
+    alone = {row.student: row.mean for row in rows if row.method == "none"}
+    heads = ["network", "method", "seeds", "top-1 %, last epoch", "share of the gap, %", "on", "seconds a run"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for row in rows:
+        share = row.gap_closed(alone[row.student]) if row.student in alone else None
+        gap = "" if share is None else f"{share:.0f}"
+        cells = [row.student, row.method, str(len(row.top1)), row.figure, gap, row.split, f"{row.seconds:.0f}"]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

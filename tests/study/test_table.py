@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ from tutelage.study import results_table, summarize
 from tutelage.training import Result
 
 
-def result(method: str, seed: int, top1: float, student: str = "resnet8") -> Result:
+def result(method: str, seed: int, top1: float, student: str = "resnet8", **changes: Any) -> Result:
     return Result(
         status="finished",
         method=method,
@@ -39,7 +40,7 @@ def result(method: str, seed: int, top1: float, student: str = "resnet8") -> Res
         git=None,
         packages={},
         folder="",
-    )
+    ).model_copy(update=changes)
 
 
 def test_deviation_divides_by_n_minus_one() -> None:
@@ -57,6 +58,20 @@ def test_the_table_shows_every_group() -> None:
     Console(file=out, width=120).print(results_table(rows))
     lines = out.getvalue().splitlines()
     assert len(lines) == 3 and "91.00 ± 1.41" in lines[1] and "resnet20" in lines[2]
+
+
+def test_settings_that_are_not_defaults_make_rows_of_their_own() -> None:
+    four = {"feature_maps": {"count": 4}}
+    rows = summarize([result("feature_maps", 0, 80.0), result("feature_maps", 0, 90.0, settings=four)])
+    assert [row.method for row in rows] == ["feature_maps", "feature_maps (count 4)"]
+
+
+def test_the_share_of_the_gap() -> None:
+    (row,) = summarize([result("kd", seed, top1, teacher_top1=80.0) for seed, top1 in enumerate((74.0, 76.0))])
+    assert row.gap_closed(alone=70.0) == pytest.approx(50.0)
+    assert row.gap_closed(alone=80.0) is None
+    (alone,) = summarize([result("none", 0, 70.0)])
+    assert alone.gap_closed(70.0) is None
 
 
 def test_a_run_without_a_result_says_what_to_do(tmp_path: Path) -> None:

@@ -22,10 +22,18 @@ class Row:
     parameters: int
     seconds: float
     """Mean training time of a run."""
+    teacher_top1: float | None = None
+    """Mean of the teacher's accuracy on the same split; None where there was none."""
 
     @property
     def mean(self) -> float:
         return statistics.fmean(self.top1)
+
+    def gap_closed(self, alone: float) -> float | None:
+        """Share of the way from the student ``alone`` to its teacher, in percent; None where there is no such way."""
+        if self.teacher_top1 is None or self.teacher_top1 <= alone:
+            return None
+        return 100 * (self.mean - alone) / (self.teacher_top1 - alone)
 
     @property
     def deviation(self) -> float | None:
@@ -39,19 +47,30 @@ class Row:
 
 
 def summarize(results: Iterable[Result]) -> list[Row]:
-    """Groups results by student, method and split, in the order in which they first appear."""
+    """Groups results by student, method with its settings, and split, in the order in which they first appear."""
     groups: dict[tuple[str, str, str], list[Result]] = {}
     for result in results:
-        groups.setdefault((result.student, result.method, result.split), []).append(result)
+        groups.setdefault((result.student, method_label(result), result.split), []).append(result)
     return [
         Row(
             *key,
             top1=tuple(result.top1 for result in group),
             parameters=group[0].parameters,
             seconds=statistics.fmean(result.seconds for result in group),
+            teacher_top1=_mean([result.teacher_top1 for result in group if result.teacher_top1 is not None]),
         )
         for key, group in groups.items()
     ]
+
+
+def method_label(result: Result) -> str:
+    """Returns the method with the settings that are not its defaults: ``feature_maps (count 4)``."""
+    changed = [f"{key} {value}" for settings in result.settings.values() for key, value in settings.items()]
+    return result.method + (f" ({', '.join(changed)})" if changed else "")
+
+
+def _mean(values: list[float]) -> float | None:
+    return statistics.fmean(values) if values else None
 
 
 def results_table(rows: Iterable[Row]) -> Table:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from accelerate import Accelerator
 from torch import nn
 
+from tutelage.config import DistillSettings
 from tutelage.data import Split
 from tutelage.models import parameter_count, save_model
 from tutelage.training.environment import git_commit, package_versions
@@ -37,6 +40,12 @@ def _headline_split(job: Job) -> tuple[str, Split]:
     return "validation", job.data.validation
 
 
+def _method_settings(job: Job) -> dict[str, dict[str, Any]]:
+    methods = job.settings.methods() if isinstance(job.settings, DistillSettings) else {}
+    changed = {name: method.model_dump(mode="json", exclude_defaults=True) for name, method in methods.items()}
+    return {name: settings for name, settings in changed.items() if settings}
+
+
 def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) -> Result:
     """Evaluates the student after the last epoch, writes ``student/`` and ``result.json``, prints the closing lines."""
     name, split = _headline_split(job)
@@ -51,6 +60,7 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
     result = Result(
         status="finished",
         method=job.method,
+        settings=_method_settings(job),
         data=job.data.name,
         student=job.spec.name,
         teacher=job.teacher.name if job.teacher is not None else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +23,8 @@ class Result(BaseModel):
 
     status: str
     method: str
+    settings: dict[str, dict[str, Any]] = {}
+    """Of the method's parts, those that are not the defaults."""
     data: str
     student: str
     teacher: str | None
