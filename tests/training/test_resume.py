@@ -59,7 +59,8 @@ def measured(folder: Path) -> list[dict[str, Any]]:
     ids=["one stage", "between stages", "second stage"],
 )
 def test_killed_and_resumed_is_the_same(method: str, killed_after: int, teacher: Path, tmp_path: Path) -> None:
-    settings = {**BUDGET, "teacher": str(teacher), "student": "resnet8", "method": method, "epochs": 4}
+    data = {"name": "digits", "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.9, "randaugment": 1}
+    settings = {**BUDGET, "data": data, "teacher": str(teacher), "student": "resnet8", "method": method, "epochs": 4}
     whole = distill(**settings, out=tmp_path / "whole")
     kill_after(killed_after, {**settings, "out": str(tmp_path / "killed")})
     assert not (tmp_path / "killed" / "result.json").exists()
@@ -96,5 +97,5 @@ def test_a_term_that_is_not_finite_is_named(teacher: Path, tmp_path: Path) -> No
             method="fitnets",
             epochs=3,
             out=tmp_path / "run",
-            fitnets={"hint_lr": 1e30},
+            fitnets={"hint_optimizer": {"lr": 1e30}},
         )

@@ -4,8 +4,10 @@ from tutelage.data.batch import Batch
 from tutelage.data.hashing import uniform
 from tutelage.data.images import ImageData, Split
 from tutelage.data.loader import EvalLoader, TrainLoader
+from tutelage.data.mixing import Mixing
 from tutelage.data.normalization import Normalization
 from tutelage.data.opening import list_datasets, open_data
+from tutelage.data.randaugment import RandAugment
 from tutelage.data.settings import DataSettings
 from tutelage.data.views import Views
 
@@ -14,7 +16,9 @@ __all__ = [
     "DataSettings",
     "EvalLoader",
     "ImageData",
+    "Mixing",
     "Normalization",
+    "RandAugment",
     "Split",
     "TrainLoader",
     "Views",

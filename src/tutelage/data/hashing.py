@@ -20,8 +20,15 @@ class Stream(IntEnum):
     FLIP = 2  # and the two that follow are drawn together
     ROW = 3
     COLUMN = 4
+    MIX = 5  # and the four that follow are drawn together, for pairs of places in an epoch
+    MIX_KIND = 6
+    MIX_QUANTILE = 7
+    MIX_ROW = 8
+    MIX_COLUMN = 9
     RESIZED_CROP = 64
     """The first of the 40 streams that a random resized crop draws from."""
+    RANDAUGMENT = 128
+    """The first of as many streams as RandAugment has operations."""
 
 
 def bits(seed: int, epoch: int, index: Tensor, stream: int | Tensor) -> Tensor:

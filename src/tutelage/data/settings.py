@@ -30,6 +30,11 @@ class DataSettings(BaseModel):
         None,
         description="least and greatest area of larger images' random crop; None: (0.08, 1), up to 96 px (0.35, 1)",
     )
+    randaugment: int = Field(0, ge=0, description="operations of RandAugment in a row; 0: none")
+    randaugment_magnitude: int = Field(9, ge=0, le=30, description="strength of all of them, from 0 to 30")
+    mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution; 0: no mixup")
+    cutmix: float = Field(0.0, ge=0, description="alpha of CutMix's Beta distribution; 0: no CutMix")
+    mix_probability: float = Field(1.0, ge=0, le=1, description="that a pair of images is mixed at all")
     workers: int = Field(2, ge=0, description="processes that decode larger images")
     skip_broken: bool = Field(False, description="leave out unreadable images, and say so, instead of stopping")
 
@@ -39,3 +44,8 @@ class DataSettings(BaseModel):
         if scale is not None and not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f"scale={scale} must be 0 < least <= greatest <= 1")
         return scale
+
+    @property
+    def mixing(self) -> tuple[str, ...]:
+        """The names of the settings that have images mixed; none where nothing is augmented."""
+        return tuple(name for name in ("mixup", "cutmix") if self.augment and getattr(self, name) > 0)

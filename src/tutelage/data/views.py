@@ -1,4 +1,4 @@
-"""Random views of small images: pad, crop, flip, on the device the images are on, reproducible sample by sample."""
+"""Random views: pad, crop, flip, RandAugment, on the device the images are on, reproducible sample by sample."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tutelage.data.hashing import Stream, uniform
+from tutelage.data.randaugment import RandAugment
 
 if TYPE_CHECKING:
     from tutelage.data.images import ImageData
@@ -25,6 +26,8 @@ class Views:
     flip: bool = False
     """Mirror left and right with probability one half."""
     view_seed: int = 0
+    randaugment: RandAugment | None = None
+    """What is done to the cropped and mirrored image."""
 
     @classmethod
     def of(cls, data: ImageData, settings: DataSettings) -> Views:
@@ -33,17 +36,24 @@ class Views:
             return cls(view_seed=settings.view_seed)
         padding = settings.padding if settings.padding is not None else data.padding
         flip = settings.flip if settings.flip is not None else data.flip
-        return cls(padding, settings.padding_mode, flip, settings.view_seed)
+        operations = settings.randaugment
+        randaugment = (
+            RandAugment(operations, settings.randaugment_magnitude, settings.view_seed) if operations else None
+        )
+        return cls(padding, settings.padding_mode, flip, settings.view_seed, randaugment)
 
     def __call__(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
         """Returns the views of ``images`` (B, 3, H, W) at ``epoch``, same shape, type and device.
 
-        ``index`` (B,), int64, on the images' device, names the samples; each view is a pure function of (view seed,
-        epoch, index), whatever batch the sample comes in. Raises ValueError for images no larger than a reflected
-        padding.
+        ``index`` (B,), int64, on the host, names the samples; each view is a pure function of (view seed, epoch,
+        index), whatever batch the sample comes in. Raises ValueError for images no larger than a reflected padding.
         """
-        if not self.padding and not self.flip:
-            return images
+        if self.padding or self.flip:
+            images = self._crop(images, index.to(images.device, non_blocking=True), epoch)
+        return images if self.randaugment is None else self.randaugment(images, index, epoch)
+
+    def _crop(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        """The images padded, cropped and mirrored."""
         height, width = images.shape[2:]
         mirror, row, column = self._draw(index, epoch)
         places = torch.arange(width, device=images.device)

@@ -13,7 +13,7 @@ from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.utils import broadcast
 from torch import Tensor
 
-from tutelage.data import TrainLoader, Views
+from tutelage.data import Mixing, TrainLoader, Views
 from tutelage.distillation import TASK, Distiller
 from tutelage.models import save_model
 from tutelage.terms import Stage
@@ -60,6 +60,7 @@ class Fit:
             data.train, settings.batch_size, settings.seed, self.engine.process_index, self.engine.num_processes
         )
         self.views = Views.of(data, settings.data)
+        self.mixing = Mixing.of(data, settings.data)
 
     def run(self, checkpoint: dict[str, Any] | None = None) -> None:
         """Trains all stages, or what is left of them after ``checkpoint``."""
@@ -137,10 +138,13 @@ class Fit:
 
     def _batches(self, run_epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         device = self.engine.device
-        for batch in self.loader.epoch(run_epoch):
-            images = batch.images.to(device, non_blocking=True)
-            images = self.views(images, batch.index.to(device, non_blocking=True), run_epoch)
-            yield images.contiguous(memory_format=torch.channels_last), batch.labels.to(device, non_blocking=True)
+        for step, batch in enumerate(self.loader.epoch(run_epoch)):
+            images, labels = (part.to(device, non_blocking=True) for part in (batch.images, batch.labels))
+            images = self.views(images, batch.index, run_epoch)
+            if self.mixing is not None:
+                start = step * self.loader.batch_size + self.engine.process_index * len(labels)
+                images, labels = self.mixing(images, labels, start, run_epoch)
+            yield images.contiguous(memory_format=torch.channels_last), labels
 
     def _step(
         self,
@@ -164,7 +168,7 @@ class Fit:
         optimizer.zero_grad()
 
     def _finish_epoch(self, stage: Stage, record: dict[str, Any], optimizer: Any, run_epoch: int) -> None:
-        measured = self._validate(stage)
+        measured = self._validate(stage, run_epoch + 1)
         if measured is not None:
             record |= {"val/top1": measured.top1, "val/top5": measured.top5, "val/loss": measured.loss}
             if measured.agreement is not None:
@@ -183,10 +187,11 @@ class Fit:
         self.engine.log(numbers, step=run_epoch + 1)
         self.engine.wait_for_everyone()
 
-    def _validate(self, stage: Stage) -> Evaluation | None:
-        """Evaluates the student; None in a stage that leaves its head untrained, or without validation data."""
+    def _validate(self, stage: Stage, epoch: int) -> Evaluation | None:
+        """Evaluates the student if ``epoch`` is due; None if its head is not trained yet, or there are no such data."""
         split = self.job.data.validation
-        if split is None or not stage.student_logits:
+        due = epoch % self.job.settings.validate_every == 0 or epoch == self.job.epochs
+        if split is None or not stage.student_logits or not due:
             return None
         network = torch.nn.Sequential(self.job.distiller.normalization, self.job.student)
         return evaluate_network(network, split, self.job.settings.batch_size, self.engine, self.teacher_predictions)

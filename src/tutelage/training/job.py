@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 import torch.nn as nn
 
 from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
-from tutelage.data import ImageData, Normalization, open_data
+from tutelage.data import DataSettings, ImageData, Normalization, open_data
 from tutelage.distillation import Distiller, Ensemble, Teacher, make_stages
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS, Method
@@ -44,6 +45,7 @@ def build_job(settings: RunSettings) -> Job:
     """Assembles a run; raises :class:`TutelageError` for whatever would not work, before any training."""
     data = open_data(settings.data)
     chosen, method, methods, teacher_settings = _roles(settings)
+    check_mixing(settings.data, methods)
     torch.manual_seed(settings.seed)
     role = "model" if isinstance(settings, TrainSettings) else "student"
     student = _create(role, chosen.name, chosen.weights, len(data.classes))
@@ -75,6 +77,17 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
         return settings.model, "none", {"none": METHODS["none"]()}, None
     assert isinstance(settings, DistillSettings)
     return settings.student, settings.method, settings.methods(), settings.teacher
+
+
+def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
+    """Raises :class:`TutelageError` where images are mixed and a method needs each whole, with its own label."""
+    whole = [name for name, method in methods.items() if method.single_samples]
+    if whole and data.mixing:
+        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
+        raise TutelageError(
+            f"{given} mixes images, and method={whole[0]} needs each whole, with its own label: "
+            f"give {' '.join(f'data.{name}=0' for name in data.mixing)}, or choose another method"
+        )
 
 
 def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:

@@ -1,0 +1,137 @@
+"""RandAugment: operations drawn sample by sample, applied to all samples that drew the same at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+import torchvision.transforms.v2.functional as F
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from tutelage.data.hashing import Stream, uniform
+
+MAGNITUDES = 31
+"""Steps from no change, 0, to the strongest, 30."""
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How strong, and in which direction, an operation is."""
+
+    magnitude: int
+    sign: int = 1
+
+    def between(self, start: float, stop: float) -> float:
+        """Returns the magnitude's place between those of the weakest and the strongest operation."""
+        return float(torch.linspace(start, stop, MAGNITUDES)[self.magnitude])
+
+    def up_to(self, stop: float) -> float:
+        """Returns the magnitude's place between 0 and the strongest operation, in either direction."""
+        return self.sign * self.between(0, stop)
+
+
+OPERATIONS: dict[str, Callable[[Tensor, Strength], Tensor]] = {
+    "Identity": lambda images, by: images,
+    "ShearX": lambda images, by: _move(images, "ShearX", by.up_to(0.3)),
+    "ShearY": lambda images, by: _move(images, "ShearY", by.up_to(0.3)),
+    "TranslateX": lambda images, by: _move(images, "TranslateX", by.up_to(150 / 331 * images.shape[3])),
+    "TranslateY": lambda images, by: _move(images, "TranslateY", by.up_to(150 / 331 * images.shape[2])),
+    "Rotate": lambda images, by: _move(images, "Rotate", by.up_to(30)),
+    "Brightness": lambda images, by: F.adjust_brightness(images, 1 + by.up_to(0.9)),
+    "Color": lambda images, by: F.adjust_saturation(images, 1 + by.up_to(0.9)),
+    "Contrast": lambda images, by: _contrast(images, 1 + by.up_to(0.9)),
+    "Sharpness": lambda images, by: _sharpness(images, 1 + by.up_to(0.9)),
+    "Posterize": lambda images, by: F.posterize(images, 8 - round(by.between(0, 4))),
+    "Solarize": lambda images, by: F.solarize(images, 255 * by.between(1, 0)),
+    "AutoContrast": lambda images, by: F.autocontrast(images),
+    "Equalize": lambda images, by: F.equalize(images),
+}
+"""By torchvision's names, all equally likely. Where only the strength has a direction, both are equally likely too."""
+
+
+@dataclass(frozen=True)
+class RandAugment:
+    """RandAugment (Cubuk et al., 2020): some operations in a row, each any of :data:`OPERATIONS`.
+
+    Operations, magnitudes and what they do to the pixels are those of torchvision's ``v2.RandAugment``: the nearest
+    pixel where an image is moved, black where there is none.
+    """
+
+    operations: int
+    magnitude: int = 9
+    """The strength of all of them, from 0 to 30."""
+    view_seed: int = 0
+
+    def __call__(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
+        """Returns the augmented ``images`` (B, 3, H, W), uint8, on their device; H and W are at least 3.
+
+        ``index`` (B,), int64, names the samples: what becomes of one is a pure function of its pixels and of (view
+        seed, epoch, index). On another device than the host it is waited for.
+        """
+        for number in range(self.operations):
+            images = self._apply(images, self.choose(index, epoch, number))
+        return images
+
+    def choose(self, index: Tensor, epoch: int, number: int) -> Tensor:
+        """Returns (B,) what operation ``number`` is: twice its place in :data:`OPERATIONS`, plus 1 if negative."""
+        return (uniform(self.view_seed, epoch, index, Stream.RANDAUGMENT + number) * 2 * len(OPERATIONS)).long()
+
+    def _apply(self, images: Tensor, choices: Tensor) -> Tensor:
+        # Sorted, the samples of an operation are neighbours: two copies of indices a batch, and slices.
+        order = choices.argsort(stable=True)
+        back = order.argsort().to(images.device, non_blocking=True)
+        parts = images[order.to(images.device, non_blocking=True)].split(choices.bincount().tolist())
+        operations = list(OPERATIONS.values())
+        changed = [
+            operations[choice // 2](part, Strength(self.magnitude, -1 if choice % 2 else 1))
+            for choice, part in enumerate(parts)
+            if len(part)
+        ]
+        return torch.cat(changed)[back]
+
+
+def _move(images: Tensor, operation: str, by: float) -> Tensor:
+    source, inside = _sources(operation, by, images.shape[2], images.shape[3], images.device)
+    moved = images.flatten(2).index_select(2, source)
+    moved *= inside
+    return moved.view(images.shape)
+
+
+@lru_cache(maxsize=64)
+def _sources(operation: str, by: float, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns which pixel (H·W,) each pixel of a moved image is, and whether there is one.
+
+    torchvision moves an image of its own pixels' numbers, once: from then on nothing is interpolated, CPU and CUDA
+    agree, and no matrix is copied to the device, which would wait for all that is queued there.
+    """
+    numbers = torch.arange(1, height * width + 1, dtype=torch.float32).view(1, height, width)
+    if operation == "Rotate":
+        numbers = F.rotate(numbers, by)
+    elif operation.startswith("Shear"):
+        angle = math.degrees(math.atan(by))
+        shear = [angle, 0.0] if operation == "ShearX" else [0.0, angle]
+        numbers = F.affine(numbers, angle=0.0, translate=[0, 0], scale=1.0, shear=shear, center=[0, 0])
+    else:
+        translate = [int(by), 0] if operation == "TranslateX" else [0, int(by)]
+        numbers = F.affine(numbers, angle=0.0, translate=translate, scale=1.0, shear=[0.0, 0.0])
+    source = numbers.flatten().long() - 1
+    return source.clamp(min=0).to(device), (source >= 0).to(device)
+
+
+def _contrast(images: Tensor, factor: float) -> Tensor:
+    """As torchvision's, but the mean is exact: it cannot depend on the order in which a batch is summed."""
+    mean = F.rgb_to_grayscale(images).double().mean((1, 2, 3), keepdim=True).float()
+    return images.mul(factor).add_(mean, alpha=1 - factor).clamp_(0, 255).to(images.dtype)
+
+
+def _sharpness(images: Tensor, factor: float) -> Tensor:
+    """As torchvision's, but for its kernel: copied to the device, it would wait for all that is queued there."""
+    sharp = images.float()
+    middle = sharp[..., 1:-1, 1:-1]
+    blurred = ((avg_pool2d(sharp, 3, 1, divisor_override=1) + 4 * middle) / 13).round_()
+    middle.add_(blurred.sub_(middle), alpha=1 - factor)
+    return sharp.clamp_(0, 255).to(images.dtype)

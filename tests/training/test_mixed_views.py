@@ -1,0 +1,61 @@
+"""Runs on mixup, CutMix and RandAugment; methods that cannot do with mixtures refuse them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tutelage import TutelageError, distill, train
+from tutelage.data import DataSettings
+from tutelage.methods import METHODS
+from tutelage.training.job import check_mixing
+
+MIXED = {"name": "digits", "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.8, "randaugment": 1}
+RUN: dict[str, Any] = {
+    "data": MIXED,
+    "batch_size": 64,
+    "optimizer": {"lr": 0.1},
+    "label_smoothing": 0.1,
+    "precision": "fp32",
+    "device": "cpu",
+}
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_network_learns_from_mixtures_and_teaches_on_them_without_labels(tmp_path: Path) -> None:
+    result = train(**RUN, model="resnet8", epochs=4, out=tmp_path / "teacher")
+    losses = [record["train/ce"] for record in records(tmp_path / "teacher")]
+    assert losses[-1] < 0.9 * losses[0]
+    assert result.top1 > 70
+    distill(
+        **{**RUN, "data": {"name": "digits", "mixup": 1.0, "fraction": 0.5}},
+        teacher=tmp_path / "teacher",
+        student="resnet8",
+        method="kd+at",
+        kd={"labels": False, "temperature": 1.0},
+        epochs=2,
+        out=tmp_path / "student",
+    )
+    losses = [record["train/kd"] for record in records(tmp_path / "student")]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("method", ["at_gradient", "kd+at_gradient"])
+def test_a_method_that_needs_single_samples_refuses_mixing_by_name(method: str, tmp_path: Path) -> None:
+    with pytest.raises(TutelageError, match=r"data\.mixup=0\.8 and data\.cutmix=1 .*method=at_gradient needs"):
+        distill(**RUN, teacher="runs/teacher", student="resnet8", method=method, out=tmp_path / "run")
+    with pytest.raises(TutelageError, match=r"data\.cutmix=0\.5 .*method=at_gradient .*data\.cutmix=0"):
+        check_mixing(DataSettings(name="digits", cutmix=0.5), {"at_gradient": METHODS["at_gradient"]()})
+
+
+def test_what_does_not_mix_is_not_refused() -> None:
+    whole, soft = {"at_gradient": METHODS["at_gradient"]()}, {"kd": METHODS["kd"](), "at": METHODS["at"]()}
+    check_mixing(DataSettings(name="digits", randaugment=2), whole)
+    check_mixing(DataSettings(name="digits", mixup=1.0, augment=False), whole)
+    check_mixing(DataSettings(name="digits", mixup=1.0, cutmix=1.0), soft)
