@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test bench lint clean
+.PHONY: quickstart test bench recipes lint clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,9 @@ test: lint
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/plain_loop.py
+
+recipes: .venv/ready
+	PYTHONPATH=tests $(BIN)/python benchmarks/recipes.py
 
 clean:
 	rm -rf .venv runs

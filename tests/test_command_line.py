@@ -44,7 +44,7 @@ def test_train_distill_evaluate_and_the_plan() -> None:
 
 
 def test_a_recipe_with_changes() -> None:
-    assert "resnet8" in good("run", "baseline/cifar10-resnet8", *QUICK, "out=run")
+    assert "resnet8" in good("run", "quick/cifar10-resnet8", *QUICK, "out=run")
 
 
 @pytest.mark.parametrize(

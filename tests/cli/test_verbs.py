@@ -58,7 +58,7 @@ def test_overwrite_replaces_a_run_whole() -> None:
 
 def test_a_recipe_takes_words_and_files() -> None:
     Path("mine.yaml").write_text("optimizer: {lr: 0.01}\nseed: 5\n")
-    good("run", "baseline/cifar10-resnet8", "mine.yaml", *TINY, "seed=6", "out=run")
+    good("run", "quick/cifar10-resnet8", "mine.yaml", *TINY, "seed=6", "out=run")
     config = yaml.safe_load(Path("run/config.yaml").read_text())
     assert (config["optimizer"]["lr"], config["optimizer"]["momentum"], config["seed"]) == (0.01, 0.9, 6)
     assert (config["data"]["name"], config["schedule"]["name"]) == ("digits", "one_cycle")

@@ -110,13 +110,23 @@ def take_steps(recipe: Recipe, batch: int = 2) -> list[Step]:
     """Takes two steps of SGD in every stage of a recipe, on random images and labels."""
     shape, stages = shape_of(recipe), stages_of(recipe)
     torch.manual_seed(0)
-    student, *teachers = (create_model(name, shape.classes) for name in networks_of(settings_of(recipe)))
-    members = [Teacher(teacher) for teacher in teachers]
-    distiller = Distiller(student, Ensemble(members) if len(members) > 1 else members[0] if members else None, stages)
     images = torch.rand(batch, 3, shape.side, shape.side)
     labels = torch.randint(shape.classes, (batch,))
+    student, *teachers = (create_model(name, shape.classes) for name in networks_of(settings_of(recipe)))
+    members = [Teacher(measured(teacher, images)) for teacher in teachers]
+    distiller = Distiller(student, Ensemble(members) if len(members) > 1 else members[0] if members else None, stages)
     distiller.train()
     return [_step(distiller, number, images, labels) for number in range(len(stages))]
+
+
+def measured(network: nn.Module, images: Tensor) -> nn.Module:
+    """Sets a random network's running statistics to those of ``images``; without, a deep one's features explode."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(images)
+    return network
 
 
 def _step(distiller: Distiller, number: int, images: Tensor, labels: Tensor) -> Step:

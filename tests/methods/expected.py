@@ -135,9 +135,9 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
         case "kd+at":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(), **n.pairs("at", attention, 1000)}
         case "at_gradient":
-            return {"ce": ce, "at_gradient": gradient_attention(n.j_s, n.j_t)}
+            return {"ce": ce, "at_gradient": 0.1 * gradient_attention(n.j_s, n.j_t)}
         case "at_gradient-symmetry":
-            return {"ce": ce, "at_gradient": gradient_attention(n.j_s, n.j_mirrored)}
+            return {"ce": ce, "at_gradient": 0.1 * gradient_attention(n.j_s, n.j_mirrored)}
         case "nst":
             return {"ce": ce, **n.pairs("nst", nst, 50)}
         case "nst-gaussian":

@@ -25,7 +25,7 @@ class GradientAT(Method):
 
     single_samples: ClassVar[bool] = True
 
-    weight: float = Field(1.0, ge=0, description="β")
+    weight: float = Field(0.1, ge=0, description="β")
     form: Literal["match", "symmetry"] = Field("match", description="the teacher's J, or the student's own, mirrored")
 
     @property

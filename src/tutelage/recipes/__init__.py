@@ -1,16 +1,21 @@
-"""Recipes: one YAML file an experiment, named by its path here: ``kd/cifar10-resnet20-resnet8``.
+"""Recipes: one YAML file an experiment, named by its path here: ``baseline/cifar10-resnet20``.
 
-A file has ``about`` (one line), ``verb`` (train or distill) and ``config`` (the keys of that verb).
+A file has ``about`` (one line), ``verb`` (train or distill), ``config`` (the keys of that verb) and ``published``, the
+published figures; ``images`` where the data have no registered name. See :class:`Recipe`.
 """
 
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
+from pathlib import Path
 
 import yaml
 
-from tutelage.errors import unknown
+from tutelage.config import ModelSettings, RunSettings, TeacherSettings
+from tutelage.errors import TutelageError, unknown
+from tutelage.recipes.recipe import RUNS, Images, Published, Recipe
+
+__all__ = ["Images", "Published", "Recipe", "list_recipes", "load_recipe", "recipe_of", "require_runs"]
 
 
 def list_recipes() -> list[str]:
@@ -25,8 +30,34 @@ def list_recipes() -> list[str]:
     )
 
 
-def load_recipe(name: str) -> dict[str, Any]:
-    """Returns the recipe's content; raises :class:`TutelageError` with the nearest name where there is none."""
+def load_recipe(name: str) -> Recipe:
+    """Returns the recipe; raises :class:`TutelageError` with the nearest name where there is none."""
     if name not in list_recipes():
         raise unknown("recipe", name, list_recipes())
-    return yaml.safe_load(resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
+    text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    return Recipe(name=name, **yaml.safe_load(text))
+
+
+def recipe_of(folder: str) -> str | None:
+    """Returns the recipe whose run goes to ``folder`` (``runs/RECIPE``); None where that is no recipe's folder."""
+    name = folder.removeprefix(f"{RUNS}/")
+    return name if name != folder and name in list_recipes() else None
+
+
+def require_runs(settings: RunSettings) -> None:
+    """Raises :class:`TutelageError` where a network is another recipe's run that is not there, with its command."""
+    for role in ("model", "student", "teacher"):
+        for folder in _folders(getattr(settings, role, None)):
+            name = recipe_of(folder)
+            if name is not None and not Path(folder, "student").is_dir():
+                started = Path(folder).exists()
+                raise TutelageError(
+                    f"{role}={folder} is not {'finished' if started else 'there yet'}: first run 'tutelage "
+                    f"{f'resume {folder}' if started else f'run {name}'}', or give {role}=… another network"
+                )
+
+
+def _folders(network: ModelSettings | TeacherSettings | None) -> tuple[str, ...]:
+    if isinstance(network, TeacherSettings):
+        return network.names
+    return () if network is None else (network.name,)

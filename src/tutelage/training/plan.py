@@ -79,13 +79,17 @@ def _terms(stage: Stage, teacher: Probe | None, student: Probe) -> list[list[str
         rows.append(
             [
                 term.name,
-                f"{term.weight:g}",
+                _weight(term),
                 ", ".join(_tap(teacher, tap) for tap in term.teacher_taps) or "none",
                 ", ".join(_tap(student, tap) for tap in term.student_taps),
                 _connector(term),
             ]
         )
     return rows
+
+
+def _weight(term: Term) -> str:
+    return f"{term.weight:g}" + (f" → {term.final_weight:g}" if term.final_weight != term.weight else "")
 
 
 def _tap(probe: Probe | None, tap: str) -> str:
