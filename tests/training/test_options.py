@@ -84,3 +84,12 @@ def test_the_optimiser_holds_student_and_connectors_and_not_the_teacher(name: st
     before = [p.detach().clone() for p in distiller.terms.parameters()]
     optimizer.step()
     assert all(not torch.equal(old, new) for old, new in zip(before, distiller.terms.parameters()))
+
+
+@pytest.mark.parametrize(("momentum", "same"), [(0.0, True), (0.9, False)])
+def test_a_restart_forgets_the_momentum_and_nothing_else(momentum: float, same: bool, tmp_path: Path) -> None:
+    for restart in (False, True):
+        schedule = {"name": "step", "milestones": [1], "gamma": 1.0, "restart": restart}
+        train(**RUN, optimizer={"momentum": momentum}, schedule=schedule, out=tmp_path / str(restart))
+    kept, restarted = weights(tmp_path / "False"), weights(tmp_path / "True")
+    assert all(torch.equal(kept[name], restarted[name]) for name in kept) is same

@@ -1,0 +1,79 @@
+"""Every recipe is readable, its settings are valid, and its stages fit its networks."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import tutelage.recipes
+from harness.recipes import settings_of, stages_of, take_steps, term_on_zeros
+from tutelage.config import DistillSettings, dump, load
+from tutelage.recipes import list_recipes, load_recipe, recipe_of
+
+ROOT = Path(tutelage.recipes.__file__).parent
+
+STEPPED = [
+    # A recipe of each method …
+    "kd/cifar10-ensemble-resnet20",
+    "fitnets/cifar10-resnet110-resnet20",
+    "at/cifar10-wrn_16_2-wrn_16_1-at+kd",
+    "at_gradient/cifar10-resnet20-symmetry",
+    "nst/cifar100-resnet110-resnet20-gaussian",
+    "fsp/cifar100-resnet32-resnet14",
+    "ofd/cifar100-c",
+    "imagenette/residual-block-at-a-time-kd",
+    # … and of each family of networks.
+    "fitnets/imagenet-resnet50-resnet18",
+    "fitnets/cifar10-maxout_cifar-fitnet_1",
+    "crd/cifar100-vgg13-mobilenet_v2_half-fitnets",
+    "crd/cifar100-resnet32x4-shufflenet_v2-nst",
+    "crd/cifar100-wrn_40_2-shufflenet_v1-at",
+    "ofd/imagenet-b",
+]
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_the_stages_of_a_recipe_fit_its_networks(name: str) -> None:
+    recipe = load_recipe(name)
+    settings, stages = settings_of(recipe), stages_of(recipe)
+    assert sum(stage.epochs for stage in stages) == settings.epochs
+    for stage in stages:
+        for term in stage.terms:
+            value = term_on_zeros(recipe, term)
+            assert value.ndim == 0 and torch.isfinite(value), term.name
+        schedule = stage.schedule or settings.schedule
+        assert all(milestone < stage.epochs for milestone in schedule.milestones), stage.name
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_two_steps_move_every_weight_of_a_stage(name: str) -> None:
+    for step in take_steps(load_recipe(name)):
+        assert math.isfinite(step.loss), step
+        assert 0 < step.changed == step.trained, step
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_recipe_names_what_it_needs(name: str) -> None:
+    recipe = load_recipe(name)
+    settings = settings_of(recipe)
+    assert load(type(settings), yaml.safe_load(dump(settings))) == settings
+    assert settings.out == Path("runs", name)
+    if isinstance(settings, DistillSettings):
+        for method in settings.methods():
+            assert method in recipe.config, f"{method}'s settings are left to their defaults"
+        for teacher in settings.teacher.names if settings.teacher is not None else ():
+            assert recipe_of(teacher) or teacher.startswith(("torchvision/", "timm/"))
+    figures = [figure.of for figure in recipe.published]
+    assert not figures or recipe.headline is not None
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_recipe_reads_as_if_written_by_hand(name: str) -> None:
+    text = (ROOT / f"{name}.yaml").read_text(encoding="utf-8")
+    assert text.startswith("about: ") and text.endswith("\n") and "\n\n" not in text
+    assert max(map(len, text.splitlines())) <= 120
+    assert not any(character in text for character in "&*\t")
