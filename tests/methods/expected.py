@@ -167,7 +167,7 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, **hints, "kd": 10 / CLASSES * n.kd(6.0)}
         case "feature_maps":
             taps = zip(("relu", *STAGES), ("conv1", *BLOCKS))
-            return {"ce": ce / 5, **{f"hint.{ours}": n.hint(f"hint.{ours}", theirs) / 5 for ours, theirs in taps}}
+            return {"ce": ce, **{f"hint.{ours}": n.hint(f"hint.{ours}", theirs) for ours, theirs in taps}}
         case "feature_maps-block":
             return {"hint.layer2": n.hint("hint.layer2", "block2")}
         case "feature_maps-task":

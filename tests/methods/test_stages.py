@@ -105,11 +105,11 @@ def test_stages_share_the_epochs(method: str, settings: dict, expected: list[tup
     assert [(stage.name, stage.epochs) for stage in stages] == expected
 
 
-def test_feature_maps_keep_the_deepest() -> None:
+def test_feature_maps_keep_the_first() -> None:
     (stage,) = stages_of("feature_maps", feature_maps={"count": 2, "weight": 3.0})
-    assert [term.name for term in stage.terms] == ["hint.layer2", "hint.layer3"]
-    assert [term.weight for term in stage.terms] == pytest.approx([1.0, 1.0])
-    assert stage.task_weight == pytest.approx(1 / 3)
+    assert [term.name for term in stage.terms] == ["hint.relu", "hint.layer1"]
+    assert [term.weight for term in stage.terms] == [3.0, 3.0]
+    assert stage.task_weight == 1.0
 
 
 def test_a_block_at_a_time_trains_that_block_and_nothing_else() -> None:

@@ -20,10 +20,10 @@ Taps = tuple[str, str]
 
 @METHODS.register("feature_maps")
 class FeatureMaps(Method):
-    """Feature maps: the student regresses n maps of the teacher, (L + Σ_i mean of (F_s,i − F_t,i)²) / (n + 1).
+    """Feature maps: the student regresses n maps of the teacher, L + w·Σ_i mean of (F_s,i − F_t,i)².
 
     L is CE, or with ``last=kd`` (1 − α)·CE + α·T²·KL. The maps are the stem's and those of the paired stages;
-    ``count`` keeps the n deepest. Maps of equal channels are compared as they are; others get a 1×1 convolution.
+    ``count`` keeps the first n. Maps of equal channels are compared as they are; others get a 1×1 convolution.
 
     ``form=block_at_a_time``: n stages, each of which trains what lies between one map and the next, with all before it
     frozen, and a last one that trains the rest on L. ``form=hint_then_freeze``: everything up to the middle map is
@@ -31,13 +31,14 @@ class FeatureMaps(Method):
     own; all epochs together are the run's. Frozen parts are in eval mode (the code this comes from lets their running
     statistics drift).
 
-    The experiments are those of the Imagenette project on stage-wise distillation (IvLabs: Data Efficient Stagewise
-    Knowledge Distillation, 2020, arXiv:1911.06786). A student trained alone goes in as ``student=runs/alone``.
+    The experiments are those of the Imagenette project that became IvLabs: Data Efficient Stagewise Knowledge
+    Distillation, 2020 (arXiv:1911.06786), whose later code divides the sum by n + 1. A student trained alone goes in
+    as ``student=runs/alone``.
     """
 
     form: Literal["together", "block_at_a_time", "hint_then_freeze"] = "together"
-    count: int | None = Field(None, ge=1, description="number of maps, the deepest; all where not given")
-    weight: float = Field(1.0, ge=0, description="the factor of each map's error")
+    count: int | None = Field(None, ge=1, description="number of maps, the first ones; all where not given")
+    weight: float = Field(1.0, ge=0, description="w, the factor of each map's error")
     last: Literal["ce", "kd"] = Field("ce", description="L: the labels, or the labels and the teacher's logits")
     temperature: float = Field(4.0, gt=0, description="last=kd only")
     alpha: float = Field(0.9, ge=0, le=1, description="last=kd only: weight of KL")
@@ -65,12 +66,11 @@ class FeatureMaps(Method):
                 f"feature_maps.count={count}: these networks have {len(pairs)} pairs of maps ({found}); lower it, or "
                 f"name more with feature_maps.taps={{TEACHER_TAP: STUDENT_TAP}}"
             )
-        return pairs[-count:]
+        return pairs[:count]
 
     def _together(self, pair: Pair, pairs: list[Taps]) -> list[Stage]:
-        share = 1 / (len(pairs) + 1)
-        maps = [self._map(pair, taps, share) for taps in pairs]
-        task = self._task(pair, share)
+        maps = [self._map(pair, taps) for taps in pairs]
+        task = self._task(pair)
         return [Stage("train", pair.epochs, (*maps, *task.terms), task.weight)]
 
     def _one_by_one(self, pair: Pair, pairs: list[Taps]) -> list[Stage]:
@@ -86,7 +86,7 @@ class FeatureMaps(Method):
             Stage(
                 f"map{number}",
                 epochs,
-                (self._map(pair, taps, 1.0),),
+                (self._map(pair, taps),),
                 task_weight=0.0,
                 frozen=before,
                 optimizer=self.optimizer,
@@ -94,17 +94,16 @@ class FeatureMaps(Method):
             )
             for number, (taps, before) in enumerate(zip(pairs, trained), 1)
         ]
-        task = self._task(pair, 1.0)
+        task = self._task(pair)
         return [*stages, Stage("task", epochs + left, task.terms, task.weight, frozen=trained[-1])]
 
-    def _map(self, pair: Pair, taps: Taps, share: float) -> Term:
-        return hint_term(pair, *taps, self.weight * share, "mean", adapter)
+    def _map(self, pair: Pair, taps: Taps) -> Term:
+        return hint_term(pair, *taps, self.weight, "mean", adapter)
 
-    def _task(self, pair: Pair, share: float) -> _Task:
+    def _task(self, pair: Pair) -> _Task:
         if self.last == "ce":
-            return _Task(share, ())
-        logits = logits_term(pair, self.alpha * share, self.temperature)
-        return _Task((1 - self.alpha) * share, (logits,))
+            return _Task(1.0, ())
+        return _Task(1 - self.alpha, (logits_term(pair, self.alpha, self.temperature),))
 
 
 @dataclass(frozen=True)
