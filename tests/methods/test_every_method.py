@@ -93,3 +93,28 @@ def test_unlabelled_samples_count_for_no_cross_entropy(case: Case) -> None:
     torch.testing.assert_close(out.terms["ce"], expected)
     nothing = build(case).train()(images, torch.full_like(labels, -1))
     assert nothing.terms["ce"].item() == 0 and torch.isfinite(nothing.loss)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_order_of_the_batch_does_not_matter(case: Case) -> None:
+    images, labels = batch(6, torch.float64)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    whole, mixed = (build(case, torch.float64).train()(images[i], labels[i]) for i in (slice(None), order))
+    for name, value in whole.terms.items():
+        torch.testing.assert_close(mixed.terms[name], value)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.method not in ("none", "kd") and "kd" not in case.method], ids=str
+)
+def test_every_method_joins_kd(case: Case) -> None:
+    joined = Case(case.name, f"kd+{case.method}", case.settings, teachers=case.teachers, epochs=case.epochs)
+    distiller = build(joined)
+    own = len(build(case).stages)
+    assert len(distiller.stages) == own
+    distiller.enter(own - 1)
+    out = distiller.train()(*batch())
+    out.loss.backward()
+    assert {"ce", "kd"} <= out.terms.keys() and torch.isfinite(out.loss)
+    assert distiller.stage.task_weight == pytest.approx(0.1)
+    assert [term.name for term in distiller.stage.terms].count("kd") == 1
