@@ -163,4 +163,7 @@ def test_a_stages_optimiser_nests_in_its_method() -> None:
     settings = load(DistillSettings, *words)
     assert (settings.fsp.optimizer.name, settings.fsp.optimizer.lr) == ("adamw", 0.5)
     assert settings.fitnets.hint_schedule.name == "constant"
+    recipe = {"fsp": {"optimizer": {"name": "sgd", "lr": 0.5, "momentum": 0.5}}}
+    renamed = load(DistillSettings, *words[:2], recipe, "fsp.optimizer=adamw")
+    assert (renamed.fsp.optimizer.name, renamed.fsp.optimizer.lr, renamed.fsp.optimizer.momentum) == ("adamw", 0.5, 0.5)
     assert "fsp.optimizer.lr" in [key.name for key in keys(DistillSettings)]

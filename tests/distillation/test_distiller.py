@@ -7,6 +7,7 @@ from torch import nn
 
 import tutelage
 from harness.cases import CLASSES, SIZE, batch, networks
+from tutelage.distillation import native_size
 from tutelage.losses import kd_loss
 
 
@@ -79,3 +80,8 @@ def test_train_mode_reaches_the_student_and_not_the_teacher() -> None:
     distiller.train()(images, labels)
     assert not torch.equal(before, student.bn1.running_mean)
     assert not teacher.training
+
+
+def test_a_network_says_what_size_it_is_made_for() -> None:
+    sizes = {name: native_size(tutelage.create_model(name, 5)) for name in ("resnet8", "residual_cnn_8", "plain_cnn")}
+    assert sizes == {"resnet8": (32, 32), "residual_cnn_8": (224, 224), "plain_cnn": (224, 224)}

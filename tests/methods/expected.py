@@ -167,9 +167,9 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, **hints, "kd": 10 / CLASSES * n.kd(6.0)}
         case "feature_maps":
             taps = zip(("relu", *STAGES), ("conv1", *BLOCKS))
-            return {"ce": ce, **{f"hint.{ours}": n.hint(f"hint.{ours}", theirs) for ours, theirs in taps}}
+            return {"ce": ce, **{f"map.{ours}": n.hint(f"map.{ours}", theirs) for ours, theirs in taps}}
         case "feature_maps-block":
-            return {"hint.layer2": n.hint("hint.layer2", "block2")}
+            return {"map.layer2": n.hint("map.layer2", "block2")}
         case "feature_maps-task":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd()}
     raise AssertionError(f"write down what {case.name} computes")

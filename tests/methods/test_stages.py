@@ -28,7 +28,7 @@ def test_two_stages_share_the_epochs() -> None:
 def test_terms_of_a_sum_join_the_last_stage_of_the_staged_method() -> None:
     hint, last = stages_of("at+fitnets")
     assert [term.name for term in hint.terms] == ["hint.layer2"]
-    assert [term.name for term in last.terms] == ["kd", "at.layer1", "at.layer2", "at.layer3"]
+    assert [term.name for term in last.terms] == ["at.layer1", "at.layer2", "at.layer3", "kd"]
     assert last.task_weight == pytest.approx(0.1)
 
 
@@ -42,6 +42,51 @@ def test_kd_beside_fitnets_takes_the_place_of_its_own() -> None:
     _, last = stages_of("fitnets+kd", kd={"alpha": 0.5, "temperature": 2.0})
     assert [(term.name, term.weight) for term in last.terms] == [("kd", 0.5)]
     assert last.task_weight == pytest.approx(0.5)
+
+
+SUMS: list[tuple[str, dict[str, dict[str, object]]]] = [
+    ("kd+at", {}),
+    ("kd+fitnets", {"fitnets": {"joint": True}}),
+    ("kd+fitnets", {}),
+    ("kd+feature_maps", {"feature_maps": {"last": "kd", "alpha": 0.2}, "kd": {"temperature": 2.0}}),
+    ("at+feature_maps", {"feature_maps": {"last": "kd"}}),
+    ("ofd+fitnets", {"fitnets": {"joint": True, "kd_weight": 0.0}}),
+]
+
+
+@pytest.mark.parametrize(("method", "settings"), SUMS)
+def test_a_sum_does_not_depend_on_the_order(method: str, settings: dict) -> None:
+    one, other = (stages_of("+".join(names), **settings) for names in (method.split("+"), reversed(method.split("+"))))
+    described = [
+        [(s.name, s.epochs, s.task_weight, s.teacher_mode, {(t.name, t.weight) for t in s.terms}) for s in stages]
+        for stages in (one, other)
+    ]
+    assert described[0] == described[1]
+
+
+def test_kd_beside_others_that_match_logits_is_kds_own() -> None:
+    (stage,) = stages_of("kd+fitnets", fitnets={"joint": True})
+    assert {term.name: term.weight for term in stage.terms}["kd"] == 0.9 and stage.task_weight == pytest.approx(0.1)
+    assert [term.name for term in stage.terms].count("kd") == 1
+
+
+def test_methods_with_a_loss_of_logits_keep_their_weight_of_the_labels() -> None:
+    (stage,) = stages_of("at+feature_maps", feature_maps={"last": "kd", "alpha": 0.7})
+    assert stage.task_weight == pytest.approx(0.3)
+
+
+def test_terms_named_alike_are_refused() -> None:
+    with pytest.raises(TutelageError, match="two terms 'kd': add kd"):
+        stages_of("fitnets+feature_maps", fitnets={"joint": True}, feature_maps={"last": "kd"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"joint": True, "hint_epochs": 3}, "leave fitnets.hint_epochs out"), ({"final_kd_weight": 1.0}, "give both")],
+)
+def test_settings_that_would_be_ignored(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        METHODS["fitnets"](**settings)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +152,7 @@ def test_stages_share_the_epochs(method: str, settings: dict, expected: list[tup
 
 def test_feature_maps_keep_the_first() -> None:
     (stage,) = stages_of("feature_maps", feature_maps={"count": 2, "weight": 3.0})
-    assert [term.name for term in stage.terms] == ["hint.relu", "hint.layer1"]
+    assert [term.name for term in stage.terms] == ["map.relu", "map.layer1"]
     assert [term.weight for term in stage.terms] == [3.0, 3.0]
     assert stage.task_weight == 1.0
 

@@ -53,14 +53,26 @@ def measured(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if not key.startswith("time/")} for line in lines]
 
 
+RESTARTED = {"name": "step", "milestones": [1, 3], "restart": True}
+
+
 @pytest.mark.parametrize(
-    ("method", "killed_after"),
-    [("kd+at", 2), ("fitnets", 1), ("fitnets", 3)],
-    ids=["one stage", "between stages", "second stage"],
+    ("method", "killed_after", "more"),
+    [
+        ("kd+at", 2, {"at.final_weight": 0.0}),
+        ("kd+ofd", 2, {"schedule": RESTARTED}),
+        ("fitnets", 1, {}),
+        ("fitnets", 3, {}),
+        ("feature_maps", 2, {"feature_maps": {"form": "block_at_a_time", "count": 2}}),
+    ],
+    ids=["one stage", "margins and restarts", "between stages", "second stage", "frozen blocks"],
 )
-def test_killed_and_resumed_is_the_same(method: str, killed_after: int, teacher: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_is_the_same(
+    method: str, killed_after: int, more: dict[str, Any], teacher: Path, tmp_path: Path
+) -> None:
     data = {"name": "digits", "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.9, "randaugment": 1}
-    settings = {**BUDGET, "data": data, "teacher": str(teacher), "student": "resnet8", "method": method, "epochs": 4}
+    run = {"data": data, "teacher": str(teacher), "student": "resnet8", "method": method, "epochs": 4}
+    settings = {**BUDGET, **run, **more}
     whole = distill(**settings, out=tmp_path / "whole")
     kill_after(killed_after, {**settings, "out": str(tmp_path / "killed")})
     assert not (tmp_path / "killed" / "result.json").exists()

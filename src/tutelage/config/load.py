@@ -89,8 +89,8 @@ def read_yaml(path: Path) -> Tree:
 def _set(tree: Tree, key: str, value: Any) -> None:
     """Merges ``value`` into ``tree``; a section and its bare name may come in either order.
 
-    Sections are one level deep. What a key of a section holds is replaced as a whole, and names in it keep their dots:
-    ``at.taps={layer3.1.add: layer3}``. Paths become text, which is what names and weights are.
+    A section within a section takes its bare name too; else what a key of a section holds is replaced as a whole, and
+    names in it keep their dots: ``at.taps={layer3.1.add: layer3}``. Paths become text, as names and weights are.
     """
     if isinstance(value, Path):
         value = str(value)
@@ -99,7 +99,12 @@ def _set(tree: Tree, key: str, value: Any) -> None:
         field, _, entry = inner.partition(".")
         section = _section(tree, name)
         before = section.get(field)
-        section[field] = {**(before if isinstance(before, dict) else {}), entry: value} if entry else value
+        if entry:
+            section[field] = {**(before if isinstance(before, dict) else {}), entry: value}
+        elif isinstance(before, dict) and isinstance(value, str):
+            section[field] = {**before, "name": value}
+        else:
+            section[field] = value
     elif isinstance(value, Mapping):
         _section(tree, name)
         for field, content in value.items():

@@ -55,7 +55,8 @@ def paper_regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Seq
 
     Its kernel is ``1 + H_s − H_t``, so that the sizes come out equal; 1×1 where the student's map is no larger (the
     larger teacher map is then pooled by the loss). Weights start from U(−0.05, 0.05), as in the authors' code, the bias
-    from 0. A ReLU follows where the teacher's map comes out of one.
+    from 0. A ReLU follows where the teacher's map comes out of one; the authors' maxout and their bound on the kernel's
+    norm do not.
     """
     (c_s, *side_s), (c_t, *side_t) = student, teacher
     kernel = (max(1, 1 + side_s[0] - side_t[0]), max(1, 1 + side_s[1] - side_t[1]))

@@ -53,9 +53,10 @@ def check_classes(teacher: int | None, classes: int | None) -> None:
 
 
 def native_size(model: nn.Module) -> tuple[int, int]:
-    """Returns the (H, W) a network was made for: its own, where it knows it; 32 for CIFAR networks; else 224."""
+    """Returns the (H, W) a network was made for: what it says of itself, else 32 for this package's, 224 for others."""
     spec = getattr(model, "spec", None)
     if isinstance(spec, ModelSpec):
-        return spec.input_size or (32, 32)
+        usual: tuple[int, int] = getattr(model, "usual_size", (32, 32))
+        return spec.input_size or usual
     configured = getattr(model, "pretrained_cfg", None) or {}
     return tuple(configured.get("input_size", (3, 224, 224))[1:])

@@ -43,7 +43,7 @@ def fsp_loss(
     """Distance between the FSP matrices of a pair of layers in student and teacher.
 
     ``form``: "paper" is ‖G_s − G_t‖²_F, mean over the batch; "mean" is the mean of squared differences over all
-    elements (RepDistiller, weight 50 in its first stage). Each pair is (features of the earlier layer, features of
+    elements (RepDistiller, weight 1 in its first stage). Each pair is (features of the earlier layer, features of
     the later one); its channels have to equal the other network's, its spatial sizes do not.
     Raises TutelageError where batch or channels differ.
     """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tutelage.errors import TutelageError
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.methods.kd import KD
-from tutelage.terms import Stage
+from tutelage.methods.kd import KD, KD_TERM
+from tutelage.terms import Stage, Term
 
 
 def parse(names: str) -> list[str]:
@@ -26,25 +27,37 @@ def parse(names: str) -> list[str]:
 
 
 def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
-    """Returns the stages of a sum of methods.
+    """Returns the stages of a sum of methods, whatever the order of their names.
 
-    At most one method may have several stages: they are kept, and the terms of the others join its last one. There the
-    cross-entropy weighs 1 − α where ``kd`` is in the sum, and what the staged method says (else 1) where it is not; a
-    method's own term that another of the sum names too (FitNets' KL beside ``kd``) gives way to the latter. The
-    teacher is in mode ``batch`` where one of the joined methods asks for it.
+    At most one method may have several stages: they are kept, and the terms of the others join its last one. Where
+    ``kd`` is in the sum, the cross-entropy weighs 1 − α there, and other methods' own KD terms (FitNets') give way to
+    it; elsewhere it weighs the least that a method of the sum says, 1 as a rule. The teacher is in mode ``batch`` where
+    one of the joined methods asks for it. Raises :class:`TutelageError` where two methods name a term alike.
     """
     planned = {name: method.stages(pair) for name, method in methods.items()}
     staged = [name for name, stages in planned.items() if len(stages) > 1]
     if len(staged) > 1:
         raise TutelageError(f"{' and '.join(staged)} both have stages of their own: a sum can hold one such method")
-    base = staged[0] if staged else next(iter(planned))
-    *before, last = planned.pop(base)
-    joining = [term for stages in planned.values() for term in stages[-1].terms]
-    taken = {term.name for term in joining}
-    kept = [term for term in last.terms if term.name not in taken]
-    soft = [method.weight for method in methods.values() if isinstance(method, KD)]
-    task_weight = 1 - soft[0] if soft else last.task_weight
-    last = replace(last, terms=(*kept, *joining), task_weight=task_weight)
-    if any(stages[-1].teacher_mode == "batch" for stages in planned.values()):
+    joined = [stages[-1] for stages in planned.values()]
+    kd = methods.get("kd")
+    terms = [term for name, stages in planned.items() for term in stages[-1].terms if kd is None or _stays(term, name)]
+    _require_different(terms, planned)
+    *before, last = planned[staged[0]] if staged else joined[:1]
+    task_weight = 1 - kd.weight if isinstance(kd, KD) else min(stage.task_weight for stage in joined)
+    last = replace(last, terms=tuple(terms), task_weight=task_weight)
+    if any(stage.teacher_mode == "batch" for stage in joined):
         last = replace(last, teacher_mode="batch")
     return [*before, last]
+
+
+def _stays(term: Term, method: str) -> bool:
+    """Whether a method's term stays beside ``kd``, whose own takes the place of the others' KD terms."""
+    return method == "kd" or term.name != KD_TERM
+
+
+def _require_different(terms: Sequence[Term], methods: Iterable[str]) -> None:
+    twice = [name for name, count in Counter(term.name for term in terms).items() if count > 1]
+    if twice:
+        way_out = "add kd, whose term stands for both" if twice[0] == KD_TERM else "give one of them other taps"
+        names = "+".join(methods)
+        raise TutelageError(f"method={names} has two terms '{twice[0]}': {way_out}, or leave one method out")

@@ -98,7 +98,7 @@ class FeatureMaps(Method):
         return [*stages, Stage("task", epochs + left, task.terms, task.weight, frozen=trained[-1])]
 
     def _map(self, pair: Pair, taps: Taps) -> Term:
-        return hint_term(pair, *taps, self.weight, "mean", adapter)
+        return hint_term("map", pair, *taps, self.weight, "mean", adapter)
 
     def _task(self, pair: Pair) -> _Task:
         if self.last == "ce":

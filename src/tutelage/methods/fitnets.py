@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch.nn as nn
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tutelage.connectors import paper_regressor, projector, regressor
 from tutelage.methods.base import METHODS, Method, Pair
@@ -39,10 +39,10 @@ class FitNets(Method):
     with ResNet-50 → ResNet-18 (70.58 %); there the KL (T = 6, weight 10) is divided by the number of classes K as
     well, which is a weight of 10 / K on ``kd_loss``.
 
-    The paper's own form is ``form=paper``, ``regressor=paper`` (a convolution alone), and in stage 2 CE plus λ times
-    the cross-entropy with the softened teacher: ``temperature=3``, ``squared_temperature=false`` (no factor T²),
-    ``kd_weight=4`` falling linearly to ``final_kd_weight=1``. Romero et al., FitNets: Hints for Thin Deep Nets, ICLR
-    2015 (arXiv:1412.6550).
+    The paper's own form is ``form=paper``, ``regressor=paper`` (a convolution without normalisation; there followed by
+    maxout), and in stage 2 CE plus λ times the cross-entropy with the softened teacher: ``temperature=3``,
+    ``squared_temperature=false`` (no factor T²), ``kd_weight=4`` falling linearly to ``final_kd_weight=1``. Romero et
+    al., FitNets: Hints for Thin Deep Nets, ICLR 2015 (arXiv:1412.6550).
     """
 
     joint: bool = False
@@ -60,6 +60,14 @@ class FitNets(Method):
     hint_epochs: int | None = Field(None, ge=1, description="length of stage 1; a fifth of the epochs where not given")
     hint_optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of stage 1")
     hint_schedule: ScheduleSettings = Field(ScheduleSettings(), description="of stage 1")
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> FitNets:
+        if self.joint and self.hint_epochs is not None:
+            raise ValueError("fitnets.joint=true has one stage: leave fitnets.hint_epochs out")
+        if self.final_kd_weight is not None and self.kd_weight is None:
+            raise ValueError("fitnets.final_kd_weight is where fitnets.kd_weight ends: give both")
+        return self
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Returns the stages "hint" and "kd", or the one joint stage."""
@@ -96,4 +104,4 @@ class FitNets(Method):
         form = self.form or ("normalized" if self.joint else "mean")
         weight = HINT_WEIGHTS[form] if self.weight is None else self.weight
         build = REGRESSORS[self.regressor or ("projector" if self.joint else "benchmark")]
-        return hint_term(pair, teacher_tap, student_tap, weight, form, build)
+        return hint_term("hint", pair, teacher_tap, student_tap, weight, form, build)

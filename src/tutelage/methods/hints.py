@@ -19,9 +19,16 @@ HintForm = Literal["mean", "paper", "normalized"]
 
 
 def hint_term(
-    pair: Pair, teacher_tap: str, student_tap: str, weight: float, form: HintForm, build: Callable[..., nn.Module]
+    name: str,
+    pair: Pair,
+    teacher_tap: str,
+    student_tap: str,
+    weight: float,
+    form: HintForm,
+    build: Callable[..., nn.Module],
 ) -> Term:
-    """Returns ``weight`` times the hint loss between a teacher's map and the student's behind its connector.
+    """Returns the term ``name.STUDENT_TAP``: ``weight`` times the hint loss between a teacher's map and the
+    student's behind its connector.
 
     ``build(student shape, teacher shape, relu=…)`` makes the connector; its ReLU is wanted where the teacher's map
     comes out of one. The larger map is pooled to the smaller.
@@ -30,7 +37,7 @@ def hint_term(
     connector = nn.Sequential(AsMap(), build(student, teacher, relu=pair.after_activation(teacher_tap))).eval()
     size = connector(torch.zeros(1, *student)).shape[2:]
     return Term(
-        f"hint.{student_tap}",
+        f"{name}.{student_tap}",
         weight,
         (student_tap,),
         (teacher_tap,),

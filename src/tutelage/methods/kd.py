@@ -13,6 +13,9 @@ from tutelage.terms import LOGITS, Stage, Term
 
 Average = Literal["logits", "probabilities"]
 
+KD_TERM = "kd"
+"""The name of the term that matches logits, whichever method has it."""
+
 
 def logits_term(
     pair: Pair,
@@ -21,14 +24,14 @@ def logits_term(
     average: Average = "logits",
     final_weight: float | None = None,
 ) -> Term:
-    """Returns the term ``kd``: weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student.
+    """Returns the KD term: weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student.
 
     Several teachers are averaged: their logits, or their softened probabilities.
     """
     several = partial(ensemble_target, temperature=temperature, average=average)
     target = kd_target if pair.teachers == 1 else several
     match = partial(kd_match, temperature=temperature)
-    return Term("kd", weight, (LOGITS,), (LOGITS,), target, match, final_weight=final_weight)
+    return Term(KD_TERM, weight, (LOGITS,), (LOGITS,), target, match, final_weight=final_weight)
 
 
 @METHODS.register("kd")

@@ -34,6 +34,8 @@ class MobileNetV1(nn.Module):
     output (B, num_classes) logits. Weights start as PyTorch's layers do, as in OFD's code.
     """
 
+    usual_size = (224, 224)
+
     def __init__(self, num_classes: int = 10) -> None:
         super().__init__()
         self.stem = nn.Sequential(

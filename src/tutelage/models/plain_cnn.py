@@ -64,6 +64,8 @@ class PlainCNNAdaptive(nn.Module):
         num_classes: width of the logits.
     """
 
+    usual_size = (224, 224)
+
     def __init__(self, width: int, num_classes: int = 10) -> None:
         super().__init__()
         last = 8 * width

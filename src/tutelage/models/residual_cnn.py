@@ -58,6 +58,8 @@ class ResidualCNN(nn.Module):
         num_classes: width of the logits.
     """
 
+    usual_size = (224, 224)
+
     def __init__(self, width: int, num_classes: int = 10) -> None:
         super().__init__()
         self.stem = ConvLayer(3, width, kernel=7, stride=2)

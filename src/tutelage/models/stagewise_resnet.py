@@ -39,6 +39,8 @@ class StagewiseResNet(nn.Module):
         num_classes: width of the logits.
     """
 
+    usual_size = (224, 224)
+
     def __init__(self, depth: int, num_classes: int = 10) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, STEM_WIDTH, 7, stride=2, padding=3, bias=False)

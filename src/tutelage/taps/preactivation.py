@@ -90,7 +90,7 @@ def _norm_path(network: nn.Module, node: fx.Node) -> str | None:
     if _operation(network, node) in _SUMS:
         branches = [_back(network, branch, _PASSIVE) for branch in node.args if isinstance(branch, fx.Node)]
         norms = [branch for branch in branches if _is_norm(network, branch)]
-        # A skip connection from an earlier normalisation has other readers too.
+        # A skip connection from an earlier normalisation has other readers too. A projection has none; it comes second.
         own = [norm for norm in norms if len(norm.users) == 1]
         return str((own or norms)[0].target) if norms else None
     return None

@@ -121,7 +121,8 @@ def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None
     folder.write_json("split.json", job.data.held_out)
     if job.teacher is not None:
         top1 = measured.top1 if measured is not None else None
-        folder.write_json("teacher.json", {**job.teacher.identity(), "validation_top1": top1})
+        split = "validation" if job.data.validation is not None else "test"
+        folder.write_json("teacher.json", {**job.teacher.identity(), "split": split, "top1": top1})
     return folder
 
 

@@ -17,7 +17,7 @@ from tutelage.training.job import Job
 
 
 def describe_plan(job: Job, precision: str, measured: Evaluation | None) -> Group:
-    """Returns what is about to happen, to be printed; ``measured`` is the teacher on the validation data."""
+    """Returns what is about to happen, to print; ``measured``: the teacher on validation data, else on test data."""
     return Group(_data_line(job.data), _networks(job, measured), _stages(job), _settings_line(job, precision))
 
 
@@ -32,7 +32,8 @@ def _data_line(data: ImageData) -> Text:
 
 def _networks(job: Job, measured: Evaluation | None) -> Table:
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
-    for column in ("network", "name", "parameters", "MACs", "input", "top-1 on validation"):
+    split = "validation" if job.data.validation is not None else "test"
+    for column in ("network", "name", "parameters", "MACs", "input", f"top-1 on {split}"):
         table.add_column(column, justify="right" if column in ("parameters", "MACs") else "left", no_wrap=True)
     if job.teacher is not None:
         top1 = f"{measured.top1:.2f} %" if measured is not None else "no classifier for these classes"
