@@ -91,3 +91,12 @@ def test_attention_of_a_transformer_is_differentiated_twice() -> None:
     distiller = tutelage.Distiller(student, network("wrn_10_1"), "at_gradient", input_size=224).train()
     distiller(torch.rand(2, 3, 224, 224), torch.tensor([0, 3])).loss.backward()
     assert student.patch_embed.proj.weight.grad.abs().sum() > 0
+
+
+def test_a_student_without_second_derivative_is_refused() -> None:
+    student = tutelage.create_model("torchvision/mobilenet_v3_small", 5)
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    with pytest.raises(TutelageError, match="without a second derivative.*hardsigmoid.*method=at"):
+        tutelage.Distiller(student, network("wrn_10_1"), "at_gradient", input_size=32)
+    assert student.training and all(p.grad is None and p.requires_grad for p in student.parameters())
+    assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())

@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from tutelage.errors import TutelageError
+from tutelage.taps import tapped
 
 
 def differentiable(images: Tensor) -> Tensor:
@@ -39,3 +43,26 @@ def twice_differentiable(device: str) -> Iterator[None]:
     """Inside, networks run in full precision, by operations that have a second derivative where there is a choice."""
     with torch.enable_grad(), torch.autocast(device, enabled=False), sdpa_kernel(SDPBackend.MATH):
         yield
+
+
+def require_second_derivative(network: nn.Module, size: tuple[int, int]) -> None:
+    """Raises :class:`TutelageError` where the network's logits cannot be differentiated twice.
+
+    One dry pass on black images of ``size`` (H, W); weights, buffers, gradients and mode stay as they are.
+    """
+    reader = tapped(network, [], logits=True, frozen=("",))
+    parameters = list(reader.parameters())
+    images = torch.zeros(2, 3, *size, device=parameters[0].device, dtype=parameters[0].dtype, requires_grad=True)
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    labels = torch.zeros(2, dtype=torch.int64, device=images.device)
+    try:
+        with twice_differentiable(images.device.type):
+            gradient = image_gradient(reader(images)[0], labels, images, create_graph=True)
+            torch.autograd.grad(gradient.square().sum(), trained, allow_unused=True)
+    except RuntimeError as error:
+        if "derivative for" not in str(error):
+            raise
+        raise TutelageError(
+            f"method=at_gradient differentiates the student twice, and this one has an operation without a second "
+            f"derivative ({error}): choose another student, or another method such as method=at"
+        ) from None

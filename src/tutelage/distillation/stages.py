@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch.nn as nn
 
+from tutelage.distillation.gradients import require_second_derivative
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method, Pair, plan
@@ -25,7 +26,8 @@ def make_stages(
 
     ``input_size`` is the images' (H, W), or side; where it is None, it is the student's own. Both networks are probed
     once in eval mode. Raises :class:`TutelageError` where a tap does not exist, the methods cannot be joined, or a term
-    reads the teacher's logits and the teacher's classes are not as many as the student's.
+    reads the teacher's logits and the teacher's classes are not as many as the student's, or a student cannot be
+    differentiated as often as a term needs.
     """
     learning = [name for name, method in methods.items() if method.needs_teacher]
     if teacher is None and learning:
@@ -38,6 +40,8 @@ def make_stages(
     if teacher is not None and any(stage.teacher_logits for stage in stages):
         for member in teacher.members:
             check_classes(Probe(member.network, member.input_size or size).num_classes, student_probe.num_classes)
+    if any(stage.image_gradient for stage in stages):
+        require_second_derivative(student, size)
     return stages
 
 
