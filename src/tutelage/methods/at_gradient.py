@@ -20,7 +20,7 @@ class GradientAT(Method):
     The image is the un-normalised one, in [0, 1], which both networks share. J_t is detached; the student is
     differentiated twice, in float32. ``form=symmetry`` needs no teacher: CE + β·½‖J(x) − mirror(J(mirror(x)))‖², a
     second forward pass on the mirrored images. Zagoruyko, Komodakis: Paying More Attention to Attention, ICLR 2017
-    (arXiv:1612.03928). No code of theirs has it, and no β is published: the default is tuned on CIFAR-10.
+    (arXiv:1612.03928). No code of theirs has it, and no β is published; the default is ours.
     """
 
     single_samples: ClassVar[bool] = True
