@@ -11,7 +11,7 @@ import tutelage
 
 ROOMS = [
     *("losses", "models", "data", "taps", "connectors", "terms", "methods", "distillation", "config", "recipes"),
-    *("training", "export", "report", "study", "cli"),
+    *("training", "bench", "export", "report", "study", "cli"),
 ]
 BELOW_ALL = {"errors", "registry"}
 ROOT = Path(tutelage.__file__).parent

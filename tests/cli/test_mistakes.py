@@ -79,7 +79,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         (["train", *TINY, "model=resnet8", "model.weights=gone.pt", "out=run"], ["gone.pt", "no such file"]),
         (
             ["train", *TINY, "model=resnet8", "out=run", "student=resnet8"],
-            ["unknown key 'student'", "known: batch_size"],
+            ["unknown key 'student'", "known: accumulate, batch_size"],
         ),
         (["train", "gone.yaml"], ["there is no file gone.yaml"]),
         (["run", "quick/cifar10-resnet9"], ["unknown recipe", "quick/cifar10-resnet8"]),

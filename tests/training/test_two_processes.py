@@ -14,10 +14,8 @@ from harness.pool import Pool
 from tutelage import evaluate, train
 from tutelage.config import TrainSettings, load
 from tutelage.training.engine import build_engine
-from tutelage.training.fit import Fit
-from tutelage.training.folder import RunFolder
+from tutelage.training.feed import build_feed
 from tutelage.training.job import build_job
-from tutelage.training.progress import Lines, build_console
 
 RUN: dict[str, Any] = {
     "data": "digits",
@@ -73,16 +71,16 @@ def test_a_whole_run_in_two_processes(pool: Pool, tmp_path: Path) -> None:
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
 
 
-def batches_on_one_rank(rank: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def batches_on_one_rank(rank: int, world: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     data = {"name": "digits", "mixup": 1.0, "cutmix": 1.0, "randaugment": 1}
     job = build_job(load(TrainSettings, {**RUN, "data": data}))
-    fit = Fit(job, build_engine("fp32", "cpu"), RunFolder(job.path), Lines(build_console(quiet=True)))
-    return list(islice(fit._batches(1), 3))
+    feed = build_feed(job, torch.device("cpu"), rank, world)
+    return [(fed.images, fed.labels) for fed in islice(feed.epoch(1), 3)]
 
 
 def test_two_processes_see_the_mixtures_of_one(pool: Pool) -> None:
-    first, second = pool.run(batches_on_one_rank)
-    for (images, labels), *shares in zip(batches_on_one_rank(0), first, second):
+    first, second = pool.run(batches_on_one_rank, 2)
+    for (images, labels), *shares in zip(batches_on_one_rank(0, 1), first, second):
         assert labels.shape == (64, 10)
         assert torch.equal(torch.cat([share[0] for share in shares]), images)
         assert torch.equal(torch.cat([share[1] for share in shares]), labels)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tutelage.cli import distill, evaluate, inspect, listing, quickstart, recipe, resume, train
+from tutelage.cli import cache, distill, evaluate, inspect, listing, quickstart, recipe, resume, train
 from tutelage.errors import TutelageError
 
 app = typer.Typer(
@@ -24,11 +25,13 @@ app.command("run")(recipe.main)
 app.command("resume")(resume.main)
 app.command("evaluate")(evaluate.main)
 app.command("inspect")(inspect.main)
+app.command("cache")(cache.main)
 app.command("list")(listing.main)
 app.command("quickstart")(quickstart.main)
 
 
 def main() -> None:
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     """Runs the command line; a mistake of the user's is one clear message and exit code 2, never a traceback."""
     try:
         app()

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from tutelage.data import DataSettings
+from tutelage.distillation import CacheSettings
 from tutelage.methods import METHODS, Method, parse
 from tutelage.terms import OptimizerSettings, ScheduleSettings
 
@@ -56,10 +57,29 @@ class RunSettings(Settings):
     schedule: ScheduleSettings = ScheduleSettings()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: times a few steps of each")
+    accumulate: int = Field(
+        1, ge=1, description="parts a batch is cut into, run one after another; a step is still one batch"
+    )
+    ema: float | None = Field(
+        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then what is kept"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: times a few steps of fp32 and bf16; fp16 needs a GPU"
+    )
+    compile: Literal["auto", "off", "teacher", "student", "both"] = Field(
+        "auto", description="torch.compile; auto: what a trial shows to be faster, in runs long enough for one"
+    )
     device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
     validate_every: int = Field(1, ge=1, description="epochs between two looks at the validation data; always the last")
     log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
+
+    @field_validator("accumulate")
+    @classmethod
+    def _every_part_has_images(cls, accumulate: int, before: ValidationInfo) -> int:
+        batch_size = before.data.get("batch_size", accumulate)
+        if accumulate > batch_size:
+            raise ValueError(f"a batch of {batch_size} cannot be cut into so many parts: raise batch_size, or lower it")
+        return accumulate
 
     @field_validator("out")
     @classmethod
@@ -81,6 +101,7 @@ class _DistillSettings(RunSettings):
 
     student: ModelSettings = Field(description="the model to train, by name or path")
     teacher: TeacherSettings | None = None
+    cache: CacheSettings = CacheSettings()
     method: str = Field("kd", description="a name, or names joined by +; settings nest under each name")
 
     @field_validator("method")

@@ -1,6 +1,7 @@
 """Data: sets by name, folder or parquet; splits, views, loaders, normalisation."""
 
 from tutelage.data.batch import Batch
+from tutelage.data.cache import cache_folder
 from tutelage.data.hashing import uniform
 from tutelage.data.images import ImageData, Split
 from tutelage.data.loader import EvalLoader, TrainLoader
@@ -9,6 +10,7 @@ from tutelage.data.normalization import Normalization
 from tutelage.data.opening import list_datasets, open_data
 from tutelage.data.randaugment import RandAugment
 from tutelage.data.settings import DataSettings
+from tutelage.data.source import fingerprint_words
 from tutelage.data.views import Views
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "Split",
     "TrainLoader",
     "Views",
+    "cache_folder",
+    "fingerprint_words",
     "list_datasets",
     "open_data",
     "uniform",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ import torch
 from tutelage.data.batch import Batch
 from tutelage.data.hashing import Stream, bits
 from tutelage.data.images import Split
+from tutelage.data.source import Rows
 from tutelage.errors import TutelageError
 
 
@@ -45,12 +46,20 @@ class TrainLoader:
         """Steps in an epoch."""
         return len(self.split) // self.batch_size
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yields this process's batches of ``epoch``; one epoch at a time."""
+    def epoch(self, epoch: int, view: int | None = None) -> Iterator[Batch]:
+        """Yields this process's batches in the order of ``epoch``; one epoch at a time.
+
+        Images that are cropped as they are decoded are so for ``view``, or for ``epoch`` where that is None.
+        """
         rows = self.split.rows
+        view = epoch if view is None else view
         order = rows[np.argsort(bits(self.seed, epoch, torch.from_numpy(rows), Stream.ORDER).numpy())]
         batches = order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
-        return self._reader.read([np.ascontiguousarray(batch[self._own]) for batch in batches], epoch)
+        return self.read([np.ascontiguousarray(batch[self._own]) for batch in batches], view)
+
+    def read(self, groups: Sequence[Rows], view: int) -> Iterator[Batch]:
+        """Yields a batch for each group of samples, at ``view``."""
+        return self._reader.read(groups, view)
 
 
 class EvalLoader:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn as nn
 from torch import Tensor
 
+from tutelage.distillation.compilation import compile_options
 from tutelage.distillation.gradients import differentiable, image_gradient, mirrored_gradient, twice_differentiable
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.task import task_loss
@@ -106,24 +108,31 @@ class Distiller(nn.Module):
         self.train(self.training)
         return stage
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> DistillerOutput:
+    def forward(
+        self, images: Tensor, labels: Tensor | None = None, targets: Sequence[Tensor] | None = None
+    ) -> DistillerOutput:
         """Returns loss, logits and weighted terms of a batch.
 
         ``images`` is (B, 3, H, W), in whatever range the normalisations expect; ``labels`` is (B,), −1 where
-        unlabelled, or soft ones (B, K), and may be left out of a stage without cross-entropy.
+        unlabelled, or soft ones (B, K), and may be left out of a stage without cross-entropy. ``targets`` are what
+        :meth:`targets` gave for these images, now or at another time; the teacher runs where there are none.
         """
         if labels is None and (self.stage.task_weight > 0 or self.stage.image_gradient):
             raise TutelageError(f"stage '{self.stage.name}' has a cross-entropy term: pass the labels too")
-        features = self._features(images, labels)
+        if targets is None:
+            targets = self.targets(images, labels)
+        return self.compare(self.features(images, labels), labels, targets)
+
+    def compare(self, features: dict[str, Tensor], labels: Tensor | None, targets: Sequence[Tensor]) -> DistillerOutput:
+        """Returns loss, logits and weighted terms of what the student gave (:meth:`features`) for a batch."""
         values: dict[str, Tensor] = {}
         if self.stage.task_weight > 0:
             assert labels is not None
             values[TASK] = self.stage.task_weight * task_loss(features[LOGITS], labels, self.label_smoothing)
-        if self.stage.terms:
-            targets = self.targets(images, labels)
-            for term, target in zip(self.stage.terms, targets):
-                values[term.name] = term.weight_at(self.progress) * term(features, target)
-        return DistillerOutput(sum(values.values(), start=images.new_zeros(())), features.get(LOGITS), values)
+        for term, target in zip(self.stage.terms, targets):
+            values[term.name] = term.weight_at(self.progress) * term(features, target)
+        loss = sum(values.values(), start=torch.zeros(()))  # a scalar joins tensors of any device
+        return DistillerOutput(loss, features.get(LOGITS), values)
 
     def targets(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """Returns what each term of the stage keeps of the teacher for these images, detached.
@@ -136,8 +145,8 @@ class Distiller(nn.Module):
             features = self.teacher.features(images, labels)
         return [term.target(features) for term in self.stage.terms]
 
-    def _features(self, images: Tensor, labels: Tensor | None) -> dict[str, Tensor]:
-        """What the stage reads of the student, under the taps' names and the reserved ones."""
+    def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """Returns what the stage reads of the student, under the taps' names and the reserved ones."""
         if not self.stage.image_gradient:
             return self._read(images)
         assert labels is not None
@@ -148,6 +157,16 @@ class Distiller(nn.Module):
             if self.stage.mirrored_gradient:
                 features[MIRRORED_GRADIENT] = mirrored_gradient(lambda x: self._read(x)[LOGITS], images, labels)
         return features
+
+    def compile_student(self) -> None:
+        """Compiles what the current stage runs of the student, at its next forward pass."""
+        self._reader[0].compile(options=compile_options(next(self.student.parameters()).device))
+
+    def compile_teacher(self) -> None:
+        """Compiles what the current stage runs of the teacher, at its next forward pass."""
+        assert self.teacher is not None
+        for member in self.teacher.members:
+            member.compile_reader()
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
         logits, features = self._reader[0](self.normalization(images))

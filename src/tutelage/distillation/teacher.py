@@ -9,6 +9,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from tutelage.distillation.compilation import compile_options
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
 from tutelage.models import ModelSpec, parameter_count, weights_hash
 from tutelage.taps import folded, tapped, with_batch_statistics
@@ -64,6 +65,11 @@ class Teacher(nn.Module):
             reader = folded(self.network, taps, logits=logits)
         self._reader = reader.requires_grad_(False)
         self._reads_gradient = image_gradient
+
+    def compile_reader(self) -> None:
+        """Compiles what :meth:`features` runs, at its next call; weights become constants of the compiled code."""
+        device = next(self.network.parameters()).device
+        self._reader.compile(options={**compile_options(device), "freezing": True})
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Returns {tap: activation}, with what else :meth:`read` asked for under its reserved name.

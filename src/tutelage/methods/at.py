@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from tutelage.losses import attention_match, attention_target
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.maps import of_map
-from tutelage.terms import Stage, Term
+from tutelage.terms import Kept, Stage, Term
 
 
 @METHODS.register("at")
@@ -42,13 +42,14 @@ class AT(Method):
         return [Stage("train", pair.epochs, terms)]
 
     def _term(self, pair: Pair, teacher_tap: str, student_tap: str) -> Term:
-        size = pair.common_size(teacher_tap, student_tap)
+        how: dict[str, Any] = {"size": pair.common_size(teacher_tap, student_tap), "p": self.p, "reduce": self.reduce}
         return Term(
             f"at.{student_tap}",
             self.weight,
             (student_tap,),
             (teacher_tap,),
-            of_map(partial(attention_target, size=size, p=self.p, reduce=self.reduce)),
-            of_map(partial(attention_match, size=size, p=self.p, reduce=self.reduce, form=self.form)),
+            of_map(partial(attention_target, **how)),
+            of_map(partial(attention_match, **how, form=self.form)),
             final_weight=self.final_weight,
+            kept=Kept.of("statistic", "attention", teacher_tap, **how),
         )

@@ -12,7 +12,7 @@ from tutelage.errors import TutelageError
 from tutelage.losses import fsp_match, fsp_target
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.maps import of_two_maps
-from tutelage.terms import PretrainOptimizer, ScheduleSettings, Stage, Term
+from tutelage.terms import Kept, PretrainOptimizer, ScheduleSettings, Stage, Term
 
 Taps = tuple[str, str]
 """(teacher tap, student tap)."""
@@ -71,4 +71,5 @@ class FSP(Method):
             (earlier[0], later[0]),
             of_two_maps(partial(fsp_target, pool=self.pool)),
             of_two_maps(partial(fsp_match, form=self.form, pool=self.pool)),
+            kept=Kept.of("statistic", "fsp", earlier[0], later[0], pool=self.pool),
         )

@@ -13,7 +13,7 @@ from tutelage.connectors import AsMap
 from tutelage.losses import hint_match, hint_target
 from tutelage.methods.base import Pair
 from tutelage.methods.maps import of_map
-from tutelage.terms import Term
+from tutelage.terms import Kept, Term
 
 HintForm = Literal["mean", "paper", "normalized"]
 
@@ -44,4 +44,5 @@ def hint_term(
         of_map(partial(hint_target, size=size, form=form)),
         partial(hint_match, form=form),
         connector.train(),
+        kept=Kept.of("features", "hint", teacher_tap, size=tuple(size), normalized=form == "normalized"),
     )

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from tutelage.losses import ensemble_target, kd_match, kd_target
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.terms import LOGITS, Stage, Term
+from tutelage.terms import LOGITS, Kept, Stage, Term
 
 Average = Literal["logits", "probabilities"]
 
@@ -28,10 +28,15 @@ def logits_term(
 
     Several teachers are averaged: their logits, or their softened probabilities.
     """
-    several = partial(ensemble_target, temperature=temperature, average=average)
-    target = kd_target if pair.teachers == 1 else several
     match = partial(kd_match, temperature=temperature)
-    return Term(KD_TERM, weight, (LOGITS,), (LOGITS,), target, match, final_weight=final_weight)
+    if pair.teachers == 1:
+        target, kept = kd_target, Kept.of("logits", "logits")
+    else:
+        # The mean of logits is the same at every temperature, that of softened probabilities is not.
+        settings = {"average": average} if average == "logits" else {"average": average, "temperature": temperature}
+        target = partial(ensemble_target, temperature=temperature, average=average)
+        kept = Kept.of("logits", "ensemble", **settings)
+    return Term(KD_TERM, weight, (LOGITS,), (LOGITS,), target, match, final_weight=final_weight, kept=kept)
 
 
 @METHODS.register("kd")

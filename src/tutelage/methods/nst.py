@@ -10,7 +10,7 @@ from pydantic import Field
 from tutelage.losses import nst_match, nst_target
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.maps import of_map
-from tutelage.terms import Stage, Term
+from tutelage.terms import Kept, Stage, Term
 
 
 @METHODS.register("nst")
@@ -38,11 +38,13 @@ class NST(Method):
         pairs = pair.taps(self.taps, "nst")
         if self.taps is None and self.layers == "last":
             pairs = pair.before_activation(pairs[-1:])
-        return [Stage("train", pair.epochs, tuple(self._term(pair, *taps) for taps in pairs))]
+        return [Stage("train", pair.epochs, tuple(self._term(pair, *taps, alone=len(pairs) == 1) for taps in pairs))]
 
-    def _term(self, pair: Pair, teacher_tap: str, student_tap: str) -> Term:
+    def _term(self, pair: Pair, teacher_tap: str, student_tap: str, alone: bool) -> Term:
         size = pair.common_size(teacher_tap, student_tap)
         kernel = {"size": size, "kernel": self.kernel, "degree": self.degree, "offset": self.offset}
+        # The maps of all stages take far more room than the teacher takes time; those of one may pay.
+        kept = Kept.of("features", "nst", teacher_tap, **kernel) if alone else None
         return Term(
             f"nst.{student_tap}",
             self.weight,
@@ -50,4 +52,5 @@ class NST(Method):
             (teacher_tap,),
             of_map(partial(nst_target, **kernel)),  # type: ignore[arg-type]
             of_map(partial(nst_match, **kernel, bandwidth=self.bandwidth)),  # type: ignore[arg-type]
+            kept=kept,
         )

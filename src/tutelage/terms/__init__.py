@@ -1,11 +1,13 @@
 """What a method is made of: terms, and the stages in which they are trained."""
 
+from tutelage.terms.kept import Kept
 from tutelage.terms.optimization import OptimizerSettings, PretrainOptimizer, ScheduleSettings
 from tutelage.terms.stage import Stage
 from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, RESERVED, Term
 
 __all__ = [
     "IMAGE_GRADIENT",
+    "Kept",
     "LOGITS",
     "MIRRORED_GRADIENT",
     "OptimizerSettings",

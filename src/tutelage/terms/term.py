@@ -8,6 +8,8 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from tutelage.terms.kept import Kept
+
 LOGITS = "logits"
 """The reserved tap name of a network's output."""
 
@@ -32,6 +34,8 @@ class Term(nn.Module):
         match: the unweighted loss of the student's features against that target, a scalar.
         connector: adapts the student's feature before the match (one tap only); the student's where there is none.
         final_weight: the factor at the end of the stage, reached linearly; ``weight`` throughout where it is None.
+        kept: what a cache has to know of the target; None for one that cannot be stored, because it is no function of
+            the sample alone, or too large to be worth it.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Term(nn.Module):
         match: Callable[..., Tensor],
         connector: nn.Module | None = None,
         final_weight: float | None = None,
+        kept: Kept | None = None,
     ) -> None:
         super().__init__()
         self.name = name
@@ -51,6 +56,7 @@ class Term(nn.Module):
         self.final_weight = weight if final_weight is None else final_weight
         self.student_taps = student_taps
         self.teacher_taps = teacher_taps
+        self.kept = kept
         self._target = target
         self._match = match
         self.connector = connector if connector is not None else nn.Identity()

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 
 from tutelage.config import DistillSettings, RunSettings, TrainSettings, dump, load, read_yaml
 from tutelage.data import TrainLoader
@@ -20,9 +19,10 @@ from tutelage.training.fit import Fit
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job, build_job
 from tutelage.training.plan import describe_plan
-from tutelage.training.precision import choose_precision
 from tutelage.training.progress import build_console, build_display
 from tutelage.training.result import Result
+from tutelage.training.targets import RunTargets, open_targets
+from tutelage.training.tuning import tune
 
 
 def train(**config: Any) -> Result:
@@ -48,16 +48,16 @@ def run(settings: RunSettings) -> Result:
     # Not in every process: the first makes the folder while others may still be on their way here.
     if find_process(settings.device).is_main_process:
         _check_folder(job, settings)
-    if settings.precision == "auto":
-        settings = settings.model_copy(update={"precision": _probe_precision(job)})
-    engine = _build_engine(job, settings)
+    job = tune(job)
+    engine = _build_engine(job)
     measured = measure_teacher(job, engine)
+    targets = open_targets(job, engine)
     if engine.is_main_process:
-        plan = describe_plan(job, settings.precision, measured)
+        plan = describe_plan(job, measured, targets)
         build_console().print(plan)
-        _prepare_folder(job, settings, measured).log(plan)
+        _prepare_folder(job, measured).log(plan)
     engine.wait_for_everyone()
-    return _complete(job, settings, engine, measured, None)
+    return _complete(job, engine, measured, targets, None)
 
 
 def resume(folder: str | Path) -> Result:
@@ -67,7 +67,7 @@ def resume(folder: str | Path) -> Result:
         raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
     settings = load_run(path)
     job = build_job(settings)
-    engine = _build_engine(job, settings)
+    engine = _build_engine(job)
     checkpoint = RunFolder(path).load_checkpoint()
     if engine.is_main_process:
         done = checkpoint["progress"]["records"] if checkpoint else 0
@@ -75,7 +75,8 @@ def resume(folder: str | Path) -> Result:
         line = f"resuming {path} after {done} of {job.epochs} epochs"
         build_console().print(line, highlight=False, soft_wrap=True)
         RunFolder(path).log(line)
-    return _complete(job, settings, engine, measure_teacher(job, engine), checkpoint)
+    targets = open_targets(job, engine)
+    return _complete(job, engine, measure_teacher(job, engine), targets, checkpoint)
 
 
 def load_run(folder: Path) -> RunSettings:
@@ -98,22 +99,14 @@ def _check_folder(job: Job, settings: RunSettings) -> None:
             raise TutelageError(f"out={job.path} holds {source}, which this run reads: choose another out=…")
 
 
-def _probe_precision(job: Job) -> str:
-    device = find_process(job.settings.device).device
-    batch = next(TrainLoader(job.data.train, job.settings.batch_size, job.settings.seed).epoch(0))
-    job.distiller.to(device).enter(len(job.distiller.stages) - 1)
-    (precision,) = broadcast_object_list([choose_precision(job.distiller, batch, device)])
-    return precision
-
-
-def _build_engine(job: Job, settings: RunSettings) -> Accelerator:
-    engine = build_engine(settings.precision, settings.device, job.path)
+def _build_engine(job: Job) -> Accelerator:
+    engine = build_engine(job.settings.precision, job.settings.device, job.path)
     job.distiller.to(engine.device)
     return engine
 
 
-def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None) -> RunFolder:
-    folder = RunFolder(job.path)
+def _prepare_folder(job: Job, measured: Evaluation | None) -> RunFolder:
+    settings, folder = job.settings, RunFolder(job.path)
     folder.create(settings.overwrite)
     folder.write_text("config.yaml", dump(settings.model_copy(update={"overwrite": False})))
     folder.write_json("environment.json", describe_environment())
@@ -128,19 +121,19 @@ def _prepare_folder(job: Job, settings: RunSettings, measured: Evaluation | None
 
 def _complete(
     job: Job,
-    settings: RunSettings,
     engine: Accelerator,
     measured: Evaluation | None,
+    targets: RunTargets | None,
     checkpoint: dict[str, Any] | None,
 ) -> Result:
-    folder = RunFolder(job.path)
+    settings, folder = job.settings, RunFolder(job.path)
     steps = job.epochs * len(TrainLoader(job.data.train, settings.batch_size, settings.seed))
     # Dropout must not depend on what was drawn while the networks were built and measured.
     torch.manual_seed(settings.seed)
     engine.init_trackers("")
     with build_display(build_console(quiet=not engine.is_main_process), steps) as display:
-        fit = Fit(job, engine, folder, display, measured.predictions if measured is not None else None)
+        fit = Fit(job, engine, folder, display, measured.predictions if measured is not None else None, targets)
         fit.run(checkpoint)
-    result = finish(job, settings.precision, engine, fit.progress)
+    result = finish(job, fit.network, engine, fit.progress)
     engine.end_training()
     return result

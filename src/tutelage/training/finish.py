@@ -10,9 +10,9 @@ from torch import nn
 from tutelage.config import DistillSettings
 from tutelage.data import Split
 from tutelage.models import parameter_count, save_model
+from tutelage.training.checkpoint import Progress
 from tutelage.training.environment import git_commit, package_versions
 from tutelage.training.evaluation import Evaluation, evaluate_network
-from tutelage.training.fit import Progress
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
 from tutelage.training.progress import build_console
@@ -46,10 +46,10 @@ def _method_settings(job: Job) -> dict[str, dict[str, Any]]:
     return {name: settings for name, settings in changed.items() if settings}
 
 
-def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) -> Result:
-    """Evaluates the student after the last epoch, writes ``student/`` and ``result.json``, prints the closing lines."""
+def finish(job: Job, student: nn.Module, engine: Accelerator, progress: Progress) -> Result:
+    """Evaluates ``student`` after the last epoch, writes ``student/`` and ``result.json``, prints the closing lines."""
     name, split = _headline_split(job)
-    network = nn.Sequential(job.distiller.normalization, job.student)
+    network = nn.Sequential(job.distiller.normalization, student)
     teacher = _of_teacher(job, engine, split)
     last = evaluate_network(
         network, split, job.settings.batch_size, engine, teacher.predictions if teacher is not None else None
@@ -78,7 +78,7 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
         teacher_parameters=(
             sum(parameter_count(member.network) for member in job.teacher.members) if job.teacher is not None else None
         ),
-        precision=precision,
+        precision=job.settings.precision,
         seconds=progress.seconds,
         images_per_second=progress.images / progress.seconds,
         git=git_commit(),
@@ -87,7 +87,7 @@ def finish(job: Job, precision: str, engine: Accelerator, progress: Progress) ->
     )
     if engine.is_main_process:
         folder = RunFolder(job.path)
-        save_model(job.student, folder.student, job.spec)
+        save_model(student, folder.student, job.spec)
         folder.write_json("result.json", result.model_dump())
         closing = _closing_lines(result, folder)
         build_console().print(closing, highlight=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import torch
 import torch.nn as nn
 
 from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
-from tutelage.data import DataSettings, ImageData, Normalization, open_data
+from tutelage.data import ImageData, Normalization, open_data
 from tutelage.distillation import Distiller, Ensemble, Teacher, make_stages
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, create_model
+from tutelage.training.checks import check_cacheable, check_mixing
 
 LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
 
@@ -52,6 +52,8 @@ def build_job(settings: RunSettings) -> Job:
     spec = _complete(student.spec, data)  # type: ignore[arg-type]
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
     stages = make_stages(methods, student, teacher, data.size, settings.epochs)
+    if isinstance(settings, DistillSettings):
+        check_cacheable(settings, stages)
     strangers = [_class_difference(member, data) for member in teacher.members] if teacher is not None else []
     stranger = next((difference for difference in strangers if difference is not None), None)
     if stranger is not None and any(stage.teacher_logits for stage in stages):
@@ -77,17 +79,6 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
         return settings.model, "none", {"none": METHODS["none"]()}, None
     assert isinstance(settings, DistillSettings)
     return settings.student, settings.method, settings.methods(), settings.teacher
-
-
-def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
-    """Raises :class:`TutelageError` where images are mixed and a method needs each whole, with its own label."""
-    whole = [name for name, method in methods.items() if method.single_samples]
-    if whole and data.mixing:
-        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
-        raise TutelageError(
-            f"{given} mixes images, and method={whole[0]} needs each whole, with its own label: "
-            f"give {' '.join(f'data.{name}=0' for name in data.mixing)}, or choose another method"
-        )
 
 
 def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:

@@ -19,21 +19,22 @@ class Meters:
         self.steps = 0
         self._sums = torch.zeros(len(names), device=device)
         self._bad = torch.zeros(len(names), dtype=torch.bool, device=device)
-        self._stopped = torch.zeros((), device=device)
+        self.stopped = torch.zeros((), device=device)
+        """1.0 from the first step that is not finite on, 0.0 before."""
 
     def update(self, terms: dict[str, Tensor]) -> Tensor:
         """Adds one step; returns 1.0 from the first that is not finite on, 0.0 before: what ``found_inf`` wants."""
         values = torch.stack([terms[name].detach().float() for name in self.names])
         bad = ~torch.isfinite(values)
-        self._bad |= bad & (self._stopped == 0)
-        self._stopped = torch.maximum(self._stopped, bad.any().float())
+        self._bad |= bad & (self.stopped == 0)
+        self.stopped = torch.maximum(self.stopped, bad.any().float())
         self._sums += values
         self.steps += 1
-        return self._stopped
+        return self.stopped
 
     def check(self, place: str) -> None:
         """Raises :class:`TutelageError` that names the terms, if a step since the start was not finite."""
-        if self._stopped.item():
+        if self.stopped.item():
             names = " and ".join(name for name, bad in zip(self.names, self._bad.tolist()) if bad)
             raise TutelageError(
                 f"the loss is not finite in {place}: {names}. Weights have not changed since the step before; the last "

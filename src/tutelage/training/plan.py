@@ -14,11 +14,13 @@ from tutelage.taps import Probe
 from tutelage.terms import LOGITS, RESERVED, Stage, Term
 from tutelage.training.evaluation import Evaluation
 from tutelage.training.job import Job
+from tutelage.training.targets import RunTargets
 
 
-def describe_plan(job: Job, precision: str, measured: Evaluation | None) -> Group:
+def describe_plan(job: Job, measured: Evaluation | None, targets: RunTargets | None) -> Group:
     """Returns what is about to happen, to print; ``measured``: the teacher on validation data, else on test data."""
-    return Group(_data_line(job.data), _networks(job, measured), _stages(job), _settings_line(job, precision))
+    stored = [Text(targets.describe())] if targets is not None else []
+    return Group(_data_line(job.data), _networks(job, measured), _stages(job), *stored, _settings_line(job))
 
 
 def _data_line(data: ImageData) -> Text:
@@ -110,9 +112,10 @@ def _connector(term: Term) -> str:
     return f"{', '.join(shown)} ({_count(parameter_count(term.connector))})"
 
 
-def _settings_line(job: Job, precision: str) -> Text:
+def _settings_line(job: Job) -> Text:
     settings = job.settings
     return Text(
         f"{job.epochs} epochs, batch {settings.batch_size}, {settings.optimizer.name} lr {settings.optimizer.lr:g}, "
-        f"{settings.schedule.name} schedule, {precision}, seed {settings.seed}; folder {job.path}"
+        f"{settings.schedule.name} schedule, {settings.precision}, compile {settings.compile}, seed {settings.seed}; "
+        f"folder {job.path}"
     )

@@ -33,8 +33,12 @@ class Bar:
     def start(self, label: str, done: int) -> None:
         self._progress.update(self._task, description=label, completed=done)
 
-    def advance(self, done: int, terms: dict[str, float], images_per_second: float) -> None:
+    def advance(
+        self, done: int, terms: dict[str, float], images_per_second: float, cached: float | None = None
+    ) -> None:
+        """Shows where the run is; ``cached`` is the share of batches whose targets were stored."""
         shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
+        shown += f" cache {100 * cached:.0f} %" if cached is not None else ""
         self._progress.update(self._task, completed=done, terms=shown, speed=f"{images_per_second:,.0f} images/s")
 
     def finish(self, line: str) -> None:
@@ -54,7 +58,9 @@ class Lines:
 
     def start(self, label: str, done: int) -> None: ...
 
-    def advance(self, done: int, terms: dict[str, float], images_per_second: float) -> None: ...
+    def advance(
+        self, done: int, terms: dict[str, float], images_per_second: float, cached: float | None = None
+    ) -> None: ...
 
     def finish(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)

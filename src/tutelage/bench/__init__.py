@@ -1,0 +1,1 @@
+"""Speed: the step loop beside its floor and beside a plain loop."""

@@ -1,0 +1,104 @@
+"""The methods' losses as public repositories write them: the same numbers as this package's, without its algebra.
+
+Each takes the student's features, behind their connectors, and the teacher's, as lists in the order of a term's taps:
+maps (B, C, H, W), or logits (B, K). It returns the unweighted loss at the method's default settings, a scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.losses import ofd_margin
+from tutelage.taps import norm_before
+from tutelage.terms import Stage, Term
+
+Naive = Callable[[list[Tensor], list[Tensor]], Tensor]
+
+TEMPERATURE = 4.0
+
+
+def naive_losses(stage: Stage, teacher: nn.Module | None) -> list[Naive] | None:
+    """Returns the naive loss of each of the stage's terms; None where one of them has none."""
+    losses = [loss for term in stage.terms if (loss := _naive_loss(term, teacher)) is not None]
+    return losses if len(losses) == len(stage.terms) else None
+
+
+def _naive_loss(term: Term, teacher: nn.Module | None) -> Naive | None:
+    kind = term.name.split(".")[0]
+    if kind != "ofd":
+        return NAIVE.get(kind)
+    assert teacher is not None
+    norm = norm_before(teacher, term.teacher_taps[0])
+    return None if norm is None else partial(ofd, margin=ofd_margin(norm.weight, norm.bias))
+
+
+def kd(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """T²·KL(p_t‖p_s) with p = softmax(z / T), mean over the batch."""
+    log_s = F.log_softmax(student[0] / TEMPERATURE, dim=1)
+    p_t = F.softmax(teacher[0] / TEMPERATURE, dim=1)
+    return F.kl_div(log_s, p_t, reduction="batchmean") * TEMPERATURE**2
+
+
+def at(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """Mean squared difference of the attention maps: the mean over channels of F², of unit norm."""
+    f_s, f_t = _same_size(student[0], teacher[0])
+    return (_attention(f_s) - _attention(f_t)).pow(2).mean()
+
+
+def _attention(f: Tensor) -> Tensor:
+    return F.normalize(f.pow(2).mean(1).flatten(1))
+
+
+def nst(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """MMD² between the channels' unit maps under (xᵀy)², channel by channel: each kernel is made as (B, C, C, H·W)."""
+    f_s, f_t = (F.normalize(f.flatten(2), dim=2) for f in _same_size(student[0], teacher[0]))
+    return _kernel(f_t, f_t).mean() + _kernel(f_s, f_s).mean() - 2 * _kernel(f_s, f_t).mean()
+
+
+def _kernel(a: Tensor, b: Tensor) -> Tensor:
+    return (a.unsqueeze(1) * b.unsqueeze(2)).sum(-1).pow(2)
+
+
+def fsp(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """Squared Frobenius distance of the FSP matrices, mean over the batch; each is made as (B, C, C, H·W)."""
+    return (_flow(*student) - _flow(*teacher)).pow(2).sum((1, 2)).mean()
+
+
+def _flow(a: Tensor, b: Tensor) -> Tensor:
+    a, b = _same_size(a, b, F.adaptive_max_pool2d)
+    return (a.flatten(2).unsqueeze(1) * b.flatten(2).unsqueeze(2)).mean(-1)
+
+
+def hint(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
+    """Squared distance of the flattened maps, each of unit norm, mean over the batch: joint FitNets."""
+    f_s, f_t = (F.normalize(f.flatten(1)) for f in _same_size(student[0], teacher[0]))
+    return (f_s - f_t).pow(2).sum(1).mean()
+
+
+def ofd(student: list[Tensor], teacher: list[Tensor], margin: Tensor) -> Tensor:
+    """Partial L2 distance to max(F_t, margin), summed over c, h, w, mean over the batch; ``margin`` is (C,)."""
+    f_s, f_t = _same_size(student[0], teacher[0])
+    target = torch.max(f_t, margin.view(1, -1, 1, 1))
+    distance = F.mse_loss(f_s, target, reduction="none")
+    mask = (f_s > target) | (target > 0)
+    return (distance * mask.float()).sum() / f_s.shape[0]
+
+
+def _same_size(
+    a: Tensor, b: Tensor, pool: Callable[[Tensor, tuple[int, int]], Tensor] = F.adaptive_avg_pool2d
+) -> tuple[Tensor, Tensor]:
+    """The two maps, the larger pooled to the smaller."""
+    if a.shape[2] > b.shape[2]:
+        a = pool(a, (b.shape[2], b.shape[3]))
+    elif a.shape[2] < b.shape[2]:
+        b = pool(b, (a.shape[2], a.shape[3]))
+    return a, b
+
+
+NAIVE: dict[str, Naive] = {"kd": kd, "at": at, "nst": nst, "fsp": fsp, "hint": hint}
+"""By the name of a term before its dot; that of ``ofd`` has a margin of its own for each tap of the teacher."""

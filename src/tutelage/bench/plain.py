@@ -1,0 +1,160 @@
+"""The plain loop: a step of distillation as public repositories take it, to measure this package's steps against.
+
+Float32, contiguous tensors, PIL transforms in two loader workers, a live teacher, both networks run to their ends,
+losses as they stand in the papers, plain SGD and ``.item()`` every step.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from tutelage.bench.naive import Naive, naive_losses
+from tutelage.data import ImageData
+from tutelage.data.samples import DecodedSamples, PackedSamples
+from tutelage.data.source import Encoded, Rows
+from tutelage.taps import as_map, tapped
+from tutelage.terms import LOGITS, Stage
+
+
+def plain_steps(
+    data: ImageData,
+    teacher: nn.Module | None,
+    student: nn.Module,
+    stage: Stage,
+    batch_size: int,
+    device: torch.device,
+    lr: float = 0.01,
+) -> Callable[[int], None] | None:
+    """Returns a function that takes so many steps of the plain loop; None where a term has no naive loss.
+
+    Both networks are moved to the device and put in their modes, and the student is trained; the stage's connectors are
+    copied. Term weights are those at the start of the stage. ``teacher`` may be None where the stage needs none.
+    """
+    student = student.to(device)
+    teacher = teacher.to(device) if teacher is not None else None
+    losses = naive_losses(stage, teacher)
+    if losses is None:
+        return None
+    loss_of = PlainLoss(teacher, student, stage, losses)
+    loss_of.connectors.to(device)
+    parameters = [*student.parameters(), *loss_of.connectors.parameters()]
+    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=5e-4)
+    batches = _forever(PilImages(data), batch_size)
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            images, labels = next(batches)
+            loss = loss_of(images.to(device), labels.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    return steps
+
+
+class PlainLoss:
+    """The loss of a stage on a batch of normalised images (B, 3, H, W) and labels (B,), −1 where unlabelled.
+
+    ``losses`` are the naive losses of the stage's terms. Where the teacher normalises by each batch's statistics it is
+    simply in train mode, as in public code: its running statistics drift.
+    """
+
+    def __init__(self, teacher: nn.Module | None, student: nn.Module, stage: Stage, losses: Sequence[Naive]) -> None:
+        self.stage = stage
+        self.losses = losses
+        self.student = tapped(student.train(), stage.student_taps)
+        self.teacher: nn.Module | None = None
+        if stage.needs_teacher:
+            assert teacher is not None
+            self.teacher = tapped(teacher.train(stage.teacher_mode == "batch"), stage.teacher_taps)
+        self.connectors = nn.ModuleList(copy.deepcopy(term.connector) for term in stage.terms)
+        self.connectors.to(memory_format=torch.contiguous_format)
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            theirs = _read(self.teacher, images) if self.teacher is not None else {}
+        ours = _read(self.student, images)
+        loss = torch.zeros((), device=images.device)
+        if self.stage.task_weight > 0:
+            loss = self.stage.task_weight * F.cross_entropy(ours[LOGITS], labels, ignore_index=-1)
+        for term, connector, naive in zip(self.stage.terms, self.connectors, self.losses):
+            student = [connector(ours[tap]) for tap in term.student_taps]
+            loss = loss + term.weight * naive(student, [theirs[tap] for tap in term.teacher_taps])
+        return loss
+
+
+def _read(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    logits, features = network(images)
+    return {LOGITS: logits, **{tap: as_map(feature) for tap, feature in features.items()}}
+
+
+class PilImages(Dataset[tuple[Tensor, int]]):
+    """The training images as PIL images, augmented one by one, as normalised (3, H, W), with their labels.
+
+    Small images are held decoded and cropped after padding; larger ones are decoded each time and cropped at random
+    scale. Both are mirrored where the data's own views are.
+    """
+
+    def __init__(self, data: ImageData) -> None:
+        samples, rows = data.train.samples, data.train.rows
+        self.labels = data.train.labels.tolist()
+        self.image: Callable[[int], Image.Image]
+        if isinstance(samples, PackedSamples):
+            self.image = Packed(np.ascontiguousarray(samples.images[rows].transpose(0, 2, 3, 1)))
+            crop: nn.Module = transforms.RandomCrop(data.size, padding=data.padding)
+        else:
+            assert isinstance(samples, DecodedSamples)
+            self.image = Decoding(samples.encoded, rows)
+            crop = transforms.RandomResizedCrop(data.size)
+        mirror = [transforms.RandomHorizontalFlip()] if data.flip else []
+        self.transform = transforms.Compose(
+            [crop, *mirror, transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(self.image(index)), self.labels[index]
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Images that are decoded already, (N, H, W, 3) uint8."""
+
+    pixels: npt.NDArray[np.uint8]
+
+    def __call__(self, index: int) -> Image.Image:
+        return Image.fromarray(self.pixels[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """Images that are decoded when they are wanted."""
+
+    encoded: Encoded
+    rows: Rows
+
+    def __call__(self, index: int) -> Image.Image:
+        return Image.open(io.BytesIO(self.encoded.fetch(int(self.rows[index])))).convert("RGB")
+
+
+def _forever(images: PilImages, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    loader = DataLoader(
+        images, min(batch_size, len(images)), shuffle=True, num_workers=2, drop_last=True, persistent_workers=True
+    )
+    while True:
+        yield from loader

@@ -1,0 +1,40 @@
+"""The settings of the target cache: the keys ``cache.*`` of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class CacheSettings(BaseModel):
+    """Whether targets of the teacher are stored and read back, and how; without ``cache.views`` the teacher is live."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    views: int | Literal["all"] | None = Field(
+        None, description="store targets: of so many views of each image, taken in turn, or of all, one an epoch"
+    )
+    top_k: int | None = Field(
+        None, ge=1, description="of the logits, store the k greatest and the mass of the rest; all where not given"
+    )
+    features: bool = Field(False, description="store feature maps too (hints, nst.layers=last)")
+    dtype: Literal["fp16", "fp32"] = Field("fp16", description="numbers as they are stored")
+    folder: Path | None = Field(None, description="where; targets/ in $TUTELAGE_CACHE where not given")
+
+    @field_validator("views", mode="before")
+    @classmethod
+    def _number_or_all(cls, views: object) -> object:
+        number = int(views) if isinstance(views, (int, str)) and str(views).isdecimal() else 0
+        if views not in (None, "all") and number < 1:
+            raise ValueError("give how many views of each image to store, at least 1, or cache.views=all")
+        return views
+
+    def view(self, epoch: int) -> int:
+        """Returns which view of each image is shown in ``epoch`` of a run, both from 0."""
+        return epoch % self.views if isinstance(self.views, int) else epoch
+
+    def pool(self, epochs: int) -> int:
+        """Returns how many different views a run of so many epochs shows."""
+        return min(self.views, epochs) if isinstance(self.views, int) else epochs

@@ -1,0 +1,146 @@
+"""The target cache: what the terms of a stage keep of the teacher, stored a record a sample and view, and read back.
+
+    FOLDER/KEY/identity.json               what the targets are functions of
+    FOLDER/KEY/TARGET/VIEW/SHARD.npy       records, by the sample's index
+
+``KEY`` is a hash of the identity: data, teacher, its preprocessing, the views, the precision it ran in, this version.
+Runs of any seed, method and student that share these share the records too.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from tutelage.data import cache_folder, fingerprint_words
+from tutelage.distillation.cache_settings import CacheSettings
+from tutelage.distillation.encoding import Dense, TopK
+from tutelage.distillation.records import Records
+from tutelage.terms import Kept, Term
+
+Rows = npt.NDArray[np.int64]
+
+
+class TargetCache:
+    """The stored targets of one identity.
+
+    Args:
+        settings: how targets are stored, and where.
+        identity: all that the targets are functions of, in values that JSON keeps.
+        rows: the number of samples that an index may name.
+
+    A folder of the same key that says it is of something else is foreign: it is removed, with a warning.
+    """
+
+    def __init__(self, settings: CacheSettings, identity: Mapping[str, object], rows: int) -> None:
+        self.settings = settings
+        self.rows = rows
+        text = json.dumps(identity, indent=2, sort_keys=True)
+        above = settings.folder.expanduser() if settings.folder is not None else cache_folder() / "targets"
+        self.folder = above / fingerprint_words(text)[:24]
+        self._identity = text
+        path = self.folder / "identity.json"
+        if self.folder.is_dir() and (not path.is_file() or path.read_text(encoding="utf-8") != text):
+            self.discard("it does not say that it belongs to this teacher and these views")
+        self._found()
+
+    def _found(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.folder, delete=False) as file:
+            file.write(self._identity)
+        Path(file.name).replace(self.folder / "identity.json")
+
+    def discard(self, reason: str) -> None:
+        """Removes all records, with a warning that says why."""
+        warnings.warn(f"the target cache {self.folder} is not used, and made anew: {reason}", stacklevel=2)
+        shutil.rmtree(self.folder)
+        self._found()
+
+    def stage(self, terms: Sequence[Term], shapes: Sequence[tuple[int, ...]]) -> StoredTargets:
+        """Returns the store for the targets of a stage's ``terms``, of ``shapes`` without the batch.
+
+        Every term that reads the teacher has to say what it keeps (:class:`Kept`).
+        """
+        return StoredTargets(self, terms, shapes)
+
+    def encoding(self, kept: Kept, shape: tuple[int, ...]) -> Dense | TopK:
+        """Returns how a target becomes a record."""
+        settings = self.settings
+        if kept.kind == "logits" and settings.top_k is not None:
+            return TopK(shape[0], settings.top_k, settings.dtype)
+        return Dense(shape, settings.dtype)
+
+
+class StoredTargets:
+    """The targets of one stage's terms, in the order of the terms."""
+
+    def __init__(self, cache: TargetCache, terms: Sequence[Term], shapes: Sequence[tuple[int, ...]]) -> None:
+        self.cache = cache
+        self._terms = terms
+        self._encodings = {
+            place: cache.encoding(term.kept, shape)
+            for place, (term, shape) in enumerate(zip(terms, shapes))
+            if term.kept is not None
+        }
+        self._view = -1
+        self._open: dict[int, Records] = {}
+
+    @cached_property
+    def record_bytes(self) -> int:
+        """Bytes a sample and view take, checksums included."""
+        return sum(self._records(place, 0).dtype.itemsize for place in self._encodings)
+
+    def read(self, view: int, rows: Rows) -> list[Tensor] | None:
+        """Returns the targets of samples ``rows`` (B,) at ``view``, float32, on the host; None where one is missing."""
+        targets = []
+        for place, term in enumerate(self._terms):
+            stored = self._records(place, view).read(rows) if place in self._encodings else term.target({})
+            if stored is None:
+                return None
+            targets.append(stored)
+        return targets
+
+    def write(self, view: int, rows: Rows, targets: Sequence[Tensor]) -> None:
+        """Stores the targets of samples ``rows`` (B,) at ``view``."""
+        for place in self._encodings:
+            self._records(place, view).write(rows, targets[place])
+
+    def present(self, view: int, rows: Rows) -> npt.NDArray[np.bool_]:
+        """Returns which of ``rows`` have all their targets stored at ``view``, (B,)."""
+        masks = [self._records(place, view).present(rows) for place in self._encodings]
+        return np.logical_and.reduce(masks)
+
+    def changed(self, stored: Sequence[Tensor], computed: Sequence[Tensor], tolerance: float) -> str | None:
+        """Returns the first term whose ``stored`` targets are off from those ``computed``; None where all are right.
+
+        ``tolerance`` is the largest error against the largest value of a target.
+        """
+        for place, encoding in self._encodings.items():
+            old, new = stored[place], encoding.decode(encoding.encode(computed[place]))
+            if isinstance(encoding, TopK):
+                # Of two classes nearly alike either may be among the k.
+                old, new = old.sort(1).values, new.sort(1).values
+            if (old - new).abs().amax() > tolerance * old.abs().amax():
+                return self._terms[place].name
+        return None
+
+    def _records(self, place: int, view: int) -> Records:
+        if view != self._view:
+            # Every open file takes a descriptor, and there may be hundreds of views.
+            self._view, self._open = view, {}
+        if place not in self._open:
+            kept, encoding = self._terms[place].kept, self._encodings[place]
+            assert kept is not None
+            name = f"{kept.name.partition('(')[0]}-{fingerprint_words(kept.name, encoding)[:12]}"
+            folder = self.cache.folder / name / f"{view:05}"
+            self._open[place] = Records(folder, self.cache.rows, encoding)
+        return self._open[place]

@@ -1,0 +1,67 @@
+"""What does not go together, found before any training."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+from tutelage.config import DistillSettings
+from tutelage.data import DataSettings
+from tutelage.errors import TutelageError
+from tutelage.methods import Method
+from tutelage.terms import Stage
+
+FEW_VIEWS = 10
+"""Fewer views of each image than this bring a warning: targets that do not move are overfitted (Beyer et al., 2022)."""
+
+
+def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
+    """Raises :class:`TutelageError` where images are mixed and a method needs each whole, with its own label."""
+    whole = [name for name, method in methods.items() if method.single_samples]
+    if whole and data.mixing:
+        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
+        raise TutelageError(
+            f"{given} mixes images, and method={whole[0]} needs each whole, with its own label: "
+            f"give {' '.join(f'data.{name}=0' for name in data.mixing)}, or choose another method"
+        )
+
+
+def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
+    """Raises :class:`TutelageError` where targets are to be stored and cannot be, naming the setting or the term.
+
+    Warns where so few views are stored that the student may learn the targets by heart.
+    """
+    if settings.cache.views is None:
+        return
+    given = f"cache.views={settings.cache.views}"
+    if settings.data.mixing:
+        mixed = " and ".join(f"data.{name}={getattr(settings.data, name):g}" for name in settings.data.mixing)
+        raise TutelageError(
+            f"{given} stores targets of single images, and {mixed} mixes each with another one every epoch: leave one "
+            f"of them out"
+        )
+    for stage in stages:
+        if stage.teacher_mode == "batch":
+            raise TutelageError(
+                f"{given}: the teacher of method={settings.method} normalises by the statistics of each batch, so that "
+                f"what it gives for an image depends on the others: leave cache.views out, or choose another method"
+            )
+        for term in stage.terms:
+            if term.teacher_taps and term.kept is None:
+                raise TutelageError(
+                    f"{given}: what the term {term.name} keeps of the teacher cannot pay: it takes more room than the "
+                    f"teacher takes time, or is no function of the image alone. Leave cache.views out, or choose "
+                    f"targets that are small: method=kd, at, fsp, or with cache.features=true fitnets and "
+                    f"nst.layers=last"
+                )
+            if term.kept is not None and term.kept.kind == "features" and not settings.cache.features:
+                raise TutelageError(
+                    f"{given}: the term {term.name} keeps feature maps, which take much room: say cache.features=true "
+                    f"to store them (the size is told before they are computed), or leave cache.views out"
+                )
+    pool = settings.cache.pool(settings.epochs)
+    if pool < min(FEW_VIEWS, settings.epochs):
+        warnings.warn(
+            f"{given}: with fewer than {FEW_VIEWS} views of each image a student tends to learn the targets by heart",
+            stacklevel=2,
+        )

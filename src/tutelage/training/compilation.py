@@ -1,0 +1,41 @@
+"""``compile=…``: networks turned into compiled ones for a stage, where that pays."""
+
+from __future__ import annotations
+
+from tutelage.distillation import Distiller
+from tutelage.training.timing import Trial
+
+COMPILE_SECONDS = 60.0
+"""What compiling both networks takes, about."""
+EXPECTED_SAVING = 0.1
+"""Part of a step that compiling may save, so that a trial is worth its time."""
+LEAST_SAVING = 0.03
+"""Part of its own time that a network must save to be kept compiled: less is noise."""
+
+
+def compile_stage(distiller: Distiller, choice: str) -> None:
+    """Compiles what ``choice`` names, ``teacher``, ``student``, ``both`` or ``off``, for the current stage."""
+    if choice in ("teacher", "both") and distiller.stage.needs_teacher:
+        distiller.compile_teacher()
+    if choice in ("student", "both"):
+        distiller.compile_student()
+
+
+def choose_compilation(distiller: Distiller, trial: Trial, precision: str, steps: int, teacher_steps: int) -> str:
+    """Returns what is faster compiled in a run of so many ``steps``, the teacher running in ``teacher_steps`` of them.
+
+    Nothing is compiled for a run too short to win back the time that takes. A longer one tries both networks on the
+    current stage, and keeps each that is faster. Stages that differentiate by the image run as they are.
+    """
+    if distiller.stage.image_gradient:
+        return "off"
+    student = trial.student_seconds(distiller, precision)
+    teacher = trial.teacher_seconds(distiller, precision) if distiller.stage.needs_teacher else 0.0
+    if (steps * student + teacher_steps * teacher) * EXPECTED_SAVING < COMPILE_SECONDS:
+        return "off"
+    distiller.compile_student()
+    faster = ["student"] if trial.student_seconds(distiller, precision) < (1 - LEAST_SAVING) * student else []
+    if distiller.stage.needs_teacher:
+        distiller.compile_teacher()
+        faster += ["teacher"] if trial.teacher_seconds(distiller, precision) < (1 - LEAST_SAVING) * teacher else []
+    return "both" if len(faster) == 2 else (faster or ["off"])[0]

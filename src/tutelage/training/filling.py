@@ -1,0 +1,78 @@
+"""``tutelage cache``: the targets of a run computed beforehand, by as many processes as there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from tutelage.config import DistillSettings, load
+from tutelage.distillation import StoredTargets
+from tutelage.errors import TutelageError
+from tutelage.training.compilation import compile_stage
+from tutelage.training.engine import build_engine
+from tutelage.training.feed import Fed, Feed, build_feed
+from tutelage.training.job import build_job
+from tutelage.training.progress import build_console
+from tutelage.training.targets import compute, open_targets
+from tutelage.training.tuning import tune
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What filling a cache came to, over all processes."""
+
+    folder: Path
+    size: int
+    """Of all records of the run, in bytes."""
+    computed: int
+    """Views that the teacher was asked for, counted once for each stage that needs them."""
+    seconds: float
+
+
+def fill_cache(**config: Any) -> Filled:
+    """Stores the targets of all views that ``distill(**config)`` would show; ``cache.views`` has to be given.
+
+    What is stored already is left alone, so an interrupted call goes on where it was. Under ``accelerate launch`` the
+    processes share the work. Raises :class:`TutelageError` as ``distill`` does, before anything is computed.
+    """
+    settings = load(DistillSettings, config)
+    if settings.cache.views is None:
+        raise TutelageError("cache.views is missing: give how many views of each image to store, or cache.views=all")
+    job = tune(build_job(settings))
+    engine = build_engine(job.settings.precision, settings.device)
+    job.distiller.to(engine.device)
+    targets = open_targets(job, engine)
+    if targets is None:
+        raise TutelageError(f"method={settings.method} has no teacher, so there is nothing to store")
+    console = build_console(quiet=not engine.is_main_process)
+    console.print(targets.describe(), highlight=False, soft_wrap=True)
+    feed = build_feed(job, engine.device)
+    own = targets.rows[engine.process_index :: engine.num_processes]
+    start, computed = time.perf_counter(), 0
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("views", total=sum(map(len, targets.views.values())))
+        for index, stored in targets.stages.items():
+            job.distiller.enter(index)
+            compile_stage(job.distiller, job.settings.compile)
+            for view in targets.views[index]:
+                for fed in _missing(feed, stored, own, view, settings.batch_size):
+                    stored.write(view, fed.rows, compute(job.distiller, fed, engine))
+                    computed += len(fed.rows)
+                progress.advance(task)
+    total = int(engine.reduce(torch.tensor(computed, device=engine.device), "sum"))
+    seconds = time.perf_counter() - start
+    console.print(f"computed {total:,} of them in {seconds:.1f} s", highlight=False)
+    return Filled(targets.cache.folder, targets.total_bytes, total, seconds)
+
+
+def _missing(feed: Feed, stored: StoredTargets, rows: np.ndarray, view: int, size: int) -> Iterator[Fed]:
+    """Batches of those samples whose targets at ``view`` are not stored."""
+    rows = rows[~stored.present(view, rows)]
+    return feed.read([rows[start : start + size] for start in range(0, len(rows), size)], view)
