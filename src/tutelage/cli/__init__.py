@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tutelage.cli import cache, distill, evaluate, inspect, listing, quickstart, recipe, resume, train
+from tutelage.cli import bench, cache, distill, evaluate, inspect, listing, quickstart, recipe, resume, train
 from tutelage.errors import TutelageError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("run")(recipe.main)
 app.command("resume")(resume.main)
 app.command("evaluate")(evaluate.main)
 app.command("inspect")(inspect.main)
+app.command("bench")(bench.main)
 app.command("cache")(cache.main)
 app.command("list")(listing.main)
 app.command("quickstart")(quickstart.main)

@@ -9,6 +9,7 @@ from tutelage.data.mixing import Mixing
 from tutelage.data.normalization import Normalization
 from tutelage.data.opening import list_datasets, open_data
 from tutelage.data.randaugment import RandAugment
+from tutelage.data.samples import PackedSamples
 from tutelage.data.settings import DataSettings
 from tutelage.data.source import fingerprint_words
 from tutelage.data.views import Views
@@ -20,6 +21,7 @@ __all__ = [
     "ImageData",
     "Mixing",
     "Normalization",
+    "PackedSamples",
     "RandAugment",
     "Split",
     "TrainLoader",

@@ -11,7 +11,7 @@ class Batch(NamedTuple):
     """Images as decoded, not normalised."""
 
     images: Tensor
-    """(B, 3, H, W) uint8, RGB."""
+    """(B, 3, H, W) uint8, RGB; on the GPU where the whole set is kept there, else on the host."""
     labels: Tensor
     """(B,) int64, −1 where unlabelled."""
     index: Tensor  # type: ignore[assignment]

@@ -51,15 +51,24 @@ class PackedSamples:
         self.images = pixels.images
         self.labels = pixels.labels
         self.broken = dict(pixels.broken)
+        self._resident: Tensor | None = None
 
     def reader(self) -> PackedSamples:
         return self
 
+    def keep_on(self, device: torch.device) -> None:
+        """Copies all images to a GPU's memory once, where they take no more than a quarter of what is free there."""
+        if device.type == "cuda" and 4 * self.images.nbytes <= torch.cuda.mem_get_info(device)[0]:
+            self._resident = torch.from_numpy(np.array(self.images)).to(device)
+
     def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
         for rows in groups:
-            yield Batch(
-                torch.from_numpy(self.images[rows]), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows)
-            )
+            yield Batch(self._images(rows), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
+
+    def _images(self, rows: Rows) -> Tensor:
+        if self._resident is None:
+            return torch.from_numpy(self.images[rows])
+        return self._resident[torch.from_numpy(rows).to(self._resident.device, non_blocking=True)]
 
 
 @dataclass(frozen=True)

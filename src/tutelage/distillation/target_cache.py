@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from tutelage.data import cache_folder, fingerprint_words
@@ -49,7 +50,8 @@ class TargetCache:
         self.folder = above / fingerprint_words(text)[:24]
         self._identity = text
         path = self.folder / "identity.json"
-        if self.folder.is_dir() and (not path.is_file() or path.read_text(encoding="utf-8") != text):
+        # Where there is none yet, another process is about to put it there.
+        if path.is_file() and path.read_text(encoding="utf-8") != text:
             self.discard("it does not say that it belongs to this teacher and these views")
         self._found()
 
@@ -129,7 +131,8 @@ class StoredTargets:
             if isinstance(encoding, TopK):
                 # Of two classes nearly alike either may be among the k.
                 old, new = old.sort(1).values, new.sort(1).values
-            if (old - new).abs().amax() > tolerance * old.abs().amax():
+            largest = new.nan_to_num(0.0, 0.0, 0.0).abs().amax().item()
+            if not torch.allclose(old, new, rtol=0, atol=tolerance * largest, equal_nan=True):
                 return self._terms[place].name
         return None
 

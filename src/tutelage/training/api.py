@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from tutelage.config import DistillSettings, RunSettings, TrainSettings, dump, load, read_yaml
 from tutelage.data import TrainLoader
 from tutelage.errors import TutelageError
+from tutelage.training.checks import check_trained
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.environment import describe_environment
 from tutelage.training.evaluation import Evaluation
@@ -45,6 +46,7 @@ def distill(**config: Any) -> Result:
 def run(settings: RunSettings) -> Result:
     """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
     job = build_job(settings)
+    check_trained(job.teacher)
     # Not in every process: the first makes the folder while others may still be on their way here.
     if find_process(settings.device).is_main_process:
         _check_folder(job, settings)

@@ -7,12 +7,23 @@ from collections.abc import Mapping, Sequence
 
 from tutelage.config import DistillSettings
 from tutelage.data import DataSettings
+from tutelage.distillation import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
 from tutelage.terms import Stage
 
 FEW_VIEWS = 10
 """Fewer views of each image than this bring a warning: targets that do not move are overfitted (Beyer et al., 2022)."""
+
+
+def check_trained(teacher: Teacher | None) -> None:
+    """Raises :class:`TutelageError` where a network that is to teach has never been trained."""
+    for member in teacher.members if teacher is not None else []:
+        if member.source == "random":
+            raise TutelageError(
+                f"teacher={member.name} has random weights, which teach nothing: give a run folder (tutelage train "
+                f"data=… model={member.name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
+            )
 
 
 def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:

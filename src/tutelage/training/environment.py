@@ -19,10 +19,17 @@ def describe_environment() -> dict[str, object]:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "packages": package_versions(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+        "device": describe_device(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
         "threads": torch.get_num_threads(),
         "git": git_commit(),
     }
+
+
+def describe_device(device: torch.device) -> str:
+    """Returns the name of a GPU, or of the widest instructions that PyTorch uses on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def package_versions() -> dict[str, str]:

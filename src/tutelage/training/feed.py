@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tutelage.config import DistillSettings
-from tutelage.data import Batch, Mixing, TrainLoader, Views
+from tutelage.data import Batch, Mixing, PackedSamples, TrainLoader, Views
 from tutelage.distillation import CacheSettings
 from tutelage.training.job import Job
 
@@ -84,6 +84,8 @@ class Feed:
 def build_feed(job: Job, device: torch.device, rank: int = 0, world: int = 1) -> Feed:
     """Returns what feeds the steps of a run: the share of process ``rank`` of ``world``."""
     settings, data = job.settings, job.data
+    if isinstance(data.train.samples, PackedSamples):
+        data.train.samples.keep_on(device)
     cache = settings.cache if isinstance(settings, DistillSettings) else CacheSettings()
     return Feed(
         TrainLoader(data.train, settings.batch_size, settings.seed, rank, world),

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from tutelage.config import DistillSettings, load
 from tutelage.distillation import StoredTargets
 from tutelage.errors import TutelageError
+from tutelage.training.checks import check_trained
 from tutelage.training.compilation import compile_stage
 from tutelage.training.engine import build_engine
 from tutelage.training.feed import Fed, Feed, build_feed
@@ -45,7 +46,9 @@ def fill_cache(**config: Any) -> Filled:
     settings = load(DistillSettings, config)
     if settings.cache.views is None:
         raise TutelageError("cache.views is missing: give how many views of each image to store, or cache.views=all")
-    job = tune(build_job(settings))
+    job = build_job(settings)
+    check_trained(job.teacher)
+    job = tune(job)
     engine = build_engine(job.settings.precision, settings.device)
     job.distiller.to(engine.device)
     targets = open_targets(job, engine)

@@ -95,11 +95,6 @@ def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teac
     network = _create("teacher", name, weights)
     spec = network.spec
     assert isinstance(spec, ModelSpec)
-    if spec.source == "random":
-        raise TutelageError(
-            f"teacher={name} has random weights, which teach nothing: give a run folder (tutelage train data=… "
-            f"model={name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
-        )
     side = settings.input_size
     size = (side, side) if side is not None else spec.input_size
     network.to(memory_format=torch.channels_last)

@@ -67,13 +67,14 @@ class RunTargets:
 
 
 def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
-    """Opens the cache of a run and recomputes some of its records; None where the run has no cache, or no teacher.
+    """Opens the cache of a run and recomputes some of its records; None where it has no cache, or needs no teacher.
 
     A cache whose records are not what the teacher gives now is emptied. Raises :class:`TutelageError` where the disk
     has too little room.
     """
     settings = job.settings
-    if not isinstance(settings, DistillSettings) or settings.cache.views is None or job.teacher is None:
+    taught = any(stage.needs_teacher for stage in job.distiller.stages)
+    if not isinstance(settings, DistillSettings) or settings.cache.views is None or not taught:
         return None
     with engine.main_process_first():
         cache = TargetCache(settings.cache, identity(job), len(job.data.train.samples.labels))
@@ -116,7 +117,8 @@ def identity(job: Job) -> dict[str, object]:
 def target_shapes(distiller: Distiller, size: tuple[int, int], device: torch.device) -> list[tuple[int, ...]]:
     """Returns the shape of each target of the current stage, without the batch, by a dry pass of the teacher."""
     images = torch.zeros(1, 3, *size, dtype=torch.uint8, device=device)
-    return [tuple(target.shape[1:]) for target in distiller.targets(images)]
+    labels = torch.zeros(1, dtype=torch.int64, device=device)
+    return [tuple(target.shape[1:]) for target in distiller.targets(images, labels)]
 
 
 def compute(distiller: Distiller, fed: Fed, engine: Accelerator) -> list[Tensor]:
@@ -138,9 +140,10 @@ def fill(distiller: Distiller, stored: StoredTargets, fed: Fed, engine: Accelera
 
 def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accelerator) -> None:
     """Computes random records of the current stage again, and empties their cache where one is not what comes out."""
-    draw = np.random.default_rng()
-    view, rows = int(draw.choice(views)), job.data.train.rows
+    draw, rows = np.random.default_rng(), job.data.train.rows
     rows = np.sort(draw.choice(rows, min(VERIFIED, len(rows)), replace=False))
+    begun = [view for view in views if stored.present(view, rows).any()]
+    view = int(draw.choice(begun or views))
     rows = rows[stored.present(view, rows)]
     found = stored.read(view, rows) if len(rows) else None
     if found is None:

@@ -1,0 +1,33 @@
+"""The most memory that was in use since a moment."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import torch
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def reset_peak(device: torch.device) -> None:
+    """Starts to measure anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _RESET.exists():
+        # Linux: what was freed goes back to the system, and the peak starts from what is resident now.
+        ctypes.CDLL(None).malloc_trim(0)
+        _RESET.write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Returns the peak since :func:`reset_peak`: of the GPU's allocations, else of this process's resident set.
+
+    None where the system does not tell.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if not _RESET.exists():
+        return None
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
