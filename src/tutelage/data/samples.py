@@ -58,7 +58,11 @@ class PackedSamples:
 
     def keep_on(self, device: torch.device) -> None:
         """Copies all images to a GPU's memory once, where they take no more than a quarter of what is free there."""
-        if device.type == "cuda" and 4 * self.images.nbytes <= torch.cuda.mem_get_info(device)[0]:
+        if (
+            self._resident is None
+            and device.type == "cuda"
+            and 4 * self.images.nbytes <= torch.cuda.mem_get_info(device)[0]
+        ):
             self._resident = torch.from_numpy(np.array(self.images)).to(device)
 
     def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
