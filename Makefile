@@ -22,7 +22,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: .venv/ready
-	$(BIN)/python benchmarks/plain_loop.py
+	$(BIN)/python benchmarks/performance.py
 
 recipes: .venv/ready
 	PYTHONPATH=tests $(BIN)/python benchmarks/recipes.py

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 from tutelage.distillation import Distiller
 from tutelage.training.timing import Trial
 
@@ -29,13 +33,24 @@ def choose_compilation(distiller: Distiller, trial: Trial, precision: str, steps
     """
     if distiller.stage.image_gradient:
         return "off"
-    student = trial.student_seconds(distiller, precision)
-    teacher = trial.teacher_seconds(distiller, precision) if distiller.stage.needs_teacher else 0.0
+    rough = replace(trial, tries=1)
+    student = rough.student_seconds(distiller, precision)
+    teacher = rough.teacher_seconds(distiller, precision) if distiller.stage.needs_teacher else 0.0
     if (steps * student + teacher_steps * teacher) * EXPECTED_SAVING < COMPILE_SECONDS:
         return "off"
-    distiller.compile_student()
-    faster = ["student"] if trial.student_seconds(distiller, precision) < (1 - LEAST_SAVING) * student else []
-    if distiller.stage.needs_teacher:
-        distiller.compile_teacher()
-        faster += ["teacher"] if trial.teacher_seconds(distiller, precision) < (1 - LEAST_SAVING) * teacher else []
+    faster = []
+    if _pays(partial(trial.student_seconds, distiller, precision), distiller.compile_student):
+        faster.append("student")
+    if teacher and _pays(partial(trial.teacher_seconds, distiller, precision), distiller.compile_teacher):
+        faster.append("teacher")
     return "both" if len(faster) == 2 else (faster or ["off"])[0]
+
+
+def _pays(seconds: Callable[[], float], compile_it: Callable[[], None]) -> bool:
+    """Whether something takes less time compiled; no, where this machine cannot compile it."""
+    before = seconds()
+    compile_it()
+    try:
+        return seconds() < (1 - LEAST_SAVING) * before
+    except RuntimeError:
+        return False

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from tutelage.distillation import Distiller
 
-TRIALS = 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -22,13 +21,15 @@ class Trial:
 
     images: Tensor
     labels: Tensor
+    tries: int = 3
+    """Timed after one that is not; the least of their times counts."""
 
     @property
     def device(self) -> torch.device:
         return self.images.device
 
     def step_seconds(self, distiller: Distiller, precision: str) -> float:
-        """Returns the least time of a few forward and backward passes, with the teacher's, in seconds."""
+        """Returns the least time of a forward and backward pass with the teacher's, in seconds."""
         with _untouched(distiller), self._autocast(precision):
             return self._least(lambda: distiller(self.images, self.labels).loss.backward())
 
@@ -38,7 +39,7 @@ class Trial:
             return self._least(lambda: distiller.targets(self.images, self.labels))
 
     def student_seconds(self, distiller: Distiller, precision: str) -> float:
-        """Returns the least time of a few steps whose targets are there, in seconds."""
+        """Returns the least time of a forward and backward pass whose targets are there, in seconds."""
         with _untouched(distiller), self._autocast(precision):
             targets = distiller.targets(self.images, self.labels)
             return self._least(lambda: distiller(self.images, self.labels, targets).loss.backward())
@@ -48,7 +49,7 @@ class Trial:
 
     def _least(self, work: Callable[[], object]) -> float:
         work()  # what is set up on the first call is not part of it
-        return min(self._seconds(work) for _ in range(TRIALS))
+        return min(self._seconds(work) for _ in range(self.tries))
 
     def _seconds(self, work: Callable[[], object]) -> float:
         wait(self.device)
