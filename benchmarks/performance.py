@@ -36,7 +36,7 @@ def measure(pair: tuple[str, str], words: list[str], data: str) -> dict[str, Any
     """Returns the report of ``tutelage bench`` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
-        command = [sys.executable, "-c", "from tutelage.cli import main; main()", "bench", f"data={data}"]
+        command = [sys.executable, "-m", "tutelage", "bench", f"data={data}"]
         command += [f"teacher={pair[0]}", f"student={pair[1]}", *words, "--json", str(path)]
         subprocess.run(command, check=True)
         return {"settings": words, **json.loads(path.read_text(encoding="utf-8"))}

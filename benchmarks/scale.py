@@ -29,7 +29,6 @@ from tutelage.distillation import Teacher
 from tutelage.training.progress import Lines
 
 PAIR = {"model": "resnet20", "student": "resnet8"}
-VERB = "from tutelage.cli import main; main()"
 TURNS = 3
 
 
@@ -39,19 +38,15 @@ def processes(data: str, folder: Path) -> dict[str, Any]:
     words = [f"data={data}", "data.fraction=0.08", f"teacher={teacher}", "student=resnet8", "method=kd", "epochs=1"]
     words += ["batch_size=128", "precision=fp32", "compile=off", "device=cpu", "overwrite=true"]
     ways = {
-        "one process, two threads": ([sys.executable, "-c", VERB], 2),
-        "two processes, one thread each": (
-            [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--no-python", sys.executable]
-            + ["-c", VERB],
-            1,
-        ),
+        "one process, two threads": ([sys.executable], 2),
+        "two processes, one thread each": ([sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"], 1),
     }
     speeds: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(TURNS):
         for way, (command, threads) in ways.items():
             out = folder / "run"
             environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "ACCELERATE_USE_CPU": "true"}
-            done = [*command, "distill", *words, f"out={out}"]
+            done = [*command, "-m", "tutelage", "distill", *words, f"out={out}"]
             subprocess.run(done, check=True, env=environment, stdout=subprocess.DEVNULL)
             speeds[way].append(json.loads((out / "result.json").read_text("utf-8"))["images_per_second"])
     one, two = speeds.values()

@@ -11,7 +11,8 @@ Three forms of it, the cheapest for each kernel, none of which holds more than o
 
 * linear: ‖mean_i s_i − mean_i t_i‖²;
 * (xᵀy)²: ‖SᵀS/C_s − TᵀT/C_t‖²_F with matrices N × N, since Σ_ij (x_iᵀy_j)² = ‖XYᵀ‖²_F = ⟨XᵀX, YᵀY⟩; where N is larger
-  than C_t, the three norms apart, each from the smaller of its two products;
+  than C_t, the three norms apart, each from the smaller of its two products. The student's maps are multiplied as they
+  are, and the products scaled by the roots of their diagonal: no further pass over the maps;
 * others: the C × C matrices of kernel values.
 """
 
@@ -26,6 +27,7 @@ from torch import Tensor
 from tutelage.errors import TutelageError, unknown
 from tutelage.losses.precision import full_precision
 from tutelage.losses.shapes import (
+    SHORTEST,
     Size,
     pool_to,
     require_maps,
@@ -77,7 +79,7 @@ def nst_target(
     With N = H·W after pooling: "linear" keeps the mean map (B, N); the polynomial of degree 2 and offset 0 keeps
     TᵀT/C (B, N, N) where N ≤ C; all others keep the unit-norm maps T (B, C, N).
     """
-    maps = _unit_maps(teacher.detach(), size)
+    maps = unit_norm(_flat_maps(teacher.detach(), size))
     if kernel == "linear":
         return maps.mean(1)
     if _is_gram(kernel, degree, offset) and maps.shape[2] <= maps.shape[1]:
@@ -98,22 +100,23 @@ def nst_match(
     """:func:`nst_loss` of the student's features and an :func:`nst_target` of the same size, kernel, degree, offset."""
     if kernel not in KERNELS:
         raise unknown("nst kernel", kernel, KERNELS)
-    maps = _unit_maps(student, size)
-    _require_fit(maps, target)
+    flat = _flat_maps(student, size)
+    _require_fit(flat, target)
+    if _is_gram(kernel, degree, offset):
+        return _gram_distance(flat, target).mean()
+    maps = unit_norm(flat)
     if kernel == "linear":
         return (maps.mean(1) - target).square().sum(1).mean()
-    if _is_gram(kernel, degree, offset):
-        return _gram_distance(maps, target).mean()
     if kernel == "polynomial":
         return _mmd(maps, target, lambda x, y: (x @ y.mT + offset) ** degree).mean()
     variance = _pair_variance(maps, target) if bandwidth is None else bandwidth
     return _mmd(maps, target, lambda x, y: torch.exp(-_squared_distances(x, y) / (2 * variance))).mean()
 
 
-def _unit_maps(features: Tensor, size: Size | None) -> Tensor:
-    """(B, C, H, W) → (B, C, N), each channel's map with unit L2 norm."""
+def _flat_maps(features: Tensor, size: Size | None) -> Tensor:
+    """(B, C, H, W) → (B, C, N), pooled to ``size``."""
     require_maps(features, "nst")
-    return unit_norm(pool_to(features, size).flatten(2))
+    return pool_to(features, size).flatten(2)
 
 
 def _require_fit(maps: Tensor, target: Tensor) -> None:
@@ -134,19 +137,29 @@ def _gram(maps: Tensor) -> Tensor:
     return maps.mT @ maps / maps.shape[1]
 
 
-def _gram_distance(maps: Tensor, target: Tensor) -> Tensor:
-    """MMD² (B,) under (xᵀy)². A square target is TᵀT/C: :func:`nst_target` keeps maps (C, N) only where C < N."""
+def _gram_distance(flat: Tensor, target: Tensor) -> Tensor:
+    """MMD² (B,) under (xᵀy)² of maps not yet normalised, and a target.
+
+    A square target is TᵀT/C: :func:`nst_target` keeps maps (C, N) only where C < N.
+    """
     if target.shape[1] == target.shape[2]:
-        return (_gram(maps) - target).square().sum((1, 2))
-    cross = (maps @ target.mT).square().mean((1, 2))
-    return _self_similarity(maps) + _self_similarity(target) - 2 * cross
+        return (_gram(unit_norm(flat)) - target).square().sum((1, 2))
+    channels, positions = flat.shape[1:]
+    if channels < positions:
+        products = flat @ flat.mT
+        scale = _inverse_root(products.diagonal(dim1=1, dim2=2)).unsqueeze(2)
+        within = (products * scale * scale.mT).square().mean((1, 2))
+        cross = (flat @ target.mT * scale).square().mean((1, 2))
+    else:
+        maps = unit_norm(flat)
+        within = _gram(maps).square().sum((1, 2))
+        cross = (maps @ target.mT).square().mean((1, 2))
+    return within + (target @ target.mT).square().mean((1, 2)) - 2 * cross
 
 
-def _self_similarity(maps: Tensor) -> Tensor:
-    """mean_ij (x_iᵀx_j)² (B,), from XXᵀ or XᵀX, whichever is smaller."""
-    channels, positions = maps.shape[1:]
-    product = maps @ maps.mT if channels < positions else maps.mT @ maps
-    return product.square().sum((1, 2)) / channels**2
+def _inverse_root(squares: Tensor) -> Tensor:
+    """1/√x, but 0 without gradient for the square of a vector too short to have a direction."""
+    return squares.masked_fill(squares <= SHORTEST**2, float("inf")).rsqrt()
 
 
 def _mmd(student: Tensor, teacher: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -142,8 +142,8 @@ def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accele
     """Computes random records of the current stage again, and empties their cache where one is not what comes out."""
     draw, rows = np.random.default_rng(), job.data.train.rows
     rows = np.sort(draw.choice(rows, min(VERIFIED, len(rows)), replace=False))
-    begun = [view for view in views if stored.present(view, rows).any()]
-    view = int(draw.choice(begun or views))
+    begun = (view for view in draw.permutation(views).tolist() if stored.present(view, rows).any())
+    view = next(begun, views[0])
     rows = rows[stored.present(view, rows)]
     found = stored.read(view, rows) if len(rows) else None
     if found is None:
