@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from pydantic import ValidationError
 from torch import Tensor
 
 from harness.cases import CASES, batch, build
-from harness.pool import Pool
 from tutelage.distillation import CacheSettings, StoredTargets, TargetCache
 from tutelage.distillation.encoding import TopK
 
@@ -165,18 +163,15 @@ def test_a_foreign_folder_is_emptied_with_a_warning(tmp_path: Path) -> None:
     assert targets_of("kd", cache)[0].read(0, ROWS) is None
 
 
-def open_as_one_rank(rank: int, folder: str) -> list[str]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for trial in range(100):
-            dist.barrier()
-            opened(Path(folder), {"trial": trial})
-    return [str(warning.message) for warning in caught]
-
-
-def test_processes_that_open_a_new_cache_at_once_do_not_disturb_each_other(pool: Pool, tmp_path: Path) -> None:
-    assert pool.run(open_as_one_rank, str(tmp_path)) == [[], []]
-    assert len(list(tmp_path.glob("*/*"))) == 100
+def test_a_folder_that_another_process_is_just_making_is_shared_with_it(tmp_path: Path) -> None:
+    stored, targets = targets_of("kd", opened(tmp_path))
+    (stored.cache.folder / "identity.json").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cache = opened(tmp_path)
+    stored.write(0, ROWS, targets)
+    assert targets_of("kd", cache)[0].read(0, ROWS) is not None
+    assert [path.name for path in tmp_path.glob("*/identity.json*")] == ["identity.json"]
 
 
 def test_views_are_taken_in_turn() -> None:

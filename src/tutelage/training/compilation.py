@@ -18,7 +18,12 @@ LEAST_SAVING = 0.03
 
 
 def compile_stage(distiller: Distiller, choice: str) -> None:
-    """Compiles what ``choice`` names, ``teacher``, ``student``, ``both`` or ``off``, for the current stage."""
+    """Compiles what ``choice`` names, ``teacher``, ``student``, ``both`` or ``off``, for the current stage.
+
+    A stage that differentiates by the image runs as it is: compiled code has no second derivative.
+    """
+    if distiller.stage.image_gradient:
+        return
     if choice in ("teacher", "both") and distiller.stage.needs_teacher:
         distiller.compile_teacher()
     if choice in ("student", "both"):
