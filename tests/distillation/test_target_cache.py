@@ -32,7 +32,7 @@ def targets_of(case: str, cache: TargetCache) -> tuple[StoredTargets, list[Tenso
     distiller = build(BY_NAME[case])
     images, labels = batch(len(ROWS))
     targets = distiller.targets(images, labels)
-    return cache.stage(distiller.stage.terms, [tuple(target.shape[1:]) for target in targets]), targets
+    return StoredTargets(cache, distiller.stage.terms, [tuple(target.shape[1:]) for target in targets]), targets
 
 
 @pytest.mark.parametrize("case", ["kd", "kd-ensemble-probabilities", "at", "fsp", "kd+at", "nst-last", "fitnets-joint"])
@@ -93,7 +93,7 @@ def test_the_size_of_a_record_is_what_files_hold(tmp_path: Path) -> None:
 
 def test_a_term_without_teacher_needs_no_record(tmp_path: Path) -> None:
     distiller = build(BY_NAME["at_gradient-symmetry"])
-    stored = opened(tmp_path).stage(distiller.stage.terms, [(0,)])
+    stored = StoredTargets(opened(tmp_path), distiller.stage.terms, [(0,)])
     found = stored.read(0, ROWS)
     assert found is not None
     assert found[0].numel() == 0

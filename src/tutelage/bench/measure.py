@@ -21,7 +21,7 @@ class Timing:
     seconds: tuple[float, ...]
     """A step, in each turn."""
     peak: int | None
-    """Bytes."""
+    """Bytes in use at most beyond those before the last turn; None where the system does not tell."""
 
     def images_per_second(self, batch_size: int) -> float:
         return batch_size / statistics.median(self.seconds)
@@ -33,13 +33,14 @@ def take_turns(variants: Mapping[str, Steps], turns: int, steps: int, device: to
     peaks: dict[str, int | None] = {}
     for turn in range(turns + 1):
         for name, take in variants.items():
-            reset_peak(device)
+            before = reset_peak(device)
             start = time.perf_counter()
             take(steps)
             wait(device)
             if turn > 0:
                 seconds[name].append((time.perf_counter() - start) / steps)
-            peaks[name] = peak_bytes(device)
+            peak = peak_bytes(device)
+            peaks[name] = peak - before if peak is not None else None
     return {name: Timing(tuple(seconds[name]), peaks[name]) for name in variants}
 
 

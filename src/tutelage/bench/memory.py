@@ -10,14 +10,15 @@ import torch
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def reset_peak(device: torch.device) -> None:
-    """Starts to measure anew."""
+def reset_peak(device: torch.device) -> int:
+    """Starts to measure anew, and returns what is in use now, in bytes."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _RESET.exists():
         # Linux: what was freed goes back to the system, and the peak starts from what is resident now.
         ctypes.CDLL(None).malloc_trim(0)
         _RESET.write_text("5")
+    return peak_bytes(device) or 0
 
 
 def peak_bytes(device: torch.device) -> int | None:

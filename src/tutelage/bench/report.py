@@ -65,6 +65,7 @@ class Report(BaseModel):
     ratios: dict[str, float]
     """Of images a second: the first variant's over the second's, median of the turns."""
     peak_bytes: dict[str, int | None]
+    """The most memory a variant's turn took beyond what was in use before it; loader workers are not counted."""
     milliseconds: dict[str, float]
     """Where a step with a live teacher spends its time."""
     missing: dict[str, str]
@@ -90,7 +91,7 @@ def bench(**config: Any) -> Report:
 
 
 def _measure(settings: Any, folder: Path) -> Report:
-    cache = {**settings.cache.model_dump(), "views": settings.cache.views or "all", "folder": folder}
+    cache = {**settings.cache.model_dump(), "views": 1, "folder": folder}
     job = tune(build_job(settings.model_copy(update={"cache": CacheSettings()})))
     cached = replace(job, settings=job.settings.model_copy(update={"cache": CacheSettings(**cache)}))
     stages = job.distiller.stages
@@ -103,8 +104,8 @@ def _measure(settings: Any, folder: Path) -> Report:
     plain = plain_variant(job, engine, index)
     variants: dict[str, Steps | None] = {
         "plain": plain,
-        "live": ours.live,
-        "cached": ours.cached(stored) if stored is not None else None,
+        "live": ours.live(),
+        "cached": ours.cached(stored, settings.steps) if stored is not None else None,
         "floor_live": floor_steps(job, engine, taught=True),
         "floor_student": floor_steps(job, engine, taught=False),
     }
@@ -137,7 +138,8 @@ def _report(
     parts: dict[str, float],
     missing: dict[str, str],
 ) -> Report:
-    speeds = {name: timing.images_per_second(job.settings.batch_size) for name, timing in timings.items()}
+    batch_size = min(job.settings.batch_size, len(job.data.train))
+    speeds = {name: timing.images_per_second(batch_size) for name, timing in timings.items()}
     ratios = {
         name: time_ratio(timings[over], timings[of])
         for name, (of, over) in RATIOS.items()
@@ -149,7 +151,7 @@ def _report(
         method=job.method,
         stage=job.distiller.stages[index].name,
         data=job.data.name,
-        batch_size=settings.batch_size,
+        batch_size=batch_size,
         precision=job.settings.precision,
         compile=job.settings.compile,
         device=describe_device(device),
@@ -173,8 +175,8 @@ def table(report: Report) -> Group:
         f"{report.batch_size}, {report.precision}, compile {report.compile}, {report.device}, {report.threads} threads"
     )
     speeds = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("variant", "images/s", "peak memory", ""):
-        speeds.add_column(column, justify="right" if column in ("images/s", "peak memory") else "left")
+    for column in ("variant", "images/s", "memory beyond the networks", ""):
+        speeds.add_column(column, justify="right" if column in ("images/s", "memory beyond the networks") else "left")
     for name, what in VARIANTS.items():
         if name in report.images_per_second:
             peak = report.peak_bytes[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,15 +13,15 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from tutelage.bench.plain import plain_steps
-from tutelage.distillation import TASK, Distiller, StoredTargets
-from tutelage.distillation.compilation import compile_options
+from tutelage.distillation import Distiller, StoredTargets
+from tutelage.distillation.teacher import compile_frozen
 from tutelage.taps import folded
 from tutelage.training.compilation import compile_stage
-from tutelage.training.feed import Feed, build_feed
+from tutelage.training.feed import Fed, Stored, build_feed
 from tutelage.training.job import Job
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
-from tutelage.training.step import Step
+from tutelage.training.step import Step, moving_average
 from tutelage.training.targets import fill
 
 Steps = Callable[[int], None]
@@ -34,9 +34,6 @@ class Ours:
 
     job: Job
     engine: Accelerator
-    index: int
-    """Of the stage."""
-    feed: Feed
     step: Step
 
     @classmethod
@@ -47,32 +44,41 @@ class Ours:
         optimizer = build_optimizer(distiller.parameters(), stage.optimizer or settings.optimizer)
         module, optimizer = engine.prepare(distiller.train(), optimizer)
         compile_stage(distiller, settings.compile)
-        step = Step(engine, module, optimizer, job.student, clip=settings.clip, parts=settings.accumulate)
-        return cls(job, engine, index, build_feed(job, engine.device), step)
+        averaged = moving_average(job.student, settings.ema)
+        return cls(
+            job, engine, Step(engine, module, optimizer, job.student, settings.clip, settings.accumulate, averaged)
+        )
 
     @property
     def distiller(self) -> Distiller:
         return self.job.distiller
 
-    def meters(self) -> Meters:
-        """Returns new meters for the terms of the stage."""
-        stage = self.distiller.stage
-        return Meters([TASK] * (stage.task_weight > 0) + [term.name for term in stage.terms], self.engine.device)
+    def batches(self, stored: Stored | None = None, window: int | None = None) -> Iterator[Fed]:
+        """Yields the batches of a feed of its own without end: whole epochs, or the first ``window`` of one anew."""
+        feed = build_feed(self.job, self.engine.device)
+        while True:
+            yield from islice(feed.epoch(0, stored), window)
 
-    def live(self, count: int) -> None:
-        """Takes the first ``count`` steps of an epoch with a live teacher."""
-        meters = self.meters()
-        for fed in islice(self.feed.epoch(0), count):
-            self.step(fed.images, fed.labels, None, meters, lr=1e-3)
-        meters.means()
-
-    def cached(self, stored: StoredTargets) -> Steps:
-        """Returns the same with stored targets, which the first call stores."""
+    def live(self) -> Steps:
+        """Returns steps with a live teacher."""
+        batches = self.batches()
 
         def steps(count: int) -> None:
-            meters = self.meters()
-            for fed in islice(self.feed.epoch(0, stored.read), count):
-                targets = fed.targets if fed.targets is not None else fill(self.distiller, stored, fed, self.engine)
+            meters = Meters(self.distiller.term_names, self.engine.device)
+            for fed in islice(batches, count):
+                self.step(fed.images, fed.labels, None, meters, lr=1e-3)
+            meters.means()
+
+        return steps
+
+    def cached(self, stored: StoredTargets, window: int) -> Steps:
+        """Returns steps with stored targets of so many batches, which the first steps store."""
+        batches = self.batches(stored.read, window)
+
+        def steps(count: int) -> None:
+            meters = Meters(self.distiller.term_names, self.engine.device)
+            for fed in islice(batches, count):
+                targets = fed.targets if fed.targets is not None else fill(self.job, stored, fed, self.engine)
                 self.step(fed.images, fed.labels, targets, meters, lr=1e-3)
             meters.means()
 
@@ -85,12 +91,12 @@ def floor_steps(job: Job, engine: Accelerator, taught: bool) -> Steps:
     """
     fed = next(build_feed(job, engine.device).epoch(0))
     student = copy.deepcopy(job.student).requires_grad_(True).train()
-    if job.settings.compile in ("student", "both"):
-        student.compile(options=compile_options(engine.device))
+    if job.settings.compile not in ("off", "teacher"):
+        student.compile(options={"triton.cudagraphs": job.settings.compile == "graphs"})
     optimizer = build_optimizer(student.parameters(), job.settings.optimizer)
     seen = _in_memory(job.distiller.normalization, fed.images)
     members = job.teacher.members if taught and job.teacher is not None else []
-    teachers = [(_reader(member.network, job.settings.compile, engine.device), member) for member in members]
+    teachers = [(_reader(member.network, job.settings.compile), member) for member in members]
     shown = [(reader, _in_memory(member.normalization, fed.images)) for reader, member in teachers]
 
     def steps(count: int) -> None:
@@ -112,11 +118,11 @@ def _in_memory(normalization: nn.Module, images: Tensor) -> Tensor:
     return normalization(images).contiguous(memory_format=torch.channels_last)
 
 
-def _reader(network: nn.Module, compiled: str, device: torch.device) -> nn.Module:
+def _reader(network: nn.Module, compiled: str) -> nn.Module:
     """The network as a teacher runs it: batch normalisations folded, to its logits."""
     reader = folded(network, (), logits=True)
-    if compiled in ("teacher", "both"):
-        reader.compile(options={**compile_options(device), "freezing": True})
+    if compiled not in ("off", "student"):
+        compile_frozen(reader, compiled == "graphs")
     return reader
 
 

@@ -32,8 +32,8 @@ app.command("quickstart")(quickstart.main)
 
 
 def main() -> None:
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     """Runs the command line; a mistake of the user's is one clear message and exit code 2, never a traceback."""
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         app()
     except TutelageError as error:

@@ -66,8 +66,10 @@ class RunSettings(Settings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: times a few steps of fp32 and bf16; fp16 needs a GPU"
     )
-    compile: Literal["auto", "off", "teacher", "student", "both"] = Field(
-        "auto", description="torch.compile; auto: what a trial shows to be faster, in runs long enough for one"
+    compile: Literal["auto", "off", "teacher", "student", "both", "graphs"] = Field(
+        "auto",
+        description="torch.compile; auto: what a trial shows to be faster, in runs long enough for one; graphs: both, "
+        "launched as CUDA graphs",
     )
     device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
     validate_every: int = Field(1, ge=1, description="epochs between two looks at the validation data; always the last")

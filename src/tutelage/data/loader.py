@@ -55,10 +55,16 @@ class TrainLoader:
         view = epoch if view is None else view
         order = rows[np.argsort(bits(self.seed, epoch, torch.from_numpy(rows), Stream.ORDER).numpy())]
         batches = order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
-        return self.read([np.ascontiguousarray(batch[self._own]) for batch in batches], view)
+        read = 0
+        for batch in self.read([np.ascontiguousarray(batch[self._own]) for batch in batches], view):
+            yield batch
+            read += 1
+        if read < len(self):
+            fault = next(iter(self.split.samples.broken.values()))
+            raise TutelageError(f"not one image of a batch can be read; the first: {fault}")
 
     def read(self, groups: Sequence[Rows], view: int) -> Iterator[Batch]:
-        """Yields a batch for each group of samples, at ``view``."""
+        """Yields a batch for each group of samples, at ``view``; none for a group of which nothing can be read."""
         return self._reader.read(groups, view)
 
 

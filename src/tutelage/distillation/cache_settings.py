@@ -31,6 +31,11 @@ class CacheSettings(BaseModel):
             raise ValueError("give how many views of each image to store, at least 1, or cache.views=all")
         return views
 
+    @field_validator("folder")
+    @classmethod
+    def _wherever_it_is_run_from(cls, folder: Path | None) -> Path | None:
+        return folder.expanduser().absolute() if folder is not None else None
+
     def view(self, epoch: int) -> int:
         """Returns which view of each image is shown in ``epoch`` of a run, both from 0."""
         return epoch % self.views if isinstance(self.views, int) else epoch

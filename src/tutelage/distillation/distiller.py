@@ -9,7 +9,6 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from tutelage.distillation.compilation import compile_options
 from tutelage.distillation.gradients import differentiable, image_gradient, mirrored_gradient, twice_differentiable
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.task import task_loss
@@ -88,6 +87,11 @@ class Distiller(nn.Module):
     def teacher(self) -> Teacher | None:
         return self._teacher[0]
 
+    @property
+    def term_names(self) -> list[str]:
+        """The names of the current stage's terms, the cross-entropy first where there is one."""
+        return [TASK] * (self.stage.task_weight > 0) + [term.name for term in self.stage.terms]
+
     def enter(self, index: int) -> Stage:
         """Starts stage ``index``: its terms, its truncated student and teacher, its trainable parameters."""
         stage = self.stages[index]
@@ -158,15 +162,15 @@ class Distiller(nn.Module):
                 features[MIRRORED_GRADIENT] = mirrored_gradient(lambda x: self._read(x)[LOGITS], images, labels)
         return features
 
-    def compile_student(self) -> None:
-        """Compiles what the current stage runs of the student, at its next forward pass."""
-        self._reader[0].compile(options=compile_options(next(self.student.parameters()).device))
+    def compile_student(self, graphs: bool = False) -> None:
+        """Compiles what the current stage runs of the student, at its next forward pass; ``graphs``: as CUDA graphs."""
+        self._reader[0].compile(options={"triton.cudagraphs": graphs})
 
-    def compile_teacher(self) -> None:
-        """Compiles what the current stage runs of the teacher, at its next forward pass."""
+    def compile_teacher(self, graphs: bool = False) -> None:
+        """Compiles what the current stage runs of the teacher, at its next forward pass; ``graphs``: as CUDA graphs."""
         assert self.teacher is not None
         for member in self.teacher.members:
-            member.compile_reader()
+            member.compile_reader(graphs)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
         logits, features = self._reader[0](self.normalization(images))

@@ -22,6 +22,9 @@ from tutelage.errors import TutelageError
 
 Rows = npt.NDArray[np.int64]
 
+CHECKSUM_BYTES = 4
+"""What a record has beside its payload."""
+
 
 class Records:
     """One record for each of ``rows``, in files ``00000.npy``, ``00001.npy``, …, made on first write.
@@ -81,11 +84,6 @@ class Records:
                 found[batch] = records["checksum"][local] != 0
         return found
 
-    def count(self) -> int:
-        """Returns how many rows were written; it goes through all files."""
-        shards = (self._open(shard) for shard in range(-(-self.rows // self.rows_per_shard)))
-        return sum(int(np.count_nonzero(records["checksum"])) for records in shards if records is not None)
-
     def _by_shard(self, rows: Rows) -> Iterator[tuple[int, Rows, Rows]]:
         """For each shard that holds some of ``rows``: its number, their places in the batch, and in the shard."""
         shards, local = np.divmod(rows, self.rows_per_shard)
@@ -133,8 +131,12 @@ class Records:
             empty = Path(partial) / path.name
             np.lib.format.open_memmap(empty, mode="w+", dtype=self.dtype, shape=(self._length(shard),))
             # A link, for it fails where a rename would replace the file that others write to.
-            with suppress(FileExistsError):
+            try:
                 os.link(empty, path)
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without links
+                empty.replace(path)
 
     def _path(self, shard: int) -> Path:
         return self.folder / f"{shard:05d}.npy"

@@ -10,12 +10,11 @@ Runs of any seed, method and student that share these share the records too.
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from pathlib import Path
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +23,9 @@ from torch import Tensor
 
 from tutelage.data import cache_folder, fingerprint_words
 from tutelage.distillation.cache_settings import CacheSettings
-from tutelage.distillation.encoding import Dense, TopK
-from tutelage.distillation.records import Records
+from tutelage.distillation.encoding import Dense, Encoding, TopK
+from tutelage.distillation.records import CHECKSUM_BYTES, Records
+from tutelage.errors import TutelageError
 from tutelage.terms import Kept, Term
 
 Rows = npt.NDArray[np.int64]
@@ -46,35 +46,33 @@ class TargetCache:
         self.settings = settings
         self.rows = rows
         text = json.dumps(identity, indent=2, sort_keys=True)
-        above = settings.folder.expanduser() if settings.folder is not None else cache_folder() / "targets"
+        above = settings.folder or cache_folder() / "targets"
         self.folder = above / fingerprint_words(text)[:24]
-        self._identity = text
         path = self.folder / "identity.json"
-        # Where there is none yet, another process is about to put it there.
-        if path.is_file() and path.read_text(encoding="utf-8") != text:
-            self.discard("it does not say that it belongs to this teacher and these views")
-        self._found()
-
-    def _found(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self.folder, delete=False) as file:
-            file.write(self._identity)
-        Path(file.name).replace(self.folder / "identity.json")
+        try:
+            # Where there is none yet, another process is about to put it there.
+            if path.is_file() and path.read_text(encoding="utf-8") != text:
+                self.discard("it does not say that it belongs to this teacher and these views")
+            if not path.is_file():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(f".{os.getpid()}")
+                partial.write_text(text, encoding="utf-8")
+                partial.replace(path)
+        except OSError as error:
+            raise TutelageError(
+                f"the target cache {self.folder} cannot be used ({error.strerror}): give cache.folder=… elsewhere"
+            ) from None
 
     def discard(self, reason: str) -> None:
         """Removes all records, with a warning that says why."""
         warnings.warn(f"the target cache {self.folder} is not used, and made anew: {reason}", stacklevel=2)
-        shutil.rmtree(self.folder)
-        self._found()
+        # Renamed first: another run that finds the same at this moment loses nothing by it.
+        aside = self.folder.with_name(f".discarded-{self.folder.name}-{os.getpid()}")
+        with suppress(FileNotFoundError):
+            self.folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
-    def stage(self, terms: Sequence[Term], shapes: Sequence[tuple[int, ...]]) -> StoredTargets:
-        """Returns the store for the targets of a stage's ``terms``, of ``shapes`` without the batch.
-
-        Every term that reads the teacher has to say what it keeps (:class:`Kept`).
-        """
-        return StoredTargets(self, terms, shapes)
-
-    def encoding(self, kept: Kept, shape: tuple[int, ...]) -> Dense | TopK:
+    def encoding(self, kept: Kept, shape: tuple[int, ...]) -> Encoding:
         """Returns how a target becomes a record."""
         settings = self.settings
         if kept.kind == "logits" and settings.top_k is not None:
@@ -83,7 +81,10 @@ class TargetCache:
 
 
 class StoredTargets:
-    """The targets of one stage's terms, in the order of the terms."""
+    """The targets of one stage's terms, in the order of the terms; ``shapes`` are theirs, without the batch.
+
+    Every term that reads the teacher has to say what it keeps (:class:`Kept`).
+    """
 
     def __init__(self, cache: TargetCache, terms: Sequence[Term], shapes: Sequence[tuple[int, ...]]) -> None:
         self.cache = cache
@@ -93,13 +94,12 @@ class StoredTargets:
             for place, (term, shape) in enumerate(zip(terms, shapes))
             if term.kept is not None
         }
-        self._view = -1
-        self._open: dict[int, Records] = {}
+        self._open: dict[tuple[int, int], Records] = {}
 
-    @cached_property
+    @property
     def record_bytes(self) -> int:
         """Bytes a sample and view take, checksums included."""
-        return sum(self._records(place, 0).dtype.itemsize for place in self._encodings)
+        return sum(encoding.record_bytes + CHECKSUM_BYTES for encoding in self._encodings.values())
 
     def read(self, view: int, rows: Rows) -> list[Tensor] | None:
         """Returns the targets of samples ``rows`` (B,) at ``view``, float32, on the host; None where one is missing."""
@@ -114,7 +114,17 @@ class StoredTargets:
     def write(self, view: int, rows: Rows, targets: Sequence[Tensor]) -> None:
         """Stores the targets of samples ``rows`` (B,) at ``view``."""
         for place in self._encodings:
-            self._records(place, view).write(rows, targets[place])
+            try:
+                self._records(place, view).write(rows, targets[place])
+            except TutelageError as error:
+                raise TutelageError(f"the target of {self._terms[place].name}: {error}") from None
+
+    def rounded(self, targets: Sequence[Tensor]) -> list[Tensor]:
+        """Returns ``targets`` as they would be read, on the host."""
+        return [
+            self._encodings[place].decode(self._encodings[place].encode(target)) if place in self._encodings else target
+            for place, target in enumerate(targets)
+        ]
 
     def present(self, view: int, rows: Rows) -> npt.NDArray[np.bool_]:
         """Returns which of ``rows`` have all their targets stored at ``view``, (B,)."""
@@ -126,8 +136,9 @@ class StoredTargets:
 
         ``tolerance`` is the largest error against the largest value of a target.
         """
+        again = self.rounded(computed)
         for place, encoding in self._encodings.items():
-            old, new = stored[place], encoding.decode(encoding.encode(computed[place]))
+            old, new = stored[place], again[place]
             if isinstance(encoding, TopK):
                 # Of two classes nearly alike either may be among the k.
                 old, new = old.sort(1).values, new.sort(1).values
@@ -137,13 +148,12 @@ class StoredTargets:
         return None
 
     def _records(self, place: int, view: int) -> Records:
-        if view != self._view:
+        if (place, view) not in self._open:
             # Every open file takes a descriptor, and there may be hundreds of views.
-            self._view, self._open = view, {}
-        if place not in self._open:
+            self._open = {key: records for key, records in self._open.items() if key[1] == view}
             kept, encoding = self._terms[place].kept, self._encodings[place]
             assert kept is not None
             name = f"{kept.name.partition('(')[0]}-{fingerprint_words(kept.name, encoding)[:12]}"
             folder = self.cache.folder / name / f"{view:05}"
-            self._open[place] = Records(folder, self.cache.rows, encoding)
-        return self._open[place]
+            self._open[place, view] = Records(folder, self.cache.rows, encoding)
+        return self._open[place, view]

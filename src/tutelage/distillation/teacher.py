@@ -9,7 +9,6 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from tutelage.distillation.compilation import compile_options
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
 from tutelage.models import ModelSpec, parameter_count, weights_hash
 from tutelage.taps import folded, tapped, with_batch_statistics
@@ -31,6 +30,7 @@ class Teacher(nn.Module):
         self.normalization = normalization if normalization is not None else nn.Identity()
         self._reader: nn.Module = network
         self._reads_gradient = False
+        self._copied = False
         self.eval()
 
     @property
@@ -65,11 +65,16 @@ class Teacher(nn.Module):
             reader = folded(self.network, taps, logits=logits)
         self._reader = reader.requires_grad_(False)
         self._reads_gradient = image_gradient
+        self._copied = False
 
-    def compile_reader(self) -> None:
-        """Compiles what :meth:`features` runs, at its next call; weights become constants of the compiled code."""
-        device = next(self.network.parameters()).device
-        self._reader.compile(options={**compile_options(device), "freezing": True})
+    def compile_reader(self, graphs: bool = False) -> None:
+        """Compiles what :meth:`features` runs, at its next call; weights become constants of the compiled code.
+
+        ``graphs``: its kernels are launched together, as a CUDA graph.
+        """
+        compile_frozen(self._reader, graphs)
+        # What a graph gives lies where the next graph to run may write.
+        self._copied = graphs
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Returns {tap: activation}, with what else :meth:`read` asked for under its reserved name.
@@ -89,7 +94,8 @@ class Teacher(nn.Module):
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
         logits, features = self._reader(self.normalization(images))
-        return features if logits is None else {**features, LOGITS: logits}
+        read = features if logits is None else {**features, LOGITS: logits}
+        return {tap: feature.clone() for tap, feature in read.items()} if self._copied else read
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -118,3 +124,8 @@ class Teacher(nn.Module):
             "parameters": parameter_count(self.network),
             "weights_sha256": weights_hash(self.network),
         }
+
+
+def compile_frozen(reader: nn.Module, graphs: bool = False) -> None:
+    """Compiles a network that is never trained, at its next call: its weights become constants of the compiled code."""
+    reader.compile(options={"triton.cudagraphs": graphs, "freezing": True})

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from tutelage.config import DistillSettings, RunSettings, TrainSettings, dump, load, read_yaml
 from tutelage.data import TrainLoader
 from tutelage.errors import TutelageError
-from tutelage.training.checks import check_trained
+from tutelage.training.checks import check_trained, warn_of_few_views
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.environment import describe_environment
 from tutelage.training.evaluation import Evaluation
@@ -50,6 +50,7 @@ def run(settings: RunSettings) -> Result:
     # Not in every process: the first makes the folder while others may still be on their way here.
     if find_process(settings.device).is_main_process:
         _check_folder(job, settings)
+        warn_of_few_views(settings)
     job = tune(job)
     engine = _build_engine(job)
     measured = measure_teacher(job, engine)

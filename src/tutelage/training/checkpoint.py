@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel
+from timm.utils import ModelEmaV3
 
 from tutelage.distillation import Distiller
 
@@ -29,7 +29,7 @@ class Progress:
 
 
 def snapshot(
-    distiller: Distiller, optimizer: Any, averaged: AveragedModel | None, progress: Progress
+    distiller: Distiller, optimizer: Any, scaler: Any, averaged: ModelEmaV3 | None, progress: Progress
 ) -> dict[str, Any]:
     """Returns tensors, optimiser, random state and position."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -38,16 +38,21 @@ def snapshot(
         "averaged": averaged.state_dict() if averaged is not None else None,
         "terms": distiller.terms.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict() if scaler is not None else None,
         "rng": {"cpu": torch.get_rng_state(), "cuda": cuda},
         "progress": vars(progress),
     }
 
 
-def restore(checkpoint: dict[str, Any], distiller: Distiller, optimizer: Any, averaged: AveragedModel | None) -> None:
+def restore(
+    checkpoint: dict[str, Any], distiller: Distiller, optimizer: Any, scaler: Any, averaged: ModelEmaV3 | None
+) -> None:
     """Puts a training back to where :func:`snapshot` saw it."""
     distiller.student.load_state_dict(checkpoint["student"])
     distiller.terms.load_state_dict(checkpoint["terms"])
     optimizer.load_state_dict(checkpoint["optimizer"])
+    if scaler is not None:
+        scaler.load_state_dict(checkpoint["scaler"])
     if averaged is not None:
         averaged.load_state_dict(checkpoint["averaged"])
     torch.set_rng_state(checkpoint["rng"]["cpu"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 
-from tutelage.config import DistillSettings
+from tutelage.config import DistillSettings, RunSettings
 from tutelage.data import DataSettings
 from tutelage.distillation import Teacher
 from tutelage.errors import TutelageError
@@ -38,10 +38,7 @@ def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
 
 
 def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
-    """Raises :class:`TutelageError` where targets are to be stored and cannot be, naming the setting or the term.
-
-    Warns where so few views are stored that the student may learn the targets by heart.
-    """
+    """Raises :class:`TutelageError` where targets are to be stored and cannot be, naming the setting or the term."""
     if settings.cache.views is None:
         return
     given = f"cache.views={settings.cache.views}"
@@ -50,6 +47,10 @@ def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
         raise TutelageError(
             f"{given} stores targets of single images, and {mixed} mixes each with another one every epoch: leave one "
             f"of them out"
+        )
+    if settings.cache.top_k is not None and not any(stage.teacher_logits for stage in stages):
+        raise TutelageError(
+            f"cache.top_k={settings.cache.top_k}: method={settings.method} keeps no logits: leave it out"
         )
     for stage in stages:
         if stage.teacher_mode == "batch":
@@ -70,9 +71,15 @@ def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
                     f"{given}: the term {term.name} keeps feature maps, which take much room: say cache.features=true "
                     f"to store them (the size is told before they are computed), or leave cache.views out"
                 )
-    pool = settings.cache.pool(settings.epochs)
-    if pool < min(FEW_VIEWS, settings.epochs):
+
+
+def warn_of_few_views(settings: RunSettings) -> None:
+    """Warns where so few views are stored that the student may learn the targets by heart."""
+    if not isinstance(settings, DistillSettings) or not isinstance(settings.cache.views, int):
+        return
+    if settings.cache.views < min(FEW_VIEWS, settings.epochs):
         warnings.warn(
-            f"{given}: with fewer than {FEW_VIEWS} views of each image a student tends to learn the targets by heart",
+            f"cache.views={settings.cache.views}: with fewer than {FEW_VIEWS} views of each image a student tends to "
+            f"learn the targets by heart",
             stacklevel=2,
         )

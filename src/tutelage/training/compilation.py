@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import torch
+
 from tutelage.distillation import Distiller
 from tutelage.training.timing import Trial
 
@@ -18,16 +20,18 @@ LEAST_SAVING = 0.03
 
 
 def compile_stage(distiller: Distiller, choice: str) -> None:
-    """Compiles what ``choice`` names, ``teacher``, ``student``, ``both`` or ``off``, for the current stage.
+    """Compiles what ``choice`` names for the current stage: ``teacher``, ``student``, ``both``, ``graphs`` or ``off``.
 
     A stage that differentiates by the image runs as it is: compiled code has no second derivative.
     """
-    if distiller.stage.image_gradient:
+    if choice == "off" or distiller.stage.image_gradient:
         return
-    if choice in ("teacher", "both") and distiller.stage.needs_teacher:
-        distiller.compile_teacher()
-    if choice in ("student", "both"):
-        distiller.compile_student()
+    # What was compiled for stages and runs before counts against a limit of the compiler.
+    torch.compiler.reset()
+    if choice != "student" and distiller.stage.needs_teacher:
+        distiller.compile_teacher(choice == "graphs")
+    if choice != "teacher":
+        distiller.compile_student(choice == "graphs")
 
 
 def choose_compilation(distiller: Distiller, trial: Trial, precision: str, steps: int, teacher_steps: int) -> str:
@@ -43,6 +47,7 @@ def choose_compilation(distiller: Distiller, trial: Trial, precision: str, steps
     teacher = rough.teacher_seconds(distiller, precision) if distiller.stage.needs_teacher else 0.0
     if (steps * student + teacher_steps * teacher) * EXPECTED_SAVING < COMPILE_SECONDS:
         return "off"
+    torch.compiler.reset()
     faster = []
     if _pays(partial(trial.student_seconds, distiller, precision), distiller.compile_student):
         faster.append("student")

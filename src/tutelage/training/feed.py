@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutelage.config import DistillSettings
+from tutelage.config import DistillSettings, RunSettings
 from tutelage.data import Batch, Mixing, PackedSamples, TrainLoader, Views
-from tutelage.distillation import CacheSettings
 from tutelage.training.job import Job
 
 T = TypeVar("T")
@@ -34,10 +33,15 @@ class Fed(NamedTuple):
     targets: list[Tensor] | None
     """What the terms keep of the teacher, where it was stored."""
 
+    def part(self, chosen: np.ndarray) -> Fed:
+        """Returns the samples that ``chosen`` (B,), booleans, names, without targets."""
+        places = torch.from_numpy(np.flatnonzero(chosen)).to(self.images.device)
+        return Fed(self.images[places], self.labels[places], self.rows[chosen], self.view, None)
+
 
 @dataclass(frozen=True)
 class Feed:
-    """Makes the batches of a training, each while the step before it runs."""
+    """Makes the batches of a training; where the step runs on a GPU, each while the step before it runs."""
 
     loader: TrainLoader
     views: Views
@@ -51,11 +55,13 @@ class Feed:
         """Yields this process's batches of ``epoch``, with what is ``stored`` of the teacher for them."""
         view = self.view_of(epoch)
         batches = self.loader.epoch(epoch, view)
-        return ahead(self._make(step, batch, epoch, view, stored) for step, batch in enumerate(batches))
+        made = (self._make(step, batch, epoch, view, stored) for step, batch in enumerate(batches))
+        # On a CPU a second thread would only take turns with those of the step, which then wait for each other.
+        return ahead(made) if self.device.type == "cuda" else made
 
     def read(self, groups: Sequence[np.ndarray], view: int) -> Iterator[Fed]:
         """Yields a batch for each group of samples at ``view``, neither mixed nor with targets."""
-        return ahead(self._place(batch, view, None) for batch in self.loader.read(groups, view))
+        return (self._place(batch, view, None) for batch in self.loader.read(groups, view))
 
     def _make(self, step: int, batch: Batch, epoch: int, view: int, stored: Stored | None) -> Fed:
         fed = self._place(batch, view, stored)
@@ -86,15 +92,21 @@ def build_feed(job: Job, device: torch.device, rank: int = 0, world: int = 1) ->
     settings, data = job.settings, job.data
     if isinstance(data.train.samples, PackedSamples):
         data.train.samples.keep_on(device)
-    cache = settings.cache if isinstance(settings, DistillSettings) else CacheSettings()
     return Feed(
         TrainLoader(data.train, settings.batch_size, settings.seed, rank, world),
         Views.of(data, settings.data),
         Mixing.of(data, settings.data),
         device,
-        cache.view,
+        view_of(settings),
         rank,
     )
+
+
+def view_of(settings: RunSettings) -> Callable[[int], int]:
+    """Returns what tells which view of the images an epoch shows: another one each, or one of the stored pool."""
+    if not isinstance(settings, DistillSettings) or settings.cache.views is None:
+        return lambda epoch: epoch
+    return settings.cache.view if settings.data.augment else lambda epoch: 0
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

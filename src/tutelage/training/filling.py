@@ -66,8 +66,8 @@ def fill_cache(**config: Any) -> Filled:
             compile_stage(job.distiller, job.settings.compile)
             for view in targets.views[index]:
                 for fed in _missing(feed, stored, own, view, settings.batch_size):
-                    stored.write(view, fed.rows, compute(job.distiller, fed, engine))
-                    computed += len(fed.rows)
+                    stored.write(view, fed.rows, compute(job, fed, engine))
+                    computed += len(np.unique(fed.rows))  # readable images fill the gaps of others
                 progress.advance(task)
     total = int(engine.reduce(torch.tensor(computed, device=engine.device), "sum"))
     seconds = time.perf_counter() - start

@@ -9,9 +9,8 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tutelage.distillation import TASK, StoredTargets
+from tutelage.distillation import StoredTargets
 from tutelage.models import save_model
 from tutelage.terms import Stage
 from tutelage.training.checkpoint import Progress, restore, snapshot
@@ -24,7 +23,7 @@ from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.progress import Bar, Lines
 from tutelage.training.schedule import lr_factor, restarts
-from tutelage.training.step import Step
+from tutelage.training.step import Step, moving_average
 from tutelage.training.targets import RunTargets, fill
 
 
@@ -43,11 +42,7 @@ class Fit:
     def __post_init__(self) -> None:
         self.feed = build_feed(self.job, self.engine.device, self.engine.process_index, self.engine.num_processes)
         self.loader = self.feed.loader
-        ema = self.job.settings.ema
-        self.averaged = None
-        if ema is not None:
-            average = get_ema_multi_avg_fn(ema)
-            self.averaged = AveragedModel(self.job.student, multi_avg_fn=average, use_buffers=True)
+        self.averaged = moving_average(self.job.student, self.job.settings.ema)
 
     @property
     def network(self) -> nn.Module:
@@ -71,9 +66,10 @@ class Fit:
         constants = stage.optimizer or settings.optimizer
         module, optimizer = self.engine.prepare(distiller, build_optimizer(distiller.parameters(), constants))
         if checkpoint is not None:
-            restore(checkpoint, distiller, optimizer, self.averaged)
+            restore(checkpoint, distiller, optimizer, self.engine.scaler, self.averaged)
         compile_stage(distiller, self.job.settings.compile)
-        step = Step(self.engine, module, optimizer, self.job.student, self.averaged, settings.clip, settings.accumulate)
+        step = Step(self.engine, module, optimizer, self.job.student, settings.clip, settings.accumulate, self.averaged)
+        step.taken = self.progress.images // self.loader.batch_size
         stored = self.targets.stages.get(index) if self.targets is not None else None
         first = sum(stage.epochs for stage in distiller.stages[:index])
         for epoch in range(self.progress.epoch, stage.epochs):
@@ -90,8 +86,7 @@ class Fit:
         settings = self.job.settings
         steps = len(self.loader)
         schedule, peak = stage.schedule or settings.schedule, (stage.optimizer or settings.optimizer).lr
-        names = [TASK] * (stage.task_weight > 0) + [term.name for term in stage.terms]
-        meters = Meters(names, self.engine.device)
+        meters = Meters(self.job.distiller.term_names, self.engine.device)
         self.display.start(f"{stage.name} {epoch + 1}/{stage.epochs}", run_epoch * steps)
         self.job.distiller.train()
         start, waited, hits = time.perf_counter(), 0.0, 0
@@ -133,7 +128,7 @@ class Fit:
         """The stored targets of a batch, made now where they are missing; None: the distiller asks the teacher."""
         if stored is None or fed.targets is not None:
             return fed.targets
-        return fill(self.job.distiller, stored, fed, self.engine)
+        return fill(self.job, stored, fed, self.engine)
 
     def _share_buffers(self) -> None:
         """Gives every process the running statistics of the first: each has seen batches of its own since."""
@@ -154,7 +149,9 @@ class Fit:
         self.progress.records += 1
         if self.engine.is_main_process:
             self.folder.append_metrics(record)
-            self.folder.save_checkpoint(snapshot(self.job.distiller, optimizer, self.averaged, self.progress))
+            self.folder.save_checkpoint(
+                snapshot(self.job.distiller, optimizer, self.engine.scaler, self.averaged, self.progress)
+            )
             self.display.finish(_line(record))
             self.folder.log(_line(record))
         numbers = {key: value for key, value in record.items() if isinstance(value, float)}

@@ -9,8 +9,8 @@ import torch
 import torch.nn as nn
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
+from timm.utils import ModelEmaV3
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from tutelage.training.meters import Meters
 
@@ -23,9 +23,9 @@ class Step:
         module: the prepared distiller.
         optimizer: the prepared optimiser.
         student: the network that is trained.
-        averaged: takes the moving average of the student's weights after each update; None: no average is kept.
         clip: largest norm of the gradient; None: any.
         parts: into how many micro-batches a batch is cut, whose gradients are averaged before the update.
+        averaged: takes the moving average of the student's weights after each update; None: no average is kept.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class Step:
         module: nn.Module,
         optimizer: AcceleratedOptimizer,
         student: nn.Module,
-        averaged: AveragedModel | None = None,
         clip: float | None = None,
         parts: int = 1,
+        averaged: ModelEmaV3 | None = None,
     ) -> None:
         self.engine = engine
         self.module = module
@@ -45,6 +45,8 @@ class Step:
         self.averaged = averaged
         self.clip = clip
         self.parts = parts
+        self.taken = 0
+        """Steps of the run so far: the average's decay rises with them."""
 
     def __call__(
         self, images: Tensor, labels: Tensor, targets: Sequence[Tensor] | None, meters: Meters, lr: float
@@ -54,9 +56,11 @@ class Step:
             # Processes exchange gradients once a step, with the last part.
             with nullcontext() if last else self.engine.no_sync(self.module):
                 out = self.module(*part)
-                stopped = meters.update(out.terms)
-                self.engine.backward(self._guarded(out.loss, stopped) * share)
-        self._update(stopped, lr)
+                meters.update(out.terms, share)
+                self.engine.backward(self._guarded(out.loss, meters.stopped) * share)
+        # The fused kernels take 1.0 for a sign, and nothing else.
+        meters.stopped = self.engine.reduce(meters.stopped, "sum").clamp(max=1.0)
+        self._update(meters.stopped, lr)
 
     def _update(self, stopped: Tensor, lr: float) -> None:
         if self.clip is not None:
@@ -65,15 +69,24 @@ class Step:
             group["lr"] = lr
         if self.engine.scaler is None:
             # The fused kernel reads this on the device: from the first loss that is not finite on, nothing is updated.
-            self.optimizer.optimizer.found_inf = self.engine.reduce(stopped, "sum")
+            self.optimizer.optimizer.found_inf = stopped
         self.optimizer.step()
         self.optimizer.zero_grad()
+        self.taken += 1
         if self.averaged is not None:
-            self.averaged.update_parameters(self.student)
+            self.averaged.update(self.student, self.taken)
 
     def _guarded(self, loss: Tensor, stopped: Tensor) -> Tensor:
         """The loss, not finite any more once it was not: a gradient scaler goes by a ``found_inf`` of its own."""
         return loss if self.engine.scaler is None else loss * torch.where(stopped > 0, torch.nan, 1.0)
+
+
+def moving_average(student: nn.Module, decay: float | None) -> ModelEmaV3 | None:
+    """Returns what keeps a moving average of the student's parameters and buffers, a ← d·a + (1 − d)·s after step n.
+
+    d = min(``decay``, 1 − n^(−2/3)): the first steps, which know little, are soon forgotten. None without ``decay``.
+    """
+    return ModelEmaV3(student, decay, use_warmup=True) if decay is not None else None
 
 
 def _parts(

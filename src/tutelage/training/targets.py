@@ -10,13 +10,14 @@ from importlib.metadata import version
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from tutelage.config import DistillSettings
 from tutelage.data import Views
 from tutelage.distillation import Distiller, StoredTargets, TargetCache
 from tutelage.errors import TutelageError
-from tutelage.training.feed import Fed, build_feed
+from tutelage.training.feed import Fed, build_feed, view_of
 from tutelage.training.job import Job
 
 FORMAT = 1
@@ -44,26 +45,29 @@ class RunTargets:
     @property
     def total_bytes(self) -> int:
         """What all records of the run take."""
-        views = {stored: len(self.views[index]) for index, stored in self.stages.items()}
-        return sum(stored.record_bytes * count for stored, count in views.items()) * len(self.rows)
+        return sum(self._stage_bytes(index) for index in self.stages)
 
-    def stored_share(self) -> float:
-        """Returns which part of a random sample of the records is there already."""
-        draw = np.random.default_rng()
-        found = []
-        for index, stored in self.stages.items():
-            for view in draw.choice(self.views[index], 10):
-                found.append(stored.present(int(view), draw.choice(self.rows, SAMPLED // 10)).mean())
-        return float(np.mean(found))
+    def missing_bytes(self) -> float:
+        """Returns what those records take that are not there yet, going by a random sample of each stage's."""
+        return sum(self._stage_bytes(index) * (1 - self._stored_share(index)) for index in self.stages)
 
     def describe(self) -> str:
         """Returns one line: how much is stored where, and how much of it is there."""
-        count = max(map(len, self.views.values()))
-        each = " + ".join(f"{stored.record_bytes:,}" for stored in self.stages.values())
-        return (
-            f"cache    {count} views × {len(self.rows):,} images × {each} bytes = {readable(self.total_bytes)}, "
-            f"{100 * self.stored_share():.0f} % stored; {self.cache.folder}"
-        )
+        parts = [
+            f"{len(self.views[index])} views × {len(self.rows):,} images × {stored.record_bytes:,} bytes"
+            for index, stored in self.stages.items()
+        ]
+        there = 100 * (1 - self.missing_bytes() / self.total_bytes)
+        return f"cache    {' + '.join(parts)} = {readable(self.total_bytes)}, {there:.0f} % stored; {self.cache.folder}"
+
+    def _stage_bytes(self, index: int) -> int:
+        return self.stages[index].record_bytes * len(self.views[index]) * len(self.rows)
+
+    def _stored_share(self, index: int) -> float:
+        draw, stored = np.random.default_rng(), self.stages[index]
+        views = draw.choice(self.views[index], min(10, len(self.views[index])), replace=False).tolist()
+        found = [stored.present(view, draw.choice(self.rows, SAMPLED // len(views))).mean() for view in views]
+        return float(np.mean(found))
 
 
 def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
@@ -78,20 +82,22 @@ def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
         return None
     with engine.main_process_first():
         cache = TargetCache(settings.cache, identity(job), len(job.data.train.samples.labels))
+    shown = view_of(settings)
     shapes, views, first = {}, {}, 0
     for index, stage in enumerate(job.distiller.stages):
         if stage.needs_teacher:
             job.distiller.enter(index)
             shapes[index] = target_shapes(job.distiller, job.data.size, engine.device)
-            views[index] = sorted({settings.cache.view(first + epoch) for epoch in range(stage.epochs)})
+            views[index] = sorted({shown(first + epoch) for epoch in range(stage.epochs)})
             if engine.is_main_process:
-                verify(cache.stage(stage.terms, shapes[index]), views[index], job, engine)
+                verify(StoredTargets(cache, stage.terms, shapes[index]), views[index], job, engine)
         first += stage.epochs
     engine.wait_for_everyone()
-    stages = {index: cache.stage(job.distiller.stages[index].terms, shapes[index]) for index in shapes}
+    stages = {index: StoredTargets(cache, job.distiller.stages[index].terms, shape) for index, shape in shapes.items()}
     targets = RunTargets(cache, stages, views, job.data.train.rows)
-    room = shutil.disk_usage(cache.folder).free
-    missing = targets.total_bytes * (1 - targets.stored_share())
+    room = shutil.disk_usage(cache.folder.parent).free
+    # Each process looks at records of its own choice, and all have to come to the same end.
+    (missing,) = broadcast_object_list([targets.missing_bytes()])
     if missing > room:
         raise TutelageError(
             f"the cache would take {readable(missing)} more, and {cache.folder} has {readable(room)} free: lower "
@@ -107,6 +113,7 @@ def identity(job: Job) -> dict[str, object]:
         "format": FORMAT,
         "tutelage": version("tutelage"),
         "data": job.data.fingerprint,
+        "architecture": [member.name for member in job.teacher.members],
         "teacher": [member.identity()["weights_sha256"] for member in job.teacher.members],
         "preprocessing": [str(member.normalization) for member in job.teacher.members],
         "views": repr(Views.of(job.data, job.settings.data)),
@@ -121,21 +128,34 @@ def target_shapes(distiller: Distiller, size: tuple[int, int], device: torch.dev
     return [tuple(target.shape[1:]) for target in distiller.targets(images, labels)]
 
 
-def compute(distiller: Distiller, fed: Fed, engine: Accelerator) -> list[Tensor]:
-    """Returns the current stage's targets of a batch, as the live teacher gives them."""
+def compute(job: Job, fed: Fed, engine: Accelerator) -> list[Tensor]:
+    """Returns the current stage's targets of a batch, as the live teacher gives them, part by part as in a step."""
+    parts = min(job.settings.accumulate, len(fed.images))
     with engine.autocast():
-        return distiller.targets(fed.images, fed.labels)
+        batches = zip(fed.images.tensor_split(parts), fed.labels.tensor_split(parts))
+        targets = [job.distiller.targets(images, labels) for images, labels in batches]
+    return [torch.cat(part) for part in zip(*targets)]
 
 
-def fill(distiller: Distiller, stored: StoredTargets, fed: Fed, engine: Accelerator) -> list[Tensor]:
-    """Computes and stores the targets of a batch, and returns them as they will be read.
+def fill(job: Job, stored: StoredTargets, fed: Fed, engine: Accelerator) -> list[Tensor]:
+    """Computes and stores what is missing of the targets of a batch, and returns all as they will be read.
 
-    So a run gives the same whether it finds its targets or makes them.
+    So a run goes on the same whether it finds its targets or makes them.
     """
-    stored.write(fed.view, fed.rows, compute(distiller, fed, engine))
-    targets = stored.read(fed.view, fed.rows)
-    assert targets is not None
+    absent = ~stored.present(fed.view, fed.rows)
+    targets = None
+    if absent.any() and not absent.all():
+        _store(job, stored, fed.part(absent), engine)
+        targets = stored.read(fed.view, fed.rows)
+    if targets is None:  # nothing was there, or what was there is damaged
+        targets = _store(job, stored, fed, engine)
     return [target.to(engine.device) for target in targets]
+
+
+def _store(job: Job, stored: StoredTargets, fed: Fed, engine: Accelerator) -> list[Tensor]:
+    targets = compute(job, fed, engine)
+    stored.write(fed.view, fed.rows, targets)
+    return stored.rounded(targets)
 
 
 def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accelerator) -> None:
@@ -144,14 +164,15 @@ def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accele
     rows = np.sort(draw.choice(rows, min(VERIFIED, len(rows)), replace=False))
     begun = (view for view in draw.permutation(views).tolist() if stored.present(view, rows).any())
     view = next(begun, views[0])
-    rows = rows[stored.present(view, rows)]
-    found = stored.read(view, rows) if len(rows) else None
-    if found is None:
-        return
-    (fed,) = build_feed(job, engine.device).read([rows], view)
-    changed = stored.changed(found, compute(job.distiller, fed, engine), TOLERANCE[job.settings.precision])
-    if changed is not None:
-        stored.cache.discard(f"{changed} of view {view} is not what the teacher gives now")
+    # One by one: a damaged record is made anew when it is met, and says nothing of the others.
+    rows = np.array([row for row in rows if stored.read(view, np.array([row])) is not None], dtype=np.int64)
+    for fed in build_feed(job, engine.device).read([rows], view) if len(rows) else []:
+        found = stored.read(view, fed.rows)
+        if found is None:
+            continue
+        changed = stored.changed(found, compute(job, fed, engine), TOLERANCE[job.settings.precision])
+        if changed is not None:
+            stored.cache.discard(f"{changed} of view {view} is not what the teacher gives now")
 
 
 def readable(count: float) -> str:

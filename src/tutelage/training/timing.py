@@ -68,7 +68,10 @@ def wait(device: torch.device) -> None:
 @contextmanager
 def _untouched(distiller: Distiller) -> Iterator[None]:
     saved = {name: value.clone() for name, value in distiller.state_dict().items()}
-    with torch.random.fork_rng():
-        yield
-    distiller.load_state_dict(saved)
-    distiller.zero_grad(set_to_none=True)
+    device = next(distiller.parameters()).device
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        distiller.load_state_dict(saved)
+        distiller.zero_grad(set_to_none=True)

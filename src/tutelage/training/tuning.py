@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
+from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
 
 from tutelage.config import DistillSettings
@@ -20,15 +20,19 @@ from tutelage.training.timing import Trial
 def tune(job: Job) -> Job:
     """Returns the job with ``precision`` and ``compile`` settled for this hardware, alike in every process.
 
-    Raises :class:`TutelageError` for a precision that the device does not have.
+    Raises :class:`TutelageError` for a precision or a compilation that the device does not have.
     """
     settings = job.settings
-    device = find_process(settings.device).device
+    process = find_process(settings.device)
+    device = process.device
     if settings.precision == "fp16" and device.type == "cpu":
         raise TutelageError("precision=fp16 needs a GPU, and this run is on the CPU: give precision=auto, bf16 or fp32")
+    if settings.compile == "graphs" and (device.type == "cpu" or settings.accumulate > 1):
+        # Gradients of one part lie where the graph of the next may write.
+        raise TutelageError("compile=graphs needs a GPU, and accumulate=1: give compile=both")
     if settings.precision != "auto" and settings.compile != "auto":
         return job
-    trial = _trial(job, device)
+    trial = _trial(job, process)
     job.distiller.to(device).enter(len(job.distiller.stages) - 1)
     precision, compiled = settings.precision, settings.compile
     if precision == "auto":
@@ -40,9 +44,11 @@ def tune(job: Job) -> Job:
     return replace(job, settings=settings.model_copy(update={"precision": precision, "compile": compiled}))
 
 
-def _trial(job: Job, device: torch.device) -> Trial:
-    fed = next(build_feed(job, device).epoch(0))
-    return Trial(fed.images, fed.labels)
+def _trial(job: Job, process: PartialState) -> Trial:
+    """The part of a batch that is in memory at once."""
+    fed = next(build_feed(job, process.device, process.process_index, process.num_processes).epoch(0))
+    size = -(-len(fed.images) // job.settings.accumulate)
+    return Trial(fed.images[:size], fed.labels[:size])
 
 
 def _steps(job: Job) -> tuple[int, int]:
