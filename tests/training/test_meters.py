@@ -18,15 +18,27 @@ def values(ce: float, kd: float) -> dict[str, torch.Tensor]:
 def test_means() -> None:
     meters = Meters(["ce", "kd"], torch.device("cpu"))
     for step in (values(1.0, 4.0), values(3.0, 6.0)):
-        assert meters.update(step).item() == 0
+        meters.update(step)
+        assert meters.stopped.item() == 0
     meters.check("here")
     assert meters.means() == {"loss": 7.0, "ce": 2.0, "kd": 5.0}
+
+
+def test_parts_count_by_their_share_of_the_batch() -> None:
+    meters = Meters(["ce", "kd"], torch.device("cpu"))
+    meters.update(values(1.0, 4.0), share=0.75)
+    meters.update(values(3.0, 8.0), share=0.25)
+    assert meters.means() == {"loss": 6.5, "ce": 1.5, "kd": 5.0}
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_the_first_bad_term_is_named_even_if_others_follow(bad: float) -> None:
     meters = Meters(["ce", "kd"], torch.device("cpu"))
-    assert [meters.update(step).item() for step in (values(1, 1), values(1, bad), values(bad, 1))] == [0, 1, 1]
+    stopped = []
+    for step in (values(1, 1), values(1, bad), values(bad, 1)):
+        meters.update(step)
+        stopped.append(meters.stopped.item())
+    assert stopped == [0, 1, 1]
     with pytest.raises(TutelageError, match="stage train, epoch 2: kd\\."):
         meters.check("stage train, epoch 2")
 
