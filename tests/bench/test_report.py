@@ -15,6 +15,7 @@ from tutelage.bench import bench
 from tutelage.bench.breakdown import PARTS
 from tutelage.bench.measure import Timing, take_turns, time_ratio
 from tutelage.cli import app
+from tutelage.models import count_macs, create_model
 
 SMALL: dict[str, Any] = {
     "data": {"name": "digits", "fraction": 0.3},
@@ -40,6 +41,9 @@ def test_kd_has_every_variant_and_leaves_one_file(tmp_path: Path, monkeypatch: p
     for name, ratio in report.ratios.items():
         of, over = name.split("/")
         assert ratio == pytest.approx(speeds[of] / speeds[over]), name  # one turn: its ratio is the ratio of medians
+    macs = count_macs(create_model("resnet8"), (16, 16))
+    assert report.roof["floor_student"] == pytest.approx(3 * macs * speeds["floor_student"] / report.matmul_rate)
+    assert report.roof["floor_live"] > 0
     assert tuple(report.milliseconds) == PARTS
     assert all(value > 0 for value in report.milliseconds.values())
     assert json.loads(out.read_text(encoding="utf-8")) == report.model_dump()

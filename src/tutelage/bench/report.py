@@ -17,11 +17,13 @@ from rich.text import Text
 
 from tutelage.bench.breakdown import time_parts
 from tutelage.bench.measure import Timing, take_turns, time_ratio
+from tutelage.bench.roof import matmul_rate
 from tutelage.bench.settings import BenchSettings
 from tutelage.bench.variants import Ours, Steps, floor_steps, plain_variant
 from tutelage.config import DistillSettings, load
 from tutelage.distillation import CacheSettings, StoredTargets
 from tutelage.errors import TutelageError
+from tutelage.models import count_macs
 from tutelage.training.checks import check_cacheable
 from tutelage.training.engine import build_engine
 from tutelage.training.environment import describe_device, git_commit, package_versions
@@ -66,6 +68,11 @@ class Report(BaseModel):
     """Of images a second: the first variant's over the second's, median of the turns."""
     peak_bytes: dict[str, int | None]
     """The most memory a variant's turn took beyond what was in use before it; loader workers are not counted."""
+    roof: dict[str, float]
+    """Of ``floor_live`` and ``floor_student``: their multiply-adds a second, teacher's once and student's three times,
+    against those of a large matrix product."""
+    matmul_rate: float
+    """Multiply-adds a second of that product."""
     milliseconds: dict[str, float]
     """Where a step with a live teacher spends its time."""
     missing: dict[str, str]
@@ -145,6 +152,7 @@ def _report(
         for name, (of, over) in RATIOS.items()
         if of in timings and over in timings
     }
+    rate = matmul_rate(device, job.settings.precision)
     return Report(
         teacher=job.teacher.name if job.teacher is not None else None,
         student=job.spec.name,
@@ -161,11 +169,22 @@ def _report(
         images_per_second=speeds,
         ratios=ratios,
         peak_bytes={name: timing.peak for name, timing in timings.items()},
+        roof=_roof(job, speeds, rate),
+        matmul_rate=rate,
         milliseconds=parts,
         missing=missing,
         git=git_commit(),
         packages=package_versions(),
     )
+
+
+def _roof(job: Job, speeds: dict[str, float], rate: float) -> dict[str, float]:
+    """Backward passes take twice the multiply-adds of forward passes."""
+    members = job.teacher.members if job.teacher is not None else []
+    teacher = sum(count_macs(member.network, member.input_size or job.data.size) for member in members)
+    student = 3 * count_macs(job.student, job.data.size)
+    macs = {"floor_live": teacher + student, "floor_student": student}
+    return {name: speeds[name] * count / rate for name, count in macs.items()}
 
 
 def table(report: Report) -> Group:
@@ -187,4 +206,11 @@ def table(report: Report) -> Group:
     total = sum(report.milliseconds.values())
     spent = ", ".join(f"{part} {ms:.1f} ms ({100 * ms / total:.0f} %)" for part, ms in report.milliseconds.items())
     ratios = "   ".join(f"{name} {ratio:.2f}" for name, ratio in report.ratios.items())
-    return Group(Text(head), speeds, Text(f"ratios   {ratios}"), Text(f"a live step: {spent}"))
+    reached = ", ".join(f"{name} {100 * share:.0f} %" for name, share in report.roof.items())
+    return Group(
+        Text(head),
+        speeds,
+        Text(f"ratios   {ratios}"),
+        Text(f"of the {report.matmul_rate / 1e9:,.0f} G multiply-adds/s of a large matrix product: {reached}"),
+        Text(f"a live step: {spent}"),
+    )
