@@ -127,12 +127,12 @@ MEASUREMENTS = {"processes": processes, "samples": samples, "classes": classes, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     shared = Path(os.environ.get("TUTELAGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    parser.add_argument("what", nargs="*", choices=[*MEASUREMENTS, []], default=list(MEASUREMENTS))
+    parser.add_argument("what", nargs="*", help=f"of {', '.join(MEASUREMENTS)}; all if not given")
     parser.add_argument("--data", default=str(shared / "cifar10-jpeg"))
     parser.add_argument("--out", default="runs/scale.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        figures = {what: MEASUREMENTS[what](arguments.data, Path(folder)) for what in arguments.what}
+        figures = {what: MEASUREMENTS[what](arguments.data, Path(folder)) for what in arguments.what or MEASUREMENTS}
     Path(arguments.out).parent.mkdir(parents=True, exist_ok=True)
     Path(arguments.out).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=2))
