@@ -27,7 +27,7 @@ ROWS: list[tuple[tuple[str, str], list[str]]] = [
     (WRN, ["method=ofd", "compile=off"]),  # by statistics of the batch, the compiled teacher is slower
     (("resnet56", "resnet20"), ["method=kd"]),
 ]
-COMMON = ["batch_size=64", "turns=4", "steps=4", "compile=teacher"]
+COMMON = ["batch_size=64", "turns=3", "steps=5", "compile=teacher"]
 RATIOS = ("live/plain", "cached/plain", "floor_live/live", "floor_student/cached")
 VARIANTS = ("plain", "live", "cached", "floor_live", "floor_student")
 
