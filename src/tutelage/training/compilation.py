@@ -15,7 +15,7 @@ COMPILE_SECONDS = 60.0
 """What compiling both networks takes, about."""
 EXPECTED_SAVING = 0.1
 """Part of a step that compiling may save, so that a trial is worth its time."""
-LEAST_SAVING = 0.03
+LEAST_SAVING = 0.05
 """Part of its own time that a network must save to be kept compiled: less is noise."""
 
 
