@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 
 from harness.pool import Pool
 from harness.steps import Watch, watch
-from tutelage import TutelageError, distill, resume, train
+from harness.teachers import train_teachers
+from tutelage import TutelageError, distill, resume
 from tutelage.cli import app
 from tutelage.config import DistillSettings, load
 from tutelage.distillation import TargetCache
@@ -51,10 +52,7 @@ RUN: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    folder = tmp_path_factory.mktemp("teachers")
-    for seed in range(2):
-        train(**RUN, model="resnet14", epochs=4, seed=seed, out=folder / str(seed))
-    return [str(folder / "0"), str(folder / "1")]
+    return [str(teacher) for teacher in train_teachers(tmp_path_factory.mktemp("teachers"), RUN, epochs=4)]
 
 
 @pytest.fixture

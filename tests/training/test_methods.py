@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.teachers import train_teachers
 from tutelage import create_model, distill, train
 from tutelage.models import weights_hash
 
@@ -24,10 +25,7 @@ RUN: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def teachers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two runs of a teacher, short ones."""
-    folder = tmp_path_factory.mktemp("teachers")
-    for seed in range(2):
-        train(**RUN, model="resnet14", epochs=2, seed=seed, out=folder / str(seed))
-    return [folder / "0", folder / "1"]
+    return train_teachers(tmp_path_factory.mktemp("teachers"), RUN, epochs=2)
 
 
 CASES: list[tuple[str, dict[str, Any], list[str]]] = [

@@ -111,8 +111,8 @@ def _measure(settings: Any, folder: Path) -> Report:
     plain = plain_variant(job, engine, index)
     variants: dict[str, Steps | None] = {
         "plain": plain,
-        "live": ours.live(),
-        "cached": ours.cached(stored, settings.steps) if stored is not None else None,
+        "live": ours.steps(),
+        "cached": ours.steps(stored, settings.steps) if stored is not None else None,
         "floor_live": floor_steps(job, engine, taught=True),
         "floor_student": floor_steps(job, engine, taught=False),
     }

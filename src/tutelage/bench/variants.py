@@ -16,13 +16,13 @@ from tutelage.bench.plain import plain_steps
 from tutelage.distillation import Distiller, StoredTargets
 from tutelage.distillation.teacher import compile_frozen
 from tutelage.taps import folded
-from tutelage.training.compilation import compile_stage
+from tutelage.training.compilation import compile_stage, compiles_student, compiles_teacher
 from tutelage.training.feed import Fed, Stored, build_feed
 from tutelage.training.job import Job
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.step import Step, moving_average
-from tutelage.training.targets import fill
+from tutelage.training.targets import targets_of
 
 Steps = Callable[[int], None]
 """Takes so many steps."""
@@ -59,30 +59,18 @@ class Ours:
         while True:
             yield from islice(feed.epoch(0, stored), window)
 
-    def live(self) -> Steps:
-        """Returns steps with a live teacher."""
-        batches = self.batches()
+    def steps(self, stored: StoredTargets | None = None, window: int | None = None) -> Steps:
+        """Returns steps with a live teacher, or with ``stored`` targets of so many batches, made by the first."""
+        batches = self.batches(stored.read if stored is not None else None, window)
 
-        def steps(count: int) -> None:
+        def take(count: int) -> None:
             meters = Meters(self.distiller.term_names, self.engine.device)
             for fed in islice(batches, count):
-                self.step(fed.images, fed.labels, None, meters, lr=1e-3)
-            meters.means()
-
-        return steps
-
-    def cached(self, stored: StoredTargets, window: int) -> Steps:
-        """Returns steps with stored targets of so many batches, which the first steps store."""
-        batches = self.batches(stored.read, window)
-
-        def steps(count: int) -> None:
-            meters = Meters(self.distiller.term_names, self.engine.device)
-            for fed in islice(batches, count):
-                targets = fed.targets if fed.targets is not None else fill(self.job, stored, fed, self.engine)
+                targets = targets_of(self.job, stored, fed, self.engine)
                 self.step(fed.images, fed.labels, targets, meters, lr=1e-3)
             meters.means()
 
-        return steps
+        return take
 
 
 def floor_steps(job: Job, engine: Accelerator, taught: bool) -> Steps:
@@ -91,7 +79,7 @@ def floor_steps(job: Job, engine: Accelerator, taught: bool) -> Steps:
     """
     fed = next(build_feed(job, engine.device).epoch(0))
     student = copy.deepcopy(job.student).requires_grad_(True).train()
-    if job.settings.compile not in ("off", "teacher"):
+    if compiles_student(job.settings.compile):
         student.compile(options={"triton.cudagraphs": job.settings.compile == "graphs"})
     optimizer = build_optimizer(student.parameters(), job.settings.optimizer)
     seen = _in_memory(job.distiller.normalization, fed.images)
@@ -121,7 +109,7 @@ def _in_memory(normalization: nn.Module, images: Tensor) -> Tensor:
 def _reader(network: nn.Module, compiled: str) -> nn.Module:
     """The network as a teacher runs it: batch normalisations folded, to its logits."""
     reader = folded(network, (), logits=True)
-    if compiled not in ("off", "student"):
+    if compiles_teacher(compiled):
         compile_frozen(reader, compiled == "graphs")
     return reader
 

@@ -19,6 +19,16 @@ LEAST_SAVING = 0.05
 """Part of its own time that a network must save to be kept compiled: less is noise."""
 
 
+def compiles_teacher(choice: str) -> bool:
+    """Whether ``compile=choice`` compiles the teacher."""
+    return choice in ("teacher", "both", "graphs")
+
+
+def compiles_student(choice: str) -> bool:
+    """Whether ``compile=choice`` compiles the student."""
+    return choice in ("student", "both", "graphs")
+
+
 def compile_stage(distiller: Distiller, choice: str) -> None:
     """Compiles what ``choice`` names for the current stage: ``teacher``, ``student``, ``both``, ``graphs`` or ``off``.
 
@@ -28,9 +38,9 @@ def compile_stage(distiller: Distiller, choice: str) -> None:
         return
     # What was compiled for stages and runs before counts against a limit of the compiler.
     torch.compiler.reset()
-    if choice != "student" and distiller.stage.needs_teacher:
+    if compiles_teacher(choice) and distiller.stage.needs_teacher:
         distiller.compile_teacher(choice == "graphs")
-    if choice != "teacher":
+    if compiles_student(choice):
         distiller.compile_student(choice == "graphs")
 
 

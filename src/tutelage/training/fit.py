@@ -16,7 +16,7 @@ from tutelage.terms import Stage
 from tutelage.training.checkpoint import Progress, restore, snapshot
 from tutelage.training.compilation import compile_stage
 from tutelage.training.evaluation import Evaluation, evaluate_network
-from tutelage.training.feed import Fed, build_feed
+from tutelage.training.feed import build_feed
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
 from tutelage.training.meters import Meters
@@ -24,7 +24,7 @@ from tutelage.training.optimizer import build_optimizer
 from tutelage.training.progress import Bar, Lines
 from tutelage.training.schedule import lr_factor, restarts
 from tutelage.training.step import Step, moving_average
-from tutelage.training.targets import RunTargets, fill
+from tutelage.training.targets import RunTargets, targets_of
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Fit:
             if restarts(place, steps, schedule):
                 step.optimizer.state.clear()
             self.job.distiller.progress = place / (stage.epochs * steps)
-            step(fed.images, fed.labels, self._targets(stored, fed), meters, lr)
+            step(fed.images, fed.labels, targets_of(self.job, stored, fed, self.engine), meters, lr)
             if (number + 1) % settings.log_every == 0:
                 meters.check(f"stage {stage.name}, epoch {epoch + 1}, by step {number + 1}")
                 speed = (number + 1) * self.loader.batch_size / (time.perf_counter() - start)
@@ -123,12 +123,6 @@ class Fit:
             "time/data_wait": waited / seconds,
             **({"cache/hits": hits / steps} if stored is not None else {}),
         }
-
-    def _targets(self, stored: StoredTargets | None, fed: Fed) -> list[Tensor] | None:
-        """The stored targets of a batch, made now where they are missing; None: the distiller asks the teacher."""
-        if stored is None or fed.targets is not None:
-            return fed.targets
-        return fill(self.job, stored, fed, self.engine)
 
     def _share_buffers(self) -> None:
         """Gives every process the running statistics of the first: each has seen batches of its own since."""

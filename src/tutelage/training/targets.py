@@ -137,6 +137,13 @@ def compute(job: Job, fed: Fed, engine: Accelerator) -> list[Tensor]:
     return [torch.cat(part) for part in zip(*targets)]
 
 
+def targets_of(job: Job, stored: StoredTargets | None, fed: Fed, engine: Accelerator) -> list[Tensor] | None:
+    """Returns the stored targets of a batch, made now where they are missing; None where the teacher is live."""
+    if stored is None or fed.targets is not None:
+        return fed.targets
+    return fill(job, stored, fed, engine)
+
+
 def fill(job: Job, stored: StoredTargets, fed: Fed, engine: Accelerator) -> list[Tensor]:
     """Computes and stores what is missing of the targets of a batch, and returns all as they will be read.
 
