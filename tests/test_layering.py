@@ -11,7 +11,7 @@ import tutelage
 
 ROOMS = [
     *("losses", "models", "data", "taps", "connectors", "terms", "methods", "distillation", "config", "recipes"),
-    *("training", "bench", "export", "report", "study", "cli"),
+    *("training", "bench", "export", "study", "report", "cli"),
 ]
 BELOW_ALL = {"errors", "registry"}
 ROOT = Path(tutelage.__file__).parent
