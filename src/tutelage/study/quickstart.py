@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from tutelage.errors import TutelageError
-from tutelage.study.table import results_table, summarize
+from tutelage.study.statistics import summarize
+from tutelage.study.table import terminal
 from tutelage.training import Result, distill, train
 
 BUDGET: dict[str, Any] = {
@@ -44,6 +45,6 @@ def quickstart(out: Path, seeds: int = 3) -> list[Result]:
             run = out / f"{method}-{seed}"
             results.append(distill(teacher=str(teacher), student=STUDENT, method=method, out=run, **budget))
     console.rule("a tenth of digits, 20 epochs each, last epoch: mean ± standard deviation over seeds")
-    console.print(results_table(summarize(results)))
+    console.print(terminal(summarize(results)))
     console.print(f"runs in {out}; the deployable student of a run is its folder student/", highlight=False)
     return results

@@ -1,84 +1,113 @@
-"""Results of runs that differ only in their seed, as mean ± standard deviation."""
+"""Rows as a table: for the terminal, Markdown, CSV; the best in bold, with what the seeds do not tell from it."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable
-from dataclasses import dataclass
+import csv
+import io
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
-from tutelage.training import Result
+from tutelage.study.statistics import LEVEL, Row, best_among
 
-
-@dataclass(frozen=True)
-class Row:
-    """The runs of one student with one method on one kind of data."""
-
-    student: str
-    method: str
-    split: str
-    top1: tuple[float, ...]
-    parameters: int
-    seconds: float
-    """Mean training time of a run."""
-    teacher_top1: float | None = None
-    """Mean of the teacher's accuracy on the same split; None where there was none."""
-
-    @property
-    def mean(self) -> float:
-        return statistics.fmean(self.top1)
-
-    def gap_closed(self, alone: float) -> float | None:
-        """Share of the way from the student ``alone`` to its teacher, in percent; None where there is no such way."""
-        if self.teacher_top1 is None or self.teacher_top1 <= alone:
-            return None
-        return 100 * (self.mean - alone) / (self.teacher_top1 - alone)
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation over the seeds (n − 1); None for one seed."""
-        return statistics.stdev(self.top1) if len(self.top1) > 1 else None
-
-    @property
-    def figure(self) -> str:
-        """``mean ± deviation``, in percent."""
-        return f"{self.mean:.2f}" + (f" ± {self.deviation:.2f}" if self.deviation is not None else "")
+NOTE = (
+    f"Sorted by mean. Bold: the best, and what Welch's test does not tell from it at {LEVEL:.0%}. "
+    f"Against alone: difference to the student without a teacher, in points, with its interval of 95 % confidence; "
+    f"p is Welch's, of one comparison; 'not shown' where p is {LEVEL} or more."
+)
 
 
-def summarize(results: Iterable[Result]) -> list[Row]:
-    """Groups results by student, method with its settings, and split, in the order in which they first appear."""
-    groups: dict[tuple[str, str, str], list[Result]] = {}
-    for result in results:
-        groups.setdefault((result.student, method_label(result), result.split), []).append(result)
-    return [
-        Row(
-            *key,
-            top1=tuple(result.top1 for result in group),
-            parameters=group[0].parameters,
-            seconds=statistics.fmean(result.seconds for result in group),
-            teacher_top1=_mean([result.teacher_top1 for result in group if result.teacher_top1 is not None]),
-        )
-        for key, group in groups.items()
-    ]
+def columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Returns headers and cells, best rows first; columns that no row fills are left out; ``**`` marks bold."""
+    ranked = sorted(rows, key=lambda row: -row.mean)
+    best = best_among(ranked)
+    cells = [[_bold(write(row, rows), row in best and name in _IN_BOLD) for name, write in _COLUMNS] for row in ranked]
+    kept = [place for place in range(len(_COLUMNS)) if any(line[place] for line in cells)]
+    return [_COLUMNS[place][0] for place in kept], [[line[place] for place in kept] for line in cells]
 
 
-def method_label(result: Result) -> str:
-    """Returns the method with the settings that are not its defaults: ``feature_maps (count 4)``."""
-    changed = [f"{key} {value}" for settings in result.settings.values() for key, value in settings.items()]
-    return result.method + (f" ({', '.join(changed)})" if changed else "")
-
-
-def _mean(values: list[float]) -> float | None:
-    return statistics.fmean(values) if values else None
-
-
-def results_table(rows: Iterable[Row]) -> Table:
-    """Returns the rows as a table for the terminal."""
+def terminal(rows: Sequence[Row]) -> Table:
+    """Returns the table to print."""
+    headers, cells = columns(rows)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("network", "method", "seeds", "top-1 %, last epoch", "on", "parameters", "seconds a run"):
-        table.add_column(column, justify="right" if column in ("seeds", "parameters", "seconds a run") else "left")
-    for row in rows:
-        cells = [row.student, row.method, str(len(row.top1)), row.figure, row.split]
-        table.add_row(*cells, f"{row.parameters:,}", f"{row.seconds:.1f}")
+    for header in headers:
+        table.add_column(header, justify="left" if header in _LEFT else "right", no_wrap=header in _IN_BOLD)
+    for line in cells:
+        table.add_row(*(Text(cell.strip("*"), "bold" if cell.startswith("**") else "") for cell in line))
     return table
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Returns the table in Markdown, with the note that says how to read it."""
+    headers, cells = columns(rows)
+    ruler = ["---" if header in _LEFT else "---:" for header in headers]
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in [headers, ruler, *cells]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in escaped) + f"\n\n{NOTE}\n"
+
+
+def comma_separated(rows: Sequence[Row]) -> str:
+    """Returns the table as CSV."""
+    headers, cells = columns(rows)
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerows([headers, *([cell.strip("*") for cell in line] for line in cells)])
+    return file.getvalue()
+
+
+def _bold(text: str, wanted: bool) -> str:
+    return f"**{text}**" if wanted and text else text
+
+
+def _against_alone(row: Row, rows: Sequence[Row]) -> str:
+    alone = row.alone_among(rows)
+    if alone is None or alone is row:
+        return ""
+    found = row.difference(alone)
+    if found is None:
+        return f"{row.mean - alone.mean:+.2f}"
+    return f"{found.points:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def _chance(row: Row, rows: Sequence[Row]) -> str:
+    alone = row.alone_among(rows)
+    found = row.difference(alone) if alone is not None and alone is not row else None
+    if found is None:
+        return ""
+    return ("<0.001" if found.p < 0.001 else f"{found.p:.3f}") if found.shown else f"{found.p:.2f}, not shown"
+
+
+def _gap(row: Row, rows: Sequence[Row]) -> str:
+    alone = row.alone_among(rows)
+    closed = row.gap_closed(alone) if alone is not None else None
+    return "" if closed is None else f"{closed:.0f}"
+
+
+def _short(number: float | None) -> str:
+    if not number:
+        return ""
+    for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= unit:
+            return f"{number / unit:.2f}{name}"
+    return str(number)
+
+
+_COLUMNS: list[tuple[str, Callable[[Row, Sequence[Row]], str]]] = [
+    ("network", lambda row, _: row.student),
+    ("method", lambda row, _: row.method),
+    ("teacher", lambda row, _: row.teacher),
+    ("setting", lambda row, _: row.setting),
+    ("seeds", lambda row, _: str(len(row.top1))),
+    ("top-1 %", lambda row, _: row.figure),
+    ("against alone", _against_alone),
+    ("p", _chance),
+    ("gap closed %", _gap),
+    ("on", lambda row, _: row.split),
+    ("seconds a run", lambda row, _: f"{row.seconds:.0f}"),
+    ("images/s", lambda row, _: f"{row.images_per_second:.0f}" if row.images_per_second else ""),
+    ("parameters", lambda row, _: _short(row.parameters)),
+    ("MACs", lambda row, _: _short(row.macs)),
+    ("ms an image", lambda row, _: f"{row.latency:.2f}" if row.latency else ""),
+]
+_LEFT = ("network", "method", "teacher", "setting", "on")
+_IN_BOLD = ("method", "top-1 %")

@@ -1,0 +1,74 @@
+"""The student of a run, or a saved model, with all that a prediction needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from tutelage.data import Normalization
+from tutelage.errors import TutelageError
+from tutelage.models import ModelSpec, create_model
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """A trained network and its preprocessing; both are in eval mode."""
+
+    network: nn.Module
+    """Takes normalised images, as it was trained."""
+    spec: ModelSpec
+    normalization: Normalization
+    """Makes of un-normalised images what the network takes."""
+    classes: tuple[str, ...]
+    """In the order of the logits; numbers where the model has no names."""
+    size: tuple[int, int]
+    """(H, W) of the images."""
+    source: Path
+    """The run folder or model folder it was read from."""
+
+    @property
+    def classifier(self) -> nn.Sequential:
+        """Normalisation and network in one: (B, 3, H, W) RGB, uint8 or floats in [0, 1] → logits (B, K)."""
+        return nn.Sequential(self.normalization, self.network).eval()
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it comes from a run, which knows its data and its figures."""
+        return is_run(self.source)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether ``folder`` is that of a run, finished or not."""
+    return (folder / "config.yaml").is_file() and (folder / "environment.json").is_file()
+
+
+def load_student(path: str | Path) -> Student:
+    """Loads the plain student of a run folder, or the model of a model folder.
+
+    Raises :class:`TutelageError` for a run that is not finished, for a path that is neither, and for a model that does
+    not say how its input is to be normalised.
+    """
+    folder = Path(path).expanduser()
+    if is_run(folder) and not (folder / "result.json").is_file():
+        raise TutelageError(f"{folder} is not finished: continue it with 'tutelage resume {folder}'")
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise TutelageError(f"{folder} {what}: give a run folder, or the folder of a saved model (config.json)")
+    network = create_model(str(folder))
+    spec = network.spec
+    assert isinstance(spec, ModelSpec)
+    if spec.mean is None or spec.std is None or spec.input_size is None:
+        raise TutelageError(
+            f"{spec.source}: its config.json does not say which images the model takes: mean, std and input_size must "
+            f"be in pretrained_cfg"
+        )
+    return Student(
+        network=network.eval(),
+        spec=spec,
+        normalization=Normalization(spec.mean, spec.std).eval(),
+        classes=spec.classes or tuple(map(str, range(spec.num_classes))),
+        size=spec.input_size,
+        source=folder,
+    )

@@ -1,0 +1,76 @@
+"""One view of a whole study while it runs: how many runs are done, and where those under way are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from tutelage.study.grid import Cell
+from tutelage.study.workers import screen_of
+from tutelage.training import Result
+from tutelage.training.folder import RunFolder
+
+
+class Watch:
+    """Reads what runs write, so that it needs nothing from the processes that train them."""
+
+    def __init__(self, console: Console, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
+        self._console = console
+        self._left = {cell.name: cell for cell in left}
+        self._lines: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._all = self._progress.add_task("runs", total=len(cells), completed=len(cells) - len(left), note="")
+
+    def __enter__(self) -> Watch:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def fill(self) -> None:
+        """Shows that targets are being stored."""
+        self._progress.update(self._all, note="storing the teacher's targets")
+
+    def filled(self, cell: Cell, error: str | None) -> None:
+        """Shows that the targets of a combination are there."""
+        said = f"targets of {cell.name} " + ("are stored" if error is None else f"are not stored: {error}")
+        self._console.print(said, highlight=False, soft_wrap=True, markup=False)
+
+    def poll(self) -> None:
+        """Shows the epochs of the runs under way."""
+        self._progress.update(self._all, note="")
+        for cell in self._left.values():
+            if screen_of(cell.settings).exists():
+                self._show(cell)
+
+    def _show(self, cell: Cell) -> None:
+        if cell.name not in self._lines:
+            self._lines[cell.name] = self._progress.add_task(cell.name, total=cell.settings.epochs, note="")
+        records = RunFolder(cell.settings.out).read_metrics()
+        note = f"val top-1 {records[-1]['val/top1']:.2f} %" if records and "val/top1" in records[-1] else ""
+        self._progress.update(self._lines[cell.name], completed=len(records), note=note)
+
+    def ended(self, cell: Cell, error: str | None) -> None:
+        """Shows what a run came to."""
+        del self._left[cell.name]
+        if cell.name in self._lines:
+            self._progress.remove_task(self._lines.pop(cell.name))
+        self._progress.advance(self._all)
+        if error is not None:
+            said = f"{cell.name} failed: {error}"
+        else:
+            result = Result.read(cell.settings.out)
+            said = f"{cell.name}: {result.top1:.2f} % top-1 on {result.split}, {result.seconds:.0f} s"
+        self._console.print(said, highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,88 @@
+"""From what varies to the runs of a study, each checked before the first one starts."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tutelage.config import DistillSettings, load
+from tutelage.errors import TutelageError
+from tutelage.methods import METHODS
+from tutelage.study.settings import StudySettings, Tree
+
+NAMES = ("method", "student", "teacher", "data")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study."""
+
+    name: str
+    """Of its folder."""
+    values: dict[str, Any]
+    """What it has on each key that varies; not the seed."""
+    settings: Any
+    """Of :class:`DistillSettings`, complete."""
+
+
+def cells_of(study: StudySettings, shared: Tree) -> list[Cell]:
+    """Returns the runs of the study: all combinations of the grid, each with every seed; equal ones once.
+
+    Two combinations are equal where they differ only in settings that their method does not read: a temperature beside
+    ``method=at``, a teacher beside ``method=none``. Raises :class:`TutelageError` for an unknown key or a wrong value.
+    """
+    cells: dict[str, Cell] = {}
+    for values in _combinations(study.grid):
+        for seed in range(study.seeds):
+            name = "-".join([*map(_slug, label_of(values)), str(seed)])
+            own = {"seed": seed, "out": str(study.out / "runs" / name)}
+            cell = Cell(name, values, load(DistillSettings, {"cache.views": "all"}, shared, values, own))
+            same = cells.setdefault(str(_what_counts(cell.settings)), cell)
+            if same is not cell and same.name == name:
+                raise TutelageError(f"grid: {name} is there twice; leave one of the equal values out")
+    _check_names(list(cells.values()))
+    return list(cells.values())
+
+
+def _combinations(grid: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    for key, choices in grid.items():
+        if not choices:
+            raise TutelageError(f"grid.{key}=[]: give the values of {key}, as in grid.{key}=[…, …]")
+    combinations = []
+    for chosen in itertools.product(*grid.values()):
+        values: dict[str, Any] = {}
+        for key, value in zip(grid, chosen):
+            # A mapping sets several keys at once, and the axis has but a name.
+            values |= value if isinstance(value, dict) else {key: value}
+        combinations.append(values)
+    return combinations
+
+
+def label_of(values: Mapping[str, Any]) -> list[str]:
+    """Returns the parts of a combination's name: what names something by itself, else key and value."""
+    return [str(value) if key in NAMES else f"{key}={value}" for key, value in values.items()] or ["run"]
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^\w.+=-]+", "_", label).strip("_.")
+
+
+def _what_counts(settings: Any) -> Tree:
+    """The settings without those that its method does not read, and without the folder."""
+    methods = settings.methods()
+    unread = {name for name in METHODS if name not in methods} | {"out", "overwrite"}
+    if settings.method == "none":
+        unread |= {"teacher", "cache"}
+    return {key: value for key, value in settings.model_dump(mode="json").items() if key not in unread}
+
+
+def _check_names(cells: list[Cell]) -> None:
+    names = [cell.name for cell in cells]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TutelageError(
+            f"grid: two different runs would be named {twice}; give them names with an axis of mappings"
+        )

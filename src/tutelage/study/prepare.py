@@ -1,0 +1,108 @@
+"""Before the first run of a study: every combination is built once, and what its runs share is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tutelage.config import dump
+from tutelage.errors import TutelageError
+from tutelage.study.grid import Cell
+from tutelage.training import load_run
+from tutelage.training.checks import check_cacheable, check_trained
+from tutelage.training.job import Job, build_job
+from tutelage.training.tuning import tune
+
+SETTLED_BY_RUNS = ("precision", "compile")
+"""Keys whose ``auto`` a run replaces by what it found."""
+
+
+def prepare(cells: Iterable[Cell]) -> list[Cell]:
+    """Returns the runs ready to start; nothing is written.
+
+    One run of each combination is built, so that whatever would stop it stops the study now. ``precision=auto`` is
+    settled once, for all. Where ``cache.views=all`` is not possible for a method, its teacher is live: both show the
+    same views. Raises :class:`TutelageError` that names the run.
+    """
+    ready: list[Cell] = []
+    first: dict[str, Cell] = {}
+    precision: str | None = None
+    for cell in cells:
+        combination = str(cell.values)
+        if combination not in first:
+            job = _build(cell)
+            if precision is None:
+                precision = tune(job).settings.precision
+            views = job.settings.cache.views if _cacheable(cell, job) else None  # type: ignore[attr-defined]
+            first[combination] = _changed(cell, precision, views)
+        shared = first[combination].settings
+        ready.append(_changed(cell, shared.precision, shared.cache.views))
+    for cell in ready:
+        _check_folder(cell)
+    return ready
+
+
+def _build(cell: Cell) -> Job:
+    try:
+        live = cell.settings.cache.model_copy(update={"views": None})
+        job = build_job(cell.settings.model_copy(update={"cache": live}))
+        check_trained(job.teacher)
+    except TutelageError as error:
+        raise TutelageError(f"{cell.name}: {error}") from error
+    return replace(job, settings=cell.settings)
+
+
+def _cacheable(cell: Cell, job: Job) -> bool:
+    try:
+        check_cacheable(cell.settings, job.distiller.stages)
+    except TutelageError as error:
+        if cell.settings.cache.views != "all":
+            raise TutelageError(f"{cell.name}: {error}") from error
+        return False
+    return any(stage.needs_teacher for stage in job.distiller.stages)
+
+
+def _changed(cell: Cell, precision: str, views: int | str | None) -> Cell:
+    cache = cell.settings.cache.model_copy(update={"views": views})
+    return replace(cell, settings=cell.settings.model_copy(update={"precision": precision, "cache": cache}))
+
+
+def _check_folder(cell: Cell) -> None:
+    """Raises :class:`TutelageError` where the run's folder holds a run with other settings."""
+    folder = cell.settings.out
+    if not (folder / "config.yaml").exists():
+        return
+    there, wanted = _flat(load_run(folder)), _flat(cell.settings)
+    settled = {key for key in SETTLED_BY_RUNS if wanted[key] == "auto"}
+    for key in sorted((there.keys() | wanted.keys()) - settled - {"out", "overwrite"}):
+        if there.get(key) != wanted.get(key):
+            raise TutelageError(
+                f"{folder} was made with {key}={there.get(key)}, and now it is {wanted.get(key)}: choose another "
+                f"out=…, or remove that folder"
+            )
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    tree = yaml.safe_load(dump(settings)) if not isinstance(settings, dict) else settings
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + str(key): value}
+    return flat
+
+
+def fills(cells: Iterable[Cell]) -> list[Cell]:
+    """Returns one run of each combination whose targets are stored; its first."""
+    first: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.settings.cache.views is not None:
+            first.setdefault(str(cell.values), cell)
+    return list(first.values())
+
+
+def finished(folder: Path) -> bool:
+    """Whether the run in ``folder`` has its result."""
+    return (folder / "result.json").is_file()

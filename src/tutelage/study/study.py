@@ -1,0 +1,162 @@
+"""``study``: a grid of runs with the same data, budget and rule, and what their seeds show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from tutelage.bench.latency import measure_latency
+from tutelage.errors import TutelageError
+from tutelage.export.student import load_student
+from tutelage.methods import METHODS
+from tutelage.models import count_macs
+from tutelage.study.display import Watch
+from tutelage.study.grid import NAMES, Cell, cells_of, label_of
+from tutelage.study.prepare import fills, finished, prepare
+from tutelage.study.settings import StudySettings, Tree, read_settings
+from tutelage.study.statistics import Row, summarize
+from tutelage.study.table import NOTE, comma_separated, markdown, terminal
+from tutelage.study.workers import fill_cell, start_workers, train_cell, work
+from tutelage.training import Result
+from tutelage.training.environment import describe_environment
+from tutelage.training.progress import build_console
+
+
+class Study(BaseModel):
+    """The content of ``study.json``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    runs: list[Path]
+    """The finished runs, relative to the study's folder."""
+    rows: list[Row]
+    failed: dict[str, str]
+    """Runs that ended with an error, and which."""
+    environment: dict[str, Any]
+
+
+def study(*layers: Mapping[str, Any] | str | Path) -> Study:
+    """Trains every run of a grid that is not finished yet, and returns their statistics.
+
+    ``layers`` are mappings, files or words: ``study({"grid": {"method": ["none", "kd"]}, "seeds": 5, …})``. The keys
+    are those of ``distill`` and of :class:`StudySettings`. All runs share data, budget, schedule and rule, but for what
+    the grid varies; they share stored targets where their method allows it. The folder ``out`` gets ``study.yaml``,
+    ``study.json``, ``table.md``, ``table.csv`` and the runs. Called again, it goes on: a finished run is never run
+    again, one that was cut continues from its last epoch. Raises :class:`TutelageError` before any training where a run
+    would not work.
+    """
+    own, shared = read_settings(*layers)
+    _check_folder(own.out)
+    cells = prepare(cells_of(own, shared))
+    _write_settings(own, shared)
+    failed = _train(own, cells)
+    done = [cell for cell in cells if finished(cell.settings.out)]
+    if not done:
+        raise TutelageError("no run of the study was finished:\n" + "\n".join(f"{k}: {v}" for k, v in failed.items()))
+    result = Study(
+        title=own.out.name,
+        runs=[cell.settings.out.relative_to(own.out) for cell in done],
+        rows=_measured(_rows(done), done),
+        failed=failed,
+        environment=describe_environment(),
+    )
+    _write(own.out, result)
+    _print(own.out, result)
+    return result
+
+
+def read_study(folder: Path) -> Study:
+    """Returns the study in ``folder``; raises :class:`TutelageError` where there is none."""
+    path = folder / "study.json"
+    if not path.is_file():
+        raise TutelageError(f"{folder} has no study.json: it is no study, or not a finished one (tutelage study …)")
+    return Study(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not (out / "study.yaml").exists() and any(out.iterdir()):
+        raise TutelageError(f"{out} exists and is not a study, so it is left alone: choose another out=…")
+
+
+def _write_settings(own: StudySettings, shared: Tree) -> None:
+    own.out.mkdir(parents=True, exist_ok=True)
+    tree = {**shared, **own.model_dump(mode="json")}
+    (own.out / "study.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+
+
+def _train(own: StudySettings, cells: Sequence[Cell]) -> dict[str, str]:
+    """Fills the caches, then trains what is not finished; returns why runs failed, by name."""
+    left = [cell for cell in cells if not finished(cell.settings.out)]
+    failed: dict[str, str] = {}
+    if not left:
+        return failed
+    with Watch(build_console(), cells, left) as watch:
+        if stored := fills(left):
+            with start_workers(1) as pool:
+                work(pool, fill_cell, stored, watch.fill, lambda cell, error: watch.filled(cell, error))
+
+        def end(cell: Cell, error: str | None) -> None:
+            watch.ended(cell, error)
+            if error is not None:
+                failed[cell.name] = error
+
+        with start_workers(min(own.workers, len(left))) as pool:
+            work(pool, train_cell, left, watch.poll, end)
+    return failed
+
+
+def _rows(cells: Sequence[Cell]) -> list[Row]:
+    """One row a combination of the grid; what the method, student and data do not say of it is its setting."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((_setting(cell), _teacher(cell)), []).append(cell)
+    return [
+        row
+        for (setting, teacher), group in groups.items()
+        for row in summarize([Result.read(cell.settings.out) for cell in group], setting, teacher)
+    ]
+
+
+def _setting(cell: Cell) -> str:
+    """What varies beside method, networks and data; the method's own settings are in its label."""
+    said = {*NAMES, *(key for key in cell.values if key.partition(".")[0] in METHODS)}
+    values = {key: value for key, value in cell.values.items() if key not in said}
+    return " ".join(label_of(values)) if values else ""
+
+
+def _teacher(cell: Cell) -> str:
+    return str(cell.values.get("teacher", "")) if cell.settings.method != "none" else ""
+
+
+def _measured(rows: list[Row], cells: Sequence[Cell]) -> list[Row]:
+    """Adds multiply-adds and latency, measured once for each student while nothing else of the study runs."""
+    figures: dict[tuple[str, int], dict[str, Any]] = {}
+    for cell in cells:
+        result = Result.read(cell.settings.out)
+        key = (result.student, result.parameters)
+        if key not in figures:
+            student = load_student(cell.settings.out)
+            latency = measure_latency(student.network, student.size, 1)
+            figures[key] = {"macs": count_macs(student.network, student.size), "latency": latency}
+    return [row.model_copy(update=figures[row.student, row.parameters]) for row in rows]
+
+
+def _write(out: Path, result: Study) -> None:
+    (out / "study.json").write_text(result.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (out / "table.md").write_text(markdown(result.rows), encoding="utf-8")
+    (out / "table.csv").write_text(comma_separated(result.rows), encoding="utf-8")
+
+
+def _print(out: Path, result: Study) -> None:
+    console = build_console()
+    console.print(terminal(result.rows))
+    console.print(NOTE, style="dim", highlight=False)
+    for name, error in result.failed.items():
+        console.print(f"failed: {name}: {error}", style="red", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"table.md, table.csv and study.json are in {out}", highlight=False, soft_wrap=True)

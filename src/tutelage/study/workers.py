@@ -1,0 +1,129 @@
+"""Runs trained in processes of their own, one or several at a time; each continues where an earlier one was cut."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tutelage.errors import TutelageError
+from tutelage.study.grid import Cell
+from tutelage.training import fill_cache, resume, run
+
+POLL_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Yields ``count`` processes that share the machine's cores, or have a GPU each, in turn.
+
+    They end with the process that started them, however it ends.
+    """
+    context = multiprocessing.get_context("spawn")
+    places = context.Queue()
+    for place in range(count):
+        places.put(place)
+    threads = max(1, torch.get_num_threads() // count)
+    pool = ProcessPoolExecutor(count, context, _settle, (places, threads, torch.cuda.device_count()))
+    try:
+        yield pool
+    except BaseException:
+        _stop(pool)
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _settle(places: Any, threads: int, gpus: int) -> None:
+    torch.set_num_threads(threads)
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(places.get() % gpus)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    """Ends what is under way; a run's last checkpoint stays."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+
+
+def work(
+    pool: ProcessPoolExecutor,
+    task: Callable[[Any], str | None],
+    cells: Iterable[Cell],
+    on_poll: Callable[[], None],
+    on_end: Callable[[Cell, str | None], None],
+) -> None:
+    """Runs ``task`` on the settings of each cell; tells what ends, and with which error, if any.
+
+    Raises :class:`TutelageError` where a process died, for example because memory ran out.
+    """
+    waiting: dict[Future[str | None], Cell] = {pool.submit(task, cell.settings): cell for cell in cells}
+    try:
+        while waiting:
+            done, _ = wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                on_end(waiting[future], future.result())
+                del waiting[future]
+            on_poll()
+    except BrokenProcessPool:
+        running = ", ".join(cell.name for cell in waiting.values() if screen_of(cell.settings).exists())
+        raise TutelageError(
+            f"a process died (was memory short?) while these ran: {running}. Give fewer workers or a smaller "
+            f"batch_size; the same command goes on with what is left"
+        ) from None
+
+
+def screen_of(settings: Any) -> Path:
+    """Where a run's screen is kept; it exists from the run's start on."""
+    folder: Path = settings.out
+    return folder.with_name(f"{folder.name}.log")
+
+
+def train_cell(settings: Any) -> str | None:
+    """Trains one run, or continues it; its screen goes to a file beside its folder. Returns why it stopped, or None."""
+    folder: Path = settings.out
+    with _screen_in(screen_of(settings)):
+        try:
+            if (folder / "config.yaml").exists():
+                resume(folder)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)  # a run that was cut while it made its folder
+                run(settings)
+        except TutelageError as error:
+            return str(error)
+    return None
+
+
+def fill_cell(settings: Any) -> str | None:
+    """Stores the targets that the run's teacher gives; returns why it stopped, or None."""
+    with _screen_in(screen_of(settings)):
+        try:
+            fill_cache(**settings.model_dump(mode="json"))
+        except TutelageError as error:
+            return str(error)
+    return None
+
+
+@contextlib.contextmanager
+def _screen_in(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        yield
