@@ -1,20 +1,26 @@
 """Many runs and their statistics."""
 
+from tutelage.study.halving import Choice, choose
 from tutelage.study.quickstart import quickstart
+from tutelage.study.search import Trial, search
 from tutelage.study.statistics import Difference, Row, best_among, summarize
 from tutelage.study.study import Study, read_study, study
 from tutelage.study.table import columns, comma_separated, markdown, terminal
 
 __all__ = [
+    "Choice",
     "Difference",
     "Row",
     "Study",
+    "Trial",
     "best_among",
+    "choose",
     "columns",
     "comma_separated",
     "markdown",
     "quickstart",
     "read_study",
+    "search",
     "study",
     "summarize",
     "terminal",

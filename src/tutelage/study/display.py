@@ -39,18 +39,8 @@ class Watch:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def fill(self) -> None:
-        """Shows that targets are being stored."""
-        self._progress.update(self._all, note="storing the teacher's targets")
-
-    def filled(self, cell: Cell, error: str | None) -> None:
-        """Shows that the targets of a combination are there."""
-        said = f"targets of {cell.name} " + ("are stored" if error is None else f"are not stored: {error}")
-        self._console.print(said, highlight=False, soft_wrap=True, markup=False)
-
     def poll(self) -> None:
         """Shows the epochs of the runs under way."""
-        self._progress.update(self._all, note="")
         for cell in self._left.values():
             if screen_of(cell.settings).exists():
                 self._show(cell)
@@ -72,5 +62,12 @@ class Watch:
             said = f"{cell.name} failed: {error}"
         else:
             result = Result.read(cell.settings.out)
-            said = f"{cell.name}: {result.top1:.2f} % top-1 on {result.split}, {result.seconds:.0f} s"
+            said = f"{cell.name}: {_accuracy(result)}, {result.seconds:.0f} s"
         self._console.print(said, highlight=False, soft_wrap=True, markup=False)
+
+
+def _accuracy(result: Result) -> str:
+    """The figure on validation where there is one: who chooses by what is seen here must not see test data."""
+    if result.validation_top1 is not None:
+        return f"{result.validation_top1:.2f} % top-1 on validation"
+    return f"{result.top1:.2f} % top-1 on {result.split}"

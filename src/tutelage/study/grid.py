@@ -35,14 +35,12 @@ def cells_of(study: StudySettings, shared: Tree) -> list[Cell]:
     ``method=at``, a teacher beside ``method=none``. Raises :class:`TutelageError` for an unknown key or a wrong value.
     """
     cells: dict[str, Cell] = {}
-    for values in _combinations(study.grid):
-        for seed in range(study.seeds):
-            name = "-".join([*map(_slug, label_of(values)), str(seed)])
-            own = {"seed": seed, "out": str(study.out / "runs" / name)}
-            cell = Cell(name, values, load(DistillSettings, {"cache.views": "all"}, shared, values, own))
-            same = cells.setdefault(str(_what_counts(cell.settings)), cell)
-            if same is not cell and same.name == name:
-                raise TutelageError(f"grid: {name} is there twice; leave one of the equal values out")
+    # By seeds first: runs at the same time then differ in method, and do not compute the same targets.
+    for seed, values in itertools.product(range(study.seeds), _combinations(study.grid)):
+        name = "-".join([*map(_slug, label_of(values)), str(seed)])
+        own = {"seed": seed, "out": str(study.out / "runs" / name)}
+        cell = Cell(name, values, load(DistillSettings, {"cache.views": "all"}, shared, values, own))
+        cells.setdefault(str(_what_counts(cell.settings)), cell)
     _check_names(list(cells.values()))
     return list(cells.values())
 

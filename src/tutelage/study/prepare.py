@@ -94,15 +94,6 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def fills(cells: Iterable[Cell]) -> list[Cell]:
-    """Returns one run of each combination whose targets are stored; its first."""
-    first: dict[str, Cell] = {}
-    for cell in cells:
-        if cell.settings.cache.views is not None:
-            first.setdefault(str(cell.values), cell)
-    return list(first.values())
-
-
 def finished(folder: Path) -> bool:
     """Whether the run in ``folder`` has its result."""
     return (folder / "result.json").is_file()

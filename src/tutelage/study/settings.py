@@ -4,20 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import Field
+import yaml
+from pydantic import BaseModel, BeforeValidator, Field
 
 from tutelage.config import Settings, as_mapping, load
+from tutelage.errors import TutelageError
 
 Tree = dict[str, Any]
+S = TypeVar("S", bound=Settings)
+
+
+def _flat(grid: Any, prefix: str = "") -> Any:
+    """Returns each axis by its dotted key: ``{kd: {temperature: [2, 4]}}`` has the axis ``kd.temperature``."""
+    if not isinstance(grid, dict):
+        return grid
+    axes: Tree = {}
+    for key, value in grid.items():
+        inner = isinstance(value, dict) and "low" not in value  # an interval is a value
+        axes |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+    return axes
+
+
+Axes = Annotated[dict[str, list[Any]], BeforeValidator(_flat)]
+Space = Annotated[Tree, BeforeValidator(_flat)]
 
 
 class StudySettings(Settings):
     """``tutelage study``: what varies, and how it is worked through; all other keys are those of ``distill``."""
 
     out: Path = Field(Path("runs/study"), description="the study's folder; its runs are in runs/ there")
-    grid: dict[str, list[Any]] = Field(
+    grid: Axes = Field(
         default_factory=dict,
         description="the values of each key that varies, as in grid.method=[none,kd]; a value may be a mapping of keys",
     )
@@ -25,22 +43,26 @@ class StudySettings(Settings):
     workers: int = Field(1, ge=1, description="runs trained at a time, each in a process of its own")
 
 
-def read_settings(*layers: Mapping[str, Any] | str | Path) -> tuple[StudySettings, Tree]:
-    """Splits words, files or mappings into the study's own settings and what all its runs share.
+def read_settings(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> tuple[S, Tree]:
+    """Splits words, files or mappings into the settings of ``kind`` and what all runs share.
 
-    Raises :class:`TutelageError` where one of the study's own keys has a wrong value; the shared ones are checked with
-    each run's.
+    Raises :class:`TutelageError` where one of the former has a wrong value; the shared ones are checked with each
+    run's.
     """
     tree = as_mapping(*layers)
-    own = {key: tree.pop(key) for key in StudySettings.model_fields if key in tree}
-    if isinstance(own.get("grid"), dict):
-        own["grid"] = dict(_axes(own["grid"]))
-    return load(StudySettings, own), tree
+    own = {key: tree.pop(key) for key in kind.model_fields if key in tree}
+    return load(kind, own), tree
 
 
-def _axes(grid: Tree, prefix: str = "") -> list[tuple[str, Any]]:
-    """Returns each axis by its dotted key: ``{kd: {temperature: [2, 4]}}`` has the axis ``kd.temperature``."""
-    axes: list[tuple[str, Any]] = []
-    for key, value in grid.items():
-        axes += _axes(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + str(key), value)]
-    return axes
+def check_folder(out: Path) -> None:
+    """Raises :class:`TutelageError` where ``out`` holds something that is no study."""
+    if out.exists() and not (out / "study.yaml").exists() and any(out.iterdir()):
+        raise TutelageError(f"{out} exists and is not a study, so it is left alone: choose another out=…")
+
+
+def write_settings(own: BaseModel, shared: Tree) -> None:
+    """Writes what was asked for to ``study.yaml``, from which the same command can be given again."""
+    content = own.model_dump(mode="json")
+    folder = Path(content["out"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study.yaml").write_text(yaml.safe_dump({**shared, **content}, sort_keys=False), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -83,7 +84,10 @@ class Row(BaseModel):
         points = self.mean - other.mean
         if not (self.deviation or other.deviation):
             return Difference(points, points, points, 0.0 if points else 1.0)
-        test = stats.ttest_ind(self.top1, other.top1, equal_var=False)
+        with warnings.catch_warnings():
+            # scipy warns where one side's figures are equal, as those of few test images often are.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            test = stats.ttest_ind(self.top1, other.top1, equal_var=False)
         interval = test.confidence_interval(0.95)
         return Difference(points, float(interval.low), float(interval.high), float(test.pvalue))
 

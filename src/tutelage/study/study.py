@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from tutelage.bench.latency import measure_latency
@@ -15,13 +14,13 @@ from tutelage.errors import TutelageError
 from tutelage.export.student import load_student
 from tutelage.methods import METHODS
 from tutelage.models import count_macs
-from tutelage.study.display import Watch
 from tutelage.study.grid import NAMES, Cell, cells_of, label_of
-from tutelage.study.prepare import fills, finished, prepare
-from tutelage.study.settings import StudySettings, Tree, read_settings
+from tutelage.study.prepare import finished, prepare
+from tutelage.study.runs import train_cells
+from tutelage.study.settings import StudySettings, check_folder, read_settings, write_settings
 from tutelage.study.statistics import Row, summarize
 from tutelage.study.table import NOTE, comma_separated, markdown, terminal
-from tutelage.study.workers import fill_cell, start_workers, train_cell, work
+from tutelage.study.workers import start_workers
 from tutelage.training import Result
 from tutelage.training.environment import describe_environment
 from tutelage.training.progress import build_console
@@ -51,11 +50,12 @@ def study(*layers: Mapping[str, Any] | str | Path) -> Study:
     again, one that was cut continues from its last epoch. Raises :class:`TutelageError` before any training where a run
     would not work.
     """
-    own, shared = read_settings(*layers)
-    _check_folder(own.out)
+    own, shared = read_settings(StudySettings, *layers)
+    check_folder(own.out)
     cells = prepare(cells_of(own, shared))
-    _write_settings(own, shared)
-    failed = _train(own, cells)
+    write_settings(own, shared)
+    with start_workers(own.workers) as pool:
+        failed = train_cells(cells, pool)
     done = [cell for cell in cells if finished(cell.settings.out)]
     if not done:
         raise TutelageError("no run of the study was finished:\n" + "\n".join(f"{k}: {v}" for k, v in failed.items()))
@@ -77,38 +77,6 @@ def read_study(folder: Path) -> Study:
     if not path.is_file():
         raise TutelageError(f"{folder} has no study.json: it is no study, or not a finished one (tutelage study …)")
     return Study(**json.loads(path.read_text(encoding="utf-8")))
-
-
-def _check_folder(out: Path) -> None:
-    if out.exists() and not (out / "study.yaml").exists() and any(out.iterdir()):
-        raise TutelageError(f"{out} exists and is not a study, so it is left alone: choose another out=…")
-
-
-def _write_settings(own: StudySettings, shared: Tree) -> None:
-    own.out.mkdir(parents=True, exist_ok=True)
-    tree = {**shared, **own.model_dump(mode="json")}
-    (own.out / "study.yaml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
-
-
-def _train(own: StudySettings, cells: Sequence[Cell]) -> dict[str, str]:
-    """Fills the caches, then trains what is not finished; returns why runs failed, by name."""
-    left = [cell for cell in cells if not finished(cell.settings.out)]
-    failed: dict[str, str] = {}
-    if not left:
-        return failed
-    with Watch(build_console(), cells, left) as watch:
-        if stored := fills(left):
-            with start_workers(1) as pool:
-                work(pool, fill_cell, stored, watch.fill, lambda cell, error: watch.filled(cell, error))
-
-        def end(cell: Cell, error: str | None) -> None:
-            watch.ended(cell, error)
-            if error is not None:
-                failed[cell.name] = error
-
-        with start_workers(min(own.workers, len(left))) as pool:
-            work(pool, train_cell, left, watch.poll, end)
-    return failed
 
 
 def _rows(cells: Sequence[Cell]) -> list[Row]:

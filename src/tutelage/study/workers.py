@@ -17,7 +17,7 @@ import torch
 
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
-from tutelage.training import fill_cache, resume, run
+from tutelage.training import resume, run
 
 POLL_SECONDS = 0.5
 
@@ -66,16 +66,15 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 def work(
     pool: ProcessPoolExecutor,
-    task: Callable[[Any], str | None],
     cells: Iterable[Cell],
     on_poll: Callable[[], None],
     on_end: Callable[[Cell, str | None], None],
 ) -> None:
-    """Runs ``task`` on the settings of each cell; tells what ends, and with which error, if any.
+    """Trains each cell (see :func:`train_cell`); tells what ends, and with which error, if any.
 
     Raises :class:`TutelageError` where a process died, for example because memory ran out.
     """
-    waiting: dict[Future[str | None], Cell] = {pool.submit(task, cell.settings): cell for cell in cells}
+    waiting: dict[Future[str | None], Cell] = {pool.submit(train_cell, cell.settings): cell for cell in cells}
     try:
         while waiting:
             done, _ = wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -107,16 +106,6 @@ def train_cell(settings: Any) -> str | None:
             else:
                 shutil.rmtree(folder, ignore_errors=True)  # a run that was cut while it made its folder
                 run(settings)
-        except TutelageError as error:
-            return str(error)
-    return None
-
-
-def fill_cell(settings: Any) -> str | None:
-    """Stores the targets that the run's teacher gives; returns why it stopped, or None."""
-    with _screen_in(screen_of(settings)):
-        try:
-            fill_cache(**settings.model_dump(mode="json"))
         except TutelageError as error:
             return str(error)
     return None
