@@ -11,20 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tutelage.study import Row, results_table, summarize
+from tutelage.study import markdown, summarize, terminal
 from tutelage.training import Result
-
-
-def markdown(rows: list[Row]) -> str:
-    alone = {row.student: row.mean for row in rows if row.method == "none"}
-    heads = ["network", "method", "seeds", "top-1 %, last epoch", "share of the gap, %", "on", "seconds a run"]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for row in rows:
-        share = row.gap_closed(alone[row.student]) if row.student in alone else None
-        gap = "" if share is None else f"{share:.0f}"
-        cells = [row.student, row.method, str(len(row.top1)), row.figure, gap, row.split, f"{row.seconds:.0f}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -34,7 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     results = [Result.read(run) for run in arguments.runs]
     rows = summarize(results)
-    Console().print(results_table(rows))
+    Console().print(terminal(rows))
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.with_suffix(".md").write_text(markdown(rows), encoding="utf-8")

@@ -1,7 +1,8 @@
-"""Mean ± standard deviation over seeds."""
+"""Mean ± standard deviation over seeds, differences, and the tables of them."""
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from scipy import special
 
 from tutelage import TutelageError
-from tutelage.study import results_table, summarize
+from tutelage.study import Row, best_among, columns, comma_separated, markdown, summarize, terminal
 from tutelage.training import Result
 
 
@@ -55,7 +57,7 @@ def test_deviation_divides_by_n_minus_one() -> None:
 def test_the_table_shows_every_group() -> None:
     out = io.StringIO()
     rows = summarize([result("kd", 0, 90.0), result("kd", 1, 92.0), result("none", 0, 70.0, "resnet20")])
-    Console(file=out, width=120).print(results_table(rows))
+    Console(file=out, width=160).print(terminal(rows))
     lines = out.getvalue().splitlines()
     assert len(lines) == 3 and "91.00 ± 1.41" in lines[1] and "resnet20" in lines[2]
 
@@ -66,12 +68,72 @@ def test_settings_that_are_not_defaults_make_rows_of_their_own() -> None:
     assert [row.method for row in rows] == ["feature_maps", "feature_maps (count 4)"]
 
 
+def row(method: str, *top1: float, **changes: Any) -> Row:
+    (made,) = summarize([result(method, seed, value, **changes) for seed, value in enumerate(top1)])
+    return made
+
+
 def test_the_share_of_the_gap() -> None:
-    (row,) = summarize([result("kd", seed, top1, teacher_top1=80.0) for seed, top1 in enumerate((74.0, 76.0))])
-    assert row.gap_closed(alone=70.0) == pytest.approx(50.0)
-    assert row.gap_closed(alone=80.0) is None
-    (alone,) = summarize([result("none", 0, 70.0)])
-    assert alone.gap_closed(70.0) is None
+    alone = row("none", 68.0, 72.0)
+    assert row("kd", 74.0, 76.0, teacher_top1=80.0).gap_closed(alone) == pytest.approx(50.0)
+    assert row("kd", 74.0, 76.0, teacher_top1=70.0).gap_closed(alone) is None
+    assert row("kd", 74.0).gap_closed(alone) is None
+
+
+def test_welch() -> None:
+    """Against the textbook: t = Δ / √(s₁²/n₁ + s₂²/n₂), Welch's and Satterthwaite's degrees of freedom."""
+    ours, alone = row("kd", 64.1, 65.0, 64.6, 66.2), row("none", 60.3, 62.9, 61.0)
+    parts = [3 * [0.0] for _ in range(2)]
+    for place, values in enumerate((ours.top1, alone.top1)):
+        mean = sum(values) / len(values)
+        variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+        parts[place] = [mean, variance / len(values), len(values)]
+    (m1, v1, n1), (m2, v2, n2) = parts
+    error = math.sqrt(v1 + v2)
+    freedom = (v1 + v2) ** 2 / (v1**2 / (n1 - 1) + v2**2 / (n2 - 1))
+    t = (m1 - m2) / error
+    found = ours.difference(alone)
+    assert found is not None
+    assert found.points == pytest.approx(m1 - m2)
+    assert found.p == pytest.approx(2 * (1 - special.stdtr(freedom, t)))
+    half = special.stdtrit(freedom, 0.975) * error
+    assert (found.low, found.high) == pytest.approx((m1 - m2 - half, m1 - m2 + half))
+    assert found.shown and not ours.difference(row("at", 64.9, 65.9, 66.1)).shown  # type: ignore[union-attr]
+    assert ours.difference(row("at", 60.0)) is None
+
+
+def test_equal_figures_are_no_difference() -> None:
+    found = row("kd", 50.0, 50.0).difference(row("none", 50.0, 50.0))
+    assert found is not None and (found.points, found.p, found.shown) == (0.0, 1.0, False)
+
+
+def test_bold_are_the_best_and_what_the_seeds_do_not_tell_from_it() -> None:
+    rows = [row("none", 60.0, 60.4), row("kd", 70.0, 70.5), row("at", 69.9, 70.4), row("fsp", 64.0)]
+    assert [found.method for found in best_among(rows)] == ["kd", "at", "fsp"]
+    headers, cells = columns(rows)
+    assert [line[headers.index("method")] for line in cells] == ["**kd**", "**at**", "**fsp**", "none"]
+
+
+def test_a_difference_that_the_seeds_do_not_show_is_not_claimed() -> None:
+    headers, cells = columns([row("none", 60.0, 63.0), row("kd", 62.0, 64.0), row("at", 90.0, 90.1, 90.2)])
+    said = {line[headers.index("method")].strip("*"): line[headers.index("p")] for line in cells}
+    assert said["none"] == "" and said["kd"].endswith("not shown") and "not shown" not in said["at"]
+
+
+def test_the_student_alone_is_of_the_same_setting() -> None:
+    short, longer = row("none", 50.0), row("none", 60.0).model_copy(update={"setting": "epochs=60"})
+    ours = row("kd", 65.0).model_copy(update={"setting": "epochs=60", "teacher": "runs/b"})
+    assert ours.alone_among([short, longer, ours]) is longer
+    assert row("kd", 65.0, student="resnet14").alone_among([short, longer]) is None
+
+
+def test_markdown_and_csv_say_the_same() -> None:
+    rows = [row("none", 60.0, 60.4), row("kd", 70.0, 70.5), row("a|b", 1.0, 2.0)]
+    headers, *lines = csv.reader(io.StringIO(comma_separated(rows)))
+    table = [line for line in markdown(rows).splitlines() if line.startswith("|")]
+    assert len(table) == len(lines) + 2 and table[0].count("|") == len(headers) + 1
+    assert lines[0][headers.index("top-1 %")] == "70.25 ± 0.35" and "**70.25 ± 0.35**" in table[2]
+    assert "a\\|b" in table[4]
 
 
 def test_a_run_without_a_result_says_what_to_do(tmp_path: Path) -> None:

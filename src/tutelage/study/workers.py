@@ -28,7 +28,7 @@ def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
 
     They end with the process that started them, however it ends.
     """
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     places = context.Queue()
     for place in range(count):
         places.put(place)
@@ -41,6 +41,15 @@ def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown()
+
+
+def _context() -> Any:
+    """Processes that are forked from one which has imported everything and started no thread, where there is such."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tutelage.training"])
+    return context
 
 
 def _settle(places: Any, threads: int, gpus: int) -> None:
