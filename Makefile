@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test bench recipes lint clean
+.PHONY: quickstart test bench recipes docs lint clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -19,7 +19,7 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/performance.py
@@ -27,5 +27,8 @@ bench: .venv/ready
 recipes: .venv/ready
 	PYTHONPATH=tests $(BIN)/python benchmarks/recipes.py
 
+docs: .venv/ready
+	$(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs site

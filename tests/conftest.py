@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from harness.pool import Pool
+from harness.processes import settle
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_threads() -> None:
-    """Networks and images here are small: more threads would only wait for each other."""
-    torch.set_num_threads(1)
+def settled() -> None:
+    """Every test runs in a process that is prepared for many short runs."""
+    settle()
 
 
 @pytest.fixture(scope="session")

@@ -27,11 +27,11 @@ def part_of(source: Path, folder: Path, **rows: int) -> str:
 
 def test_cifar_from_folder_to_student(real_data: Path, tmp_path: Path) -> None:
     (tmp_path / "cifar").mkdir()
-    data = part_of(real_data / "cifar10-jpeg", tmp_path / "cifar", train=2000, test=500)
-    teacher = tmp_path / "teacher"
-    tutelage.train(data=data, model="resnet14", epochs=3, out=teacher, **FAST)
+    data = part_of(real_data / "cifar10-jpeg", tmp_path / "cifar", train=1000, test=250)
+    teacher, budget = tmp_path / "teacher", {**FAST, "batch_size": 32, "epochs": 3}
+    tutelage.train(data=data, model="resnet14", out=teacher, **budget)
     result = tutelage.distill(
-        data=data, teacher=teacher, student="resnet8", method="kd+at", epochs=3, out=tmp_path / "run", **FAST
+        data=data, teacher=teacher, student="resnet8", method="kd+at", out=tmp_path / "run", **budget
     )
     assert result.split == "test" and result.top1 > 15
     assert result.teacher_top1 is not None and result.agreement is not None

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import warnings
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 import torch.distributed as dist
 
 from harness.pool import Pool
+from harness.processes import FORKED, settle
 from tutelage.distillation.encoding import Dense, Encoding, TopK
 from tutelage.distillation.records import Records
 from tutelage.errors import TutelageError
@@ -210,35 +210,29 @@ def test_two_processes_that_write_at_once_lose_nothing(pool: Pool, tmp_path: Pat
 
 
 KILLED_ROWS, KILLED = 8000, Dense((256,), "fp16")
-WRITER = """
-import sys
-from pathlib import Path
-import numpy as np
-import torch
-from tutelage.distillation.encoding import Dense
-from tutelage.distillation.records import Records
 
-torch.set_num_threads(1)
-rows = np.random.default_rng(0).permutation({rows})
-values = torch.from_numpy(np.load(sys.argv[1]))
-records = Records(Path(sys.argv[2]), {rows}, Dense((256,), "fp16"))
-while True:
-    for batch in np.split(rows, 40):
-        records.write(batch, values[batch])
-        print("a batch is written", flush=True)
-"""
+
+def write_for_ever(folder: Path, written: Connection) -> None:
+    settle()
+    rows = np.random.default_rng(0).permutation(KILLED_ROWS)
+    values = targets(np.arange(KILLED_ROWS), KILLED)
+    records = Records(folder, KILLED_ROWS, KILLED)
+    while True:
+        for batch in np.split(rows, 40):
+            records.write(batch, values[batch])
+            written.send(batch)
 
 
 def test_a_killed_writer_leaves_records_that_are_right_or_absent(tmp_path: Path) -> None:
     expected = targets(np.arange(KILLED_ROWS), KILLED)
-    np.save(tmp_path / "values.npy", expected.numpy())
-    command = [sys.executable, "-c", WRITER.format(rows=KILLED_ROWS), str(tmp_path / "values.npy"), str(tmp_path / "s")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
-        assert writer.stdout is not None
-        for _ in range(3):
-            assert writer.stdout.readline()
-        writer.kill()
-    assert writer.returncode == -signal.SIGKILL
+    heard, written = FORKED.Pipe(duplex=False)
+    writer = FORKED.Process(target=write_for_ever, args=(tmp_path / "s", written))
+    writer.start()
+    for _ in range(3):
+        heard.recv()
+    writer.kill()
+    writer.join()
+    assert writer.exitcode == -signal.SIGKILL
     records = Records(tmp_path / "s", KILLED_ROWS, KILLED)
     read = {row: records.read(np.array([row])) for row in range(KILLED_ROWS)}
     right = [row for row, target in read.items() if target is not None and torch.equal(target[0], expected[row])]

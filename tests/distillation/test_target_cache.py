@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from harness.cases import CASES, batch, build
 from tutelage.distillation import CacheSettings, StoredTargets, TargetCache
 from tutelage.distillation.encoding import TopK
+from tutelage.terms import Term
 
 HALF = 2**-11
 """The largest relative error of rounding to 16 bits."""
@@ -27,12 +29,17 @@ def opened(folder: Path, identity: dict[str, Any] | None = None, **settings: Any
     return TargetCache(CacheSettings(views="all", folder=folder, **settings), identity or {"teacher": "a"}, 9)
 
 
+@functools.cache
+def taught(case: str) -> tuple[tuple[Term, ...], list[Tensor]]:
+    """Returns the terms of a case's stage, and their targets of four images."""
+    distiller = build(BY_NAME[case])
+    return distiller.stage.terms, distiller.targets(*batch(len(ROWS)))
+
+
 def targets_of(case: str, cache: TargetCache) -> tuple[StoredTargets, list[Tensor]]:
     """Returns the store of a case's stage, and its targets of four images."""
-    distiller = build(BY_NAME[case])
-    images, labels = batch(len(ROWS))
-    targets = distiller.targets(images, labels)
-    return StoredTargets(cache, distiller.stage.terms, [tuple(target.shape[1:]) for target in targets]), targets
+    terms, targets = taught(case)
+    return StoredTargets(cache, terms, [tuple(target.shape[1:]) for target in targets]), targets
 
 
 @pytest.mark.parametrize("case", ["kd", "kd-ensemble-probabilities", "at", "fsp", "kd+at", "nst-last", "fitnets-joint"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +16,9 @@ SIZE = (16, 16)
 CLASSES = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """A method with settings, and the stage of it that is looked at."""
+    """A method with settings, and the stage of it that is looked at; a row is equal to itself alone."""
 
     name: str
     method: str
@@ -108,11 +109,26 @@ def batch(count: int = 4, dtype: torch.dtype = torch.float32, seed: int = 1) -> 
 def build(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
     """Returns the case's distiller, in its stage and as far into it as the case says."""
     torch.manual_seed(0)
-    student = create_model("resnet8", CLASSES)
-    members = [Teacher(network(name)) for name in case.teachers]
+    student = create_model("resnet8", CLASSES).to(dtype)
+    members = [Teacher(network(name).to(dtype)) for name in case.teachers]
     teacher = members[0] if len(members) == 1 else Ensemble(members)
     stages = make_stages(case.methods(), student, teacher, SIZE, case.epochs)
-    distiller = Distiller(student, teacher, stages).to(dtype)
-    distiller.enter(case.stage)
+    distiller = Distiller(student, teacher, stages)
+    if case.stage > 0:  # it is in its first
+        distiller.enter(case.stage)
     distiller.progress = case.progress
+    return distiller
+
+
+@functools.cache
+def _built(case: Case, dtype: torch.dtype) -> tuple[Distiller, dict[str, Tensor]]:
+    distiller = build(case, dtype)
+    return distiller, {name: value.clone() for name, value in distiller.state_dict().items()}
+
+
+def rebuilt(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
+    """Returns what ``build`` does, the same distiller each time: for tests that take steps in its one stage."""
+    distiller, before = _built(case, dtype)
+    distiller.load_state_dict(before)
+    distiller.zero_grad()
     return distiller

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+
+from harness.processes import FORKED, settle
 
 WORLD = 2
 
@@ -25,7 +25,7 @@ def _serve(rank: int, port: int, connection: Connection) -> None:
         "MASTER_PORT": str(port),
         "ACCELERATE_USE_CPU": "true",
     }
-    torch.set_num_threads(1)
+    settle()
     dist.init_process_group("gloo", rank=rank, world_size=WORLD)
     while (call := connection.recv()) is not None:
         function, arguments = call
@@ -43,11 +43,10 @@ class Pool:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        context = mp.get_context("spawn")
-        pairs = [context.Pipe() for _ in range(WORLD)]
+        pairs = [FORKED.Pipe() for _ in range(WORLD)]
         self._connections = [ours for ours, _ in pairs]
         self._processes = [
-            context.Process(target=_serve, args=(rank, port, theirs), daemon=True)
+            FORKED.Process(target=_serve, args=(rank, port, theirs), daemon=True)
             for rank, (_, theirs) in enumerate(pairs)
         ]
         for process in self._processes:

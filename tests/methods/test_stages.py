@@ -219,16 +219,16 @@ def test_what_does_not_work_says_why(method: str, settings: dict, message: str) 
 
 
 def test_fsp_into_a_transformer_says_why_not() -> None:
-    student, teacher = create_model("timm/vit_tiny_patch16_224", CLASSES), create_model("timm/resnet10t", CLASSES)
+    student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)
     with pytest.raises(TutelageError, match="channels.*FSP compares them one by one"):
-        Distiller(student, teacher, "fsp", input_size=224)
+        Distiller(student, teacher, "fsp", input_size=160)
 
 
 @pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd"])
 def test_features_go_from_a_convolutional_network_into_a_transformer(method: str) -> None:
-    student, teacher = create_model("timm/vit_tiny_patch16_224", CLASSES), create_model("timm/resnet10t", CLASSES)
-    distiller = Distiller(student, teacher, method, input_size=224).train()
-    out = distiller(torch.rand(2, 3, 224, 224), torch.tensor([0, 1]))
+    student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)
+    distiller = Distiller(student, teacher, method, input_size=160).train()
+    out = distiller(torch.rand(2, 3, 160, 160), torch.tensor([0, 1]))
     out.loss.backward()
     assert torch.isfinite(out.loss)
 

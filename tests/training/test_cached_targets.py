@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,12 +16,14 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from harness.pool import Pool
+from harness.processes import kill_after, words
 from harness.steps import Watch, watch
 from harness.teachers import train_teachers
 from tutelage import TutelageError, distill, resume
 from tutelage.cli import app
 from tutelage.config import DistillSettings, load
 from tutelage.distillation import TargetCache
+from tutelage.distillation.records import Records
 from tutelage.training import fill_cache
 from tutelage.training.checks import warn_of_few_views
 from tutelage.training.engine import build_engine
@@ -385,41 +383,10 @@ def test_a_foreign_folder_is_not_read(run: dict[str, Any], tmp_path: Path) -> No
     assert path.read_text() == own
 
 
-DYING = """
-import os, signal, sys
-import torch
-from tutelage.cli import main
-from tutelage.distillation.records import Records
-
-torch.set_num_threads(1)
-left, write = int(sys.argv.pop(1)), Records.write
-
-def write_and_die(records, rows, target):
-    global left
-    write(records, rows, target)
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-Records.write = write_and_die
-main()
-"""
-
-
-def kill_after(writes: int, verb: str, settings: dict[str, Any]) -> str:
-    """Starts a command and kills it once it has stored so many batches of a target; returns what it had said."""
-    words = [f"{key}={json.dumps(value) if isinstance(value, dict) else value}" for key, value in settings.items()]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    command = [sys.executable, "-c", DYING, str(writes), verb, *words]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    return done.stdout
-
-
 def test_a_killed_filling_goes_on_where_it_was(run: dict[str, Any], tmp_path: Path) -> None:
     settings = {**run, "method": "kd+at"}
     # Of four targets a batch: seven batches, and two targets of the eighth.
-    said = kill_after(7 * 4 + 2, "cache", settings)
+    said = kill_after(7 * 4 + 2, Records, "write", "cache", settings)
     assert said.startswith("cache    2 views × 130 images × ")
     assert "computed" not in said
     kept = values(tmp_path / "cache")
@@ -440,7 +407,7 @@ def test_a_killed_run_resumes_bit_for_bit(run: dict[str, Any], tmp_path: Path) -
     settings = {**run, "method": "kd+at", "epochs": 4, "ema": 0.9, "accumulate": 2}
     whole = distill(**{**settings, "cache.folder": str(tmp_path / "other")}, out=tmp_path / "whole")
     # In the third epoch: of four targets a batch, two batches and one target of the next.
-    kill_after((2 * 5 + 2) * 4 + 1, "distill", {**settings, "out": str(tmp_path / "killed")})
+    kill_after((2 * 5 + 2) * 4 + 1, Records, "write", "distill", {**settings, "out": str(tmp_path / "killed")})
     assert hits(tmp_path / "killed") == [0.0, 0.0]
     resumed = resume(tmp_path / "killed")
     assert student(tmp_path / "killed") == student(tmp_path / "whole")
@@ -462,8 +429,7 @@ def test_two_processes_share_the_filling(run: dict[str, Any], pool: Pool, tmp_pa
 
 
 def test_the_command_says_how_much_before_and_how_much_was_computed(run: dict[str, Any], tmp_path: Path) -> None:
-    words = [f"{key}={json.dumps(value) if isinstance(value, dict) else value}" for key, value in run.items()]
-    shown = [CliRunner().invoke(app, ["cache", *words]) for _ in range(2)]
+    shown = [CliRunner().invoke(app, ["cache", *words(run)]) for _ in range(2)]
     assert [result.exit_code for result in shown] == [0, 0], [result.exception for result in shown]
     (first, second), (again, nothing) = (result.output.splitlines() for result in shown)
     (folder,) = (tmp_path / "cache").iterdir()

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from harness.cases import CASES, batch, build
+from harness.cases import CASES, batch, build, rebuilt
 from harness.steps import Watch, watch
 from tutelage import TutelageError, evaluate, train
 from tutelage.distillation import TASK, Distiller
@@ -49,7 +49,7 @@ RUN: dict[str, Any] = {
 
 def exact(case: str) -> Distiller:
     """Returns a case's distiller in float64, without statistics of the batch."""
-    return build(BY_NAME[case], torch.float64).eval()
+    return rebuilt(BY_NAME[case], torch.float64).eval()
 
 
 def prepare(distiller: Distiller, **settings: Any) -> tuple[Step, Meters]:
