@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,11 @@ from harness.processes import settle
 
 
 @pytest.fixture(scope="session", autouse=True)
-def settled() -> None:
+def settled() -> Iterator[None]:
     """Every test runs in a process that is prepared for many short runs."""
     settle()
+    yield
+    gc.unfreeze()  # or what bindings hold is reported as leaked
 
 
 @pytest.fixture(scope="session")

@@ -116,3 +116,16 @@ def test_rounds_of_halving() -> None:
     assert round_lengths(2, {"a": range(9)}) == [1, 2]
     ranked = [Candidate(label=str(place), values={}, validation_top1=9 - place, seconds=1) for place in range(7)]
     assert [candidate.label for candidate in survivors(Round(epochs=1, candidates=ranked))] == ["0", "1", "2"]
+
+
+def test_a_teacher_is_fine_tuned_once_for_all_runs(shared: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    teacher = {"name": shared["teacher"], "finetune": "head", "epochs": 1}
+    done = study(
+        {**shared, "epochs": 1, "teacher": teacher}, {"grid": {"method": ["none", "kd"]}, "seeds": 2, "out": str(out)}
+    )
+    (place,) = (out / "teachers").iterdir()
+    assert Result.read(place).epochs == 1
+    assert {yaml.safe_load((out / run / "config.yaml").read_text())["teacher"]["name"] for run in done.runs} == {
+        str(place)
+    }

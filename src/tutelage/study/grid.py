@@ -37,7 +37,7 @@ def cells_of(study: StudySettings, shared: Tree) -> list[Cell]:
     cells: dict[str, Cell] = {}
     # By seeds first: runs at the same time then differ in method, and do not compute the same targets.
     for seed, values in itertools.product(range(study.seeds), _combinations(study.grid)):
-        name = "-".join([*map(_slug, label_of(values)), str(seed)])
+        name = "-".join([*map(slug, label_of(values)), str(seed)])
         own = {"seed": seed, "out": str(study.out / "runs" / name)}
         cell = Cell(name, values, load(DistillSettings, {"cache.views": "all"}, shared, values, own))
         cells.setdefault(str(_what_counts(cell.settings)), cell)
@@ -64,7 +64,8 @@ def label_of(values: Mapping[str, Any]) -> list[str]:
     return [str(value) if key in NAMES else f"{key}={value}" for key, value in values.items()] or ["run"]
 
 
-def _slug(label: str) -> str:
+def slug(label: str) -> str:
+    """Returns a label as part of a folder's name."""
     return re.sub(r"[^\w.+=-]+", "_", label).strip("_.")
 
 

@@ -15,7 +15,7 @@ from tutelage.config import DistillSettings, Settings, dump, load
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
 from tutelage.study.grid import Cell, cells_of, label_of
-from tutelage.study.prepare import finished, prepare
+from tutelage.study.prepare import check_runs, finished, prepare
 from tutelage.study.runs import train_cells
 from tutelage.study.search import require_validation
 from tutelage.study.settings import Axes, StudySettings, Tree, check_folder, read_settings, write_settings
@@ -129,6 +129,7 @@ def choose(*layers: Mapping[str, Any] | str | Path) -> Choice:
                     break
                 going_on = [candidate.values for candidate in survivors(rounds[-1])]
                 cells = prepare(_cells(own, shared, {"candidate": going_on}, epochs))
+            check_runs(cells)
             failed |= train_cells(cells, pool)
             rounds.append(_round(cells, epochs))
     choice = Choice(

@@ -14,6 +14,7 @@ from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import load_run
 from tutelage.training.checks import check_cacheable, check_trained
+from tutelage.training.finetuning import to_finetune
 from tutelage.training.job import Job, build_job
 from tutelage.training.tuning import tune
 
@@ -41,8 +42,6 @@ def prepare(cells: Iterable[Cell]) -> list[Cell]:
             first[combination] = _changed(cell, precision, views)
         shared = first[combination].settings
         ready.append(_changed(cell, shared.precision, shared.cache.views))
-    for cell in ready:
-        _check_folder(cell)
     return ready
 
 
@@ -50,7 +49,10 @@ def _build(cell: Cell) -> Job:
     try:
         live = cell.settings.cache.model_copy(update={"views": None})
         job = build_job(cell.settings.model_copy(update={"cache": live}))
-        check_trained(job.teacher)
+        pupil = to_finetune(cell.settings)
+        check_trained(job.teacher, pupil.finetune if pupil is not None else None)
+        if not (job.data.train.labels >= 0).any():
+            raise TutelageError(f"data={job.data.name} has no labels, so there is no accuracy to compare")
     except TutelageError as error:
         raise TutelageError(f"{cell.name}: {error}") from error
     return replace(job, settings=cell.settings)
@@ -71,11 +73,14 @@ def _changed(cell: Cell, precision: str, views: int | str | None) -> Cell:
     return replace(cell, settings=cell.settings.model_copy(update={"precision": precision, "cache": cache}))
 
 
-def _check_folder(cell: Cell) -> None:
-    """Raises :class:`TutelageError` where the run's folder holds a run with other settings."""
-    folder = cell.settings.out
-    if not (folder / "config.yaml").exists():
-        return
+def check_runs(cells: Iterable[Cell]) -> None:
+    """Raises :class:`TutelageError` where a run's folder holds a run with other settings."""
+    for cell in cells:
+        if (cell.settings.out / "config.yaml").exists():
+            _check_same(cell, cell.settings.out)
+
+
+def _check_same(cell: Cell, folder: Path) -> None:
     there, wanted = _flat(load_run(folder)), _flat(cell.settings)
     settled = {key for key in SETTLED_BY_RUNS if wanted[key] == "auto"}
     for key in sorted((there.keys() | wanted.keys()) - settled - {"out", "overwrite"}):

@@ -14,7 +14,7 @@ from tutelage.config import DistillSettings, Settings, dump, load
 from tutelage.data import open_data
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
-from tutelage.study.prepare import finished, prepare
+from tutelage.study.prepare import check_runs, finished, prepare
 from tutelage.study.runs import train_cells
 from tutelage.study.settings import Space, Tree, check_folder, read_settings, write_settings
 from tutelage.study.workers import start_workers
@@ -77,7 +77,9 @@ def search(*layers: Mapping[str, Any] | str | Path) -> list[Trial]:
             asked = [trial for trial in study.trials if not trial.state.is_finished()]
             asked += [study.ask(distributions) for _ in range(min(own.workers, left) - len(asked))]
             cells = {trial.number: _cell(own, shared, f"trial-{trial.number:03d}", trial.params) for trial in asked}
-            train_cells(prepare(cells.values()), pool)
+            ready = prepare(cells.values())
+            check_runs(ready)
+            train_cells(ready, pool)
             for number, cell in cells.items():
                 _tell(study, number, cell)
     trials = sorted((_trial(own.out, trial) for trial in study.trials), key=lambda trial: -(trial.validation_top1 or 0))

@@ -99,9 +99,12 @@ class Row(BaseModel):
 
 
 def summarize(results: Iterable[Result], setting: str = "", teacher: str = "") -> list[Row]:
-    """Groups results by student, method with its settings, data and split, in the order of their first one."""
+    """Groups results by student, method with its settings, data and split, in the order of their first one.
+
+    Results on data without labels have no accuracy, and are left out.
+    """
     groups: dict[tuple[str, str, str, str], list[Result]] = {}
-    for result in results:
+    for result in (result for result in results if result.top1 is not None):
         groups.setdefault((result.student, method_label(result), result.data, result.split), []).append(result)
     return [
         Row(
@@ -111,7 +114,7 @@ def summarize(results: Iterable[Result], setting: str = "", teacher: str = "") -
             teacher=teacher,
             data=data,
             split=split,
-            top1=tuple(result.top1 for result in group),
+            top1=tuple(result.top1 for result in group if result.top1 is not None),
             parameters=group[0].parameters,
             seconds=statistics.fmean(result.seconds for result in group),
             images_per_second=statistics.fmean(result.images_per_second for result in group),

@@ -15,13 +15,14 @@ from tutelage.export.student import load_student
 from tutelage.methods import METHODS
 from tutelage.models import count_macs
 from tutelage.study.grid import NAMES, Cell, cells_of, label_of
-from tutelage.study.prepare import finished, prepare
+from tutelage.study.prepare import check_runs, finished, prepare
 from tutelage.study.runs import train_cells
 from tutelage.study.settings import StudySettings, check_folder, read_settings, write_settings
 from tutelage.study.statistics import Row, summarize
 from tutelage.study.table import NOTE, comma_separated, markdown, terminal
+from tutelage.study.teachers import share_teachers
 from tutelage.study.workers import start_workers
-from tutelage.training import Result
+from tutelage.training import Result, prepare_teacher
 from tutelage.training.environment import describe_environment
 from tutelage.training.progress import build_console
 
@@ -52,8 +53,11 @@ def study(*layers: Mapping[str, Any] | str | Path) -> Study:
     """
     own, shared = read_settings(StudySettings, *layers)
     check_folder(own.out)
-    cells = prepare(cells_of(own, shared))
+    cells, teachers = share_teachers(prepare(cells_of(own, shared)), own.out / "teachers")
+    check_runs(cells)
     write_settings(own, shared)
+    for folder, settings in teachers.items():
+        prepare_teacher(settings, folder)
     with start_workers(own.workers) as pool:
         failed = train_cells(cells, pool)
     done = [cell for cell in cells if finished(cell.settings.out)]

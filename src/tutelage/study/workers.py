@@ -18,6 +18,7 @@ import torch
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import resume, run
+from tutelage.training.progress import build_console
 
 POLL_SECONDS = 0.5
 
@@ -91,6 +92,9 @@ def work(
                 on_end(waiting[future], future.result())
                 del waiting[future]
             on_poll()
+    except KeyboardInterrupt:
+        build_console().print("stopped; the same command goes on with what is left", highlight=False)
+        raise
     except BrokenProcessPool:
         running = ", ".join(cell.name for cell in waiting.values() if screen_of(cell.settings).exists())
         raise TutelageError(
