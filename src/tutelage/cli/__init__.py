@@ -9,13 +9,29 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tutelage.cli import bench, cache, distill, evaluate, inspect, listing, quickstart, recipe, resume, train
+from tutelage.cli import (
+    bench,
+    cache,
+    compare,
+    distill,
+    evaluate,
+    export,
+    inspect,
+    listing,
+    predict,
+    quickstart,
+    recipe,
+    report,
+    resume,
+    study,
+    train,
+)
 from tutelage.errors import TutelageError
 
 app = typer.Typer(
     help="Distils image classifiers: a small student learns from a large teacher.",
+    epilog="tutelage VERB --help shows what a verb takes, with examples. --debug shows the trace of an error.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -27,15 +43,37 @@ app.command("evaluate")(evaluate.main)
 app.command("inspect")(inspect.main)
 app.command("bench")(bench.main)
 app.command("cache")(cache.main)
+app.command("study")(study.main)
+app.command("report")(report.main)
+app.command("export")(export.main)
+app.command("predict")(predict.main)
+app.command("compare")(compare.main)
 app.command("list")(listing.main)
 app.command("quickstart")(quickstart.main)
 
 
 def main() -> None:
-    """Runs the command line; a mistake of the user's is one clear message and exit code 2, never a traceback."""
+    """Runs the command line; an error is one short message, and with ``--debug`` its trace.
+
+    The exit code is 2 for a mistake of the user's, 1 for anything else that goes wrong, 130 after Ctrl-C.
+    """
+    words = [word for word in sys.argv[1:] if word != "--debug"]
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
-        app()
-    except TutelageError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
+        app(words)
+    except Exception as error:
+        if len(words) < len(sys.argv) - 1:
+            raise
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Shows an error in a few lines, and returns the exit code."""
+    console = Console(stderr=True)
+    if isinstance(error, TutelageError):
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        return 2
+    said = str(error).strip() or "no message"
+    console.print(f"[bold red]{type(error).__name__}:[/] {escape(said)}", highlight=False, soft_wrap=True)
+    console.print("This was not foreseen. The same command with --debug shows where it came from.", soft_wrap=True)
+    return 1

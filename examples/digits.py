@@ -1,0 +1,42 @@
+"""What the examples share, and what you have of your own: data, and a teacher trained on them.
+
+scikit-learn brings the digits along, and the networks are small: everything runs offline, in seconds.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+def loaders(side: int = 8, batch_size: int = 32) -> tuple[DataLoader, DataLoader]:
+    """Returns batches to train and to test on: images (B, 3, side, side) in [0, 1], labels (B,)."""
+    digits = load_digits()
+    images = torch.from_numpy(digits.images).float()[:, None].repeat(1, 3, 1, 1) / 16
+    images, labels = F.interpolate(images, (side, side)), torch.from_numpy(digits.target)
+    train = DataLoader(TensorDataset(images[:800], labels[:800]), batch_size, shuffle=True, drop_last=True)
+    return train, DataLoader(TensorDataset(images[1400:], labels[1400:]), batch_size)
+
+
+def train(network: nn.Module, loader: DataLoader, epochs: int = 2, lr: float = 0.01) -> None:
+    """Trains a network on labels alone."""
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(loader))
+    network.train()
+    for _ in range(epochs):
+        for images, labels in loader:
+            optimizer.zero_grad()
+            F.cross_entropy(network(images), labels).backward()
+            optimizer.step()
+            schedule.step()
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, loader: DataLoader) -> float:
+    """Returns the share of correct predictions, in percent."""
+    network.eval()
+    hits = [(network(images).argmax(1) == labels).float() for images, labels in loader]
+    return 100 * torch.cat(hits).mean().item()

@@ -1,0 +1,87 @@
+"""The documentation builds without a warning, needs no network, and shows commands that exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tutelage
+from tutelage.cli import app
+from tutelage.config import DistillSettings, TrainSettings, keys
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+VERBS = {command.name for command in app.registered_commands}
+SETTINGS = {"train": TrainSettings, "distill": DistillSettings, "cache": DistillSettings}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_every_page_is_built_and_nothing_comes_from_elsewhere(site: Path) -> None:
+    built = {path.relative_to(site).with_suffix(".md") for path in site.rglob("*.html")}
+    pages = {path.relative_to(ROOT / "docs") for path in PAGES if path.is_relative_to(ROOT / "docs")}
+    assert {page if page.name != "README.md" else page.with_name("index.md") for page in pages} <= built
+    loaded = re.compile(r"<(?:script|img|iframe)[^>]*\ssrc=\"?(https?:)?//|<link[^>]*stylesheet[^>]*(https?:)?//")
+    for path in site.rglob("*.html"):
+        assert not loaded.search(path.read_text(encoding="utf-8")), f"{path.name} needs the network"
+
+
+def test_the_reference_is_that_of_the_docstrings(site: Path) -> None:
+    reference = {path.stem: path.read_text(encoding="utf-8") for path in (site / "api").glob("*.html")}
+    for name in set(tutelage.__all__) - {"losses"}:
+        assert any(re.search(rf'id="tutelage\.[\w.]*\b{name}"', page) for page in reference.values()), name
+    for name in tutelage.losses.__all__:
+        assert f'id="tutelage.losses.{name}"' in reference["losses"], name
+    assert not any(":class:" in page for page in reference.values())
+
+
+def test_examples_are_shown_as_they_are(site: Path) -> None:
+    text = re.sub(r"<[^>]+>", "", (site / "own-loop.html").read_text(encoding="utf-8"))
+    for path in (ROOT / "examples").glob("*.py"):
+        first = path.read_text(encoding="utf-8").splitlines()[0].strip('"')
+        shown = path.stem not in ("digits", "losses_only", "two_stages")
+        assert (first in text) == shown, path.name
+    assert "--8&lt;--" not in text
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Yields the words of every command in the code blocks of a page."""
+    blocks = re.findall(r"^ *```(?:sh|bash)?\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
+        if line.strip().startswith(("tutelage ", "make ")):
+            yield shlex.split(line, comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_exists(page: Path) -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for program, verb, *words in commands(page):
+        assert verb in (VERBS if program == "tutelage" else targets), f"{program} {verb}"
+        known = {key.name for key in keys(SETTINGS[verb])} if verb in SETTINGS else None
+        for key, equals, _ in (word.partition("=") for word in words):
+            assert not equals or known is None or key in known, f"{verb} {key}="
+        if verb == "run":
+            assert words[0] in tutelage.list_recipes(), words[0]
+    inline = re.findall(r"`tutelage ([a-z]+)[ `]", page.read_text(encoding="utf-8"))
+    assert VERBS.issuperset(inline), set(inline) - VERBS
