@@ -1,0 +1,58 @@
+"""What a network says of every image of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.markup import escape
+from rich.progress import track
+from torch import nn
+
+from tutelage.data import EvalLoader, Split
+from tutelage.training.progress import build_console
+
+BATCH_SIZE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Of N images that could be read, labelled ones only, in the order of the split."""
+
+    rows: NDArray[np.int64]
+    """(N,) places of the images in their samples."""
+    labels: NDArray[np.int64]
+    """(N,) true classes."""
+    classes: NDArray[np.int64]
+    """(N,) predicted classes."""
+    confidence: NDArray[np.float32]
+    """(N,) probability of the predicted class, from 0 to 1."""
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return self.classes == self.labels
+
+    @property
+    def top1(self) -> float:
+        """In percent."""
+        return 100 * float(self.right.mean())
+
+
+@torch.no_grad()
+def predict(classifier: nn.Module, split: Split, name: str) -> Predictions:
+    """Runs ``classifier``, which takes un-normalised images, over ``split`` in float32; ``name``: for the progress."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    classifier = classifier.to(device).to(memory_format=torch.channels_last).eval()
+    parts = []
+    console = build_console()
+    batches = EvalLoader(split, BATCH_SIZE)
+    hidden = not console.is_terminal
+    for batch in track(batches, f"predictions of {escape(name)}", console=console, transient=True, disable=hidden):
+        images = batch.images.to(device).contiguous(memory_format=torch.channels_last)
+        confidence, classes = classifier(images).float().softmax(1).max(1)
+        parts.append((batch.index.cpu(), batch.labels.cpu(), classes.cpu(), confidence.cpu()))
+    columns = [torch.cat(column).numpy() for column in zip(*parts)]
+    labelled = columns[1] >= 0
+    return Predictions(*(column[labelled] for column in columns))

@@ -1,0 +1,47 @@
+"""What is needed to do it again: the command, the settings, where it ran."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from tutelage.config import TrainSettings
+from tutelage.config.words import words
+from tutelage.report.blocks import Block, Code, Details, Section, Table, Words
+from tutelage.report.material import Material
+from tutelage.report.run import Run
+
+
+def reproduce(material: Material) -> Section:
+    """Returns the section."""
+    run = material.run
+    text = f"These are of {run.folder}"
+    text += ", the run of median accuracy." if len(material.focus.runs) > 1 else "."
+    blocks: list[Block] = [Words(text)]
+    blocks += [Code("The command that repeats the run", repeat_command(run))]
+    config = yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)
+    blocks.append(Details("All settings, resolved (config.yaml)", [Code("config.yaml", config.rstrip())]))
+    if run.environment:
+        table = Table("Where the run was trained.", ["what", "value"], _rows(run.environment), ["value"])
+        blocks.append(Details("Environment", [table]))
+    return Section("reproduce", "To repeat it", blocks)
+
+
+def repeat_command(run: Run) -> str:
+    """Returns a command line with all settings that are not the defaults; else one that names the run's own file."""
+    if run.settings is None:
+        verb = "train" if "model" in run.config else "distill"
+        return shlex.join(["tutelage", verb, str(run.folder / "config.yaml"), "out=NEW_FOLDER"])
+    verb = "train" if isinstance(run.settings, TrainSettings) else "distill"
+    settings = run.settings.model_copy(update={"out": None, "overwrite": False})
+    return " \\\n    ".join([f"tutelage {verb}", *map(shlex.quote, words(settings)), "out=NEW_FOLDER"])
+
+
+def _rows(tree: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
+    rows: list[list[str]] = []
+    for key, value in tree.items():
+        rows += _rows(value, f"{key} ") if isinstance(value, Mapping) else [[prefix + key, str(value)]]
+    return rows

@@ -1,0 +1,119 @@
+"""``write_report``: from finished runs, or a study, to a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from pydantic import Field
+
+from tutelage.config import Settings, load
+from tutelage.errors import TutelageError
+from tutelage.report.attention import attention
+from tutelage.report.blocks import Chart, Section, drawn
+from tutelage.report.calibration import calibration
+from tutelage.report.classes import classes
+from tutelage.report.comparison import comparison
+from tutelage.report.costs import measure_costs
+from tutelage.report.disagreements import disagreements
+from tutelage.report.drawing import RC, png, svg
+from tutelage.report.learning import learning
+from tutelage.report.material import Material, gather
+from tutelage.report.page import render
+from tutelage.report.pictures import sheet
+from tutelage.report.plan import plan
+from tutelage.report.reproduce import reproduce
+from tutelage.report.run import read_source
+from tutelage.report.summary import summary
+from tutelage.report.wording import plural
+
+
+class ReportSettings(Settings):
+    """``tutelage report``: of what, and where to."""
+
+    runs: tuple[Path, ...] = Field(min_length=1, description="finished runs, or one study")
+    out: Path | None = Field(None, description="the page; report.html in the run, or in the study, where not given")
+    figures: Path | None = Field(None, description="a folder that gets each figure as SVG and PNG too")
+    overwrite: bool = Field(False, description="replace an existing page, and figures of the same names")
+    data: str | None = Field(None, description="where the images are now, if not where they were")
+
+
+def write_report(*runs: str | Path, **config: Any) -> Path:
+    """Writes the report of one run, of several or of a study, and returns where it is.
+
+    ``write_report("runs/kd-0", "runs/none-0", out="report.html", figures="figures")``; the keywords are those of
+    :class:`ReportSettings`. Predictions are computed anew, of the networks that are shown in detail. Raises
+    :class:`TutelageError`, before any work, where a run is not finished or a file would be overwritten.
+    """
+    settings = load(ReportSettings, {"runs": [str(run) for run in runs], **config})
+    folders = [folder.expanduser() for folder in settings.runs]
+    source = read_source(folders)
+    out = _page_path(settings, folders)
+    figures = settings.figures.expanduser() if settings.figures is not None else None
+    if figures is not None:
+        _check_figures(figures, settings.overwrite)
+    with matplotlib.rc_context(RC):  # type: ignore[arg-type]
+        material = gather(source, settings.data)
+        sections = _sections(material, settings.data)
+        page = render(material.title, _lead(material), _foot(), sections)
+        if figures is not None:
+            _write_figures(sections, figures)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def _page_path(settings: ReportSettings, folders: Sequence[Path]) -> Path:
+    if settings.out is None and len(folders) > 1:
+        raise TutelageError("several runs have no folder in common: say where the report goes, out=report.html")
+    out = settings.out.expanduser() if settings.out is not None else folders[0] / "report.html"
+    if out.is_dir():
+        raise TutelageError(f"out={out} is a folder: give the name of a file, out={out / 'report.html'}")
+    if out.exists() and not settings.overwrite:
+        raise TutelageError(f"{out} exists: say overwrite=true to replace it, or give another out=…")
+    return out
+
+
+def _check_figures(folder: Path, overwrite: bool) -> None:
+    if folder.is_file():
+        raise TutelageError(f"figures={folder} is a file: give a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise TutelageError(f"figures={folder} is not empty: say overwrite=true, or give another folder")
+
+
+def _sections(material: Material, data: str | None) -> list[Section]:
+    costs = measure_costs(material)
+    found = [
+        comparison(material, costs),
+        plan(material, data),
+        learning(material),
+        classes(material),
+        calibration(material),
+        attention(material),
+        disagreements(material),
+        reproduce(material),
+    ]
+    # Last, because it tells what the others could not show.
+    return [summary(material), *(section for section in found if section is not None)]
+
+
+def _lead(material: Material) -> str:
+    count = sum(len(group.runs) for group in material.groups)
+    return f"{plural(count, 'run')} on {material.run.result.data}, measured on its {material.split} split"
+
+
+def _foot() -> str:
+    return f"Written by tutelage {metadata.version('tutelage')} on {datetime.now():%Y-%m-%d %H:%M}."
+
+
+def _write_figures(sections: Sequence[Section], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for section in sections:
+        for block in drawn(section.blocks):
+            figure = block.figure if isinstance(block, Chart) else sheet(block)
+            (folder / f"{block.name}.svg").write_text(svg(figure), encoding="utf-8")
+            (folder / f"{block.name}.png").write_bytes(png(figure))
