@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -51,3 +54,18 @@ def median_milliseconds(work: Callable[[], object]) -> float:
         work()
         times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times)
+
+
+def describe_machine() -> str:
+    """Returns what a CPU latency was measured on: processor, cores, and the threads PyTorch uses."""
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {os.cpu_count()} cores, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())

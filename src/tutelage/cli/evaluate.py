@@ -21,8 +21,7 @@ def main(settings: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help
     tutelage evaluate model=timm/resnet18 model.weights=pretrained data=~/imagenet
     """
     figures = training.evaluate(**as_mapping(*settings))
-    Console().print(
-        f"{figures['top1']:.2f} % top-1, {figures['top5']:.2f} % top-5, loss {figures['loss']:.4f} on "
-        f"{figures['count']:,} images of {figures['split']}",
-        highlight=False,
-    )
+    found = "no labels to measure by"
+    if figures["top1"] is not None:
+        found = f"{figures['top1']:.2f} % top-1, {figures['top5']:.2f} % top-5, loss {figures['loss']:.4f}"
+    Console().print(f"{found} on {figures['count']:,} images of {figures['split']}", highlight=False)

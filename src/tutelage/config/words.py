@@ -1,0 +1,48 @@
+"""From settings back to the words of a command line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from tutelage.config.settings import RunSettings, TrainSettings
+from tutelage.config.text import parse
+
+
+def command(settings: RunSettings) -> str:
+    """Returns the shell command that gives these settings again, whatever is in their names."""
+    verb = "train" if isinstance(settings, TrainSettings) else "distill"
+    return shlex.join(["tutelage", verb, *words(settings)])
+
+
+def words(settings: RunSettings) -> list[str]:
+    """Returns ``key=value`` for every setting that is not the default: :func:`load` reads them back to the same."""
+    return [f"{key.removesuffix('.name')}={_value(value)}" for key, value in _changed(settings, None)]
+
+
+def _changed(settings: BaseModel, default: BaseModel | None) -> Iterator[tuple[str, Any]]:
+    """Yields dotted keys; what is itself a mapping, as taps are, stays one value."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        usual = field.default if default is None else getattr(default, name)
+        if isinstance(value, BaseModel):
+            section = usual if isinstance(usual, BaseModel) else None
+            yield from ((f"{name}.{inner}", changed) for inner, changed in _changed(value, section))
+        elif value != usual:
+            yield name, settings.model_dump(mode="json", include={name})[name]
+
+
+def _value(value: Any) -> str:
+    # JSON is YAML; quotes are for text that would be read as something else.
+    return value if isinstance(value, str) and _plain(value) else json.dumps(value, ensure_ascii=False)
+
+
+def _plain(text: str) -> bool:
+    try:
+        return parse(text) == text
+    except ValueError:
+        return False

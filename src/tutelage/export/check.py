@@ -1,0 +1,96 @@
+"""What was written, opened again and measured beside PyTorch."""
+
+from __future__ import annotations
+
+from importlib import metadata, util
+from pathlib import Path
+
+from torch import Tensor
+
+from tutelage.bench.latency import describe_machine, median_milliseconds
+from tutelage.data import ImageData, Split
+from tutelage.errors import TutelageError
+from tutelage.export.formats import FORMATS
+from tutelage.export.record import File, Record
+from tutelage.export.settings import ExportSettings
+from tutelage.export.student import Predict, Student, predictor
+from tutelage.export.task import Task, describe_input
+from tutelage.export.verify import Measured, batches, measure, spread
+from tutelage.models import count_macs, parameter_count
+
+PACKAGES = ("tutelage", "torch", "timm", "onnx", "onnxruntime", "executorch")
+TOLERANCE = 1e-3
+"""Of the largest logit: what another order of additions in float32 makes, and no more."""
+
+
+def measured_split(student: Student, data: ImageData, count: int | None) -> tuple[str, Split]:
+    """Returns the name and the images to check with, of test where there is one.
+
+    Raises :class:`TutelageError` where the model is not one of these data.
+    """
+    if data.classes and student.spec.num_classes != len(data.classes):
+        raise TutelageError(
+            f"{student.source} has {student.spec.num_classes} classes, {data.name} has {len(data.classes)}"
+        )
+    name, split = ("test", data.test) if data.test is not None else ("validation", data.validation)
+    assert split is not None
+    return name, spread(split, count)
+
+
+def check(task: Task, settings: ExportSettings, folder: Path, data: ImageData, name: str, split: Split) -> Record:
+    """Returns the record of an export; raises :class:`TutelageError` where a file does not give PyTorch's logits."""
+    student = task.student
+    pytorch = predictor(student.classifier)
+    opened: dict[str, Predict] = {format: _open(task, format, folder) for format in settings.format}
+    measured = measure({"PyTorch": pytorch, **opened}, split, student.size)
+    image = next(batches(split, student.size))[0][:1]
+    return Record(
+        model=student.spec.name,
+        source=str(student.source),
+        parameters=parameter_count(student.network),
+        macs=count_macs(student.network, student.size),
+        classes=list(student.classes),
+        input=describe_input(student, settings.preprocessing),
+        data=data.name,
+        split=name,
+        images=len(split),
+        pytorch_top1=measured["PyTorch"].top1,
+        pytorch_milliseconds=_milliseconds(pytorch, image),
+        calibration=len(spread(data.train, settings.calibration)) if "int8" in settings.format else None,
+        files=[_describe(task, format, folder, measured[format], opened[format], image) for format in opened],
+        machine=describe_machine(),
+        packages={package: metadata.version(package) for package in PACKAGES if util.find_spec(package)},
+    )
+
+
+def _open(task: Task, format: str, folder: Path) -> Predict:
+    normalization = None if _whole(task, format) else task.student.normalization
+    return FORMATS[format].predictor(folder / FORMATS[format].file, normalization)
+
+
+def _whole(task: Task, format: str) -> bool:
+    return task.preprocessing and not FORMATS[format].bare
+
+
+def _describe(task: Task, name: str, folder: Path, measured: Measured, predict: Predict, image: Tensor) -> File:
+    format = FORMATS[name]
+    if not format.rounded and measured.difference > TOLERANCE * max(1.0, measured.largest):
+        raise TutelageError(
+            f"format={name}: {format.file} does not give PyTorch's logits (they differ by up to "
+            f"{measured.difference:.2g}), so it is not kept"
+        )
+    return File(
+        format=name,
+        file=format.file,
+        bytes=(folder / format.file).stat().st_size,
+        preprocessing=_whole(task, name),
+        one_image=format.one_image,
+        top1=measured.top1,
+        same_prediction=measured.same,
+        largest_difference=measured.difference,
+        milliseconds=_milliseconds(predict, image),
+    )
+
+
+def _milliseconds(predict: Predict, image: Tensor) -> float:
+    return median_milliseconds(lambda: predict(image))

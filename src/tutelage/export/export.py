@@ -1,0 +1,101 @@
+"""``export_student``: a finished run in, checked files and a model card out."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tutelage.config import as_mapping, load
+from tutelage.data import open_data
+from tutelage.errors import TutelageError
+from tutelage.export.card import write_card
+from tutelage.export.check import check, measured_split
+from tutelage.export.extras import require
+from tutelage.export.formats import FORMATS
+from tutelage.export.hub import check_token, push
+from tutelage.export.record import NAME, Record
+from tutelage.export.settings import ExportSettings
+from tutelage.export.student import is_run, load_student
+from tutelage.export.task import Task
+from tutelage.export.verify import batches, spread
+from tutelage.training import load_run
+
+
+def export_student(model: str | Path, tell: Callable[[str], object] = lambda line: None, **config: Any) -> Record:
+    """Writes the student of a run in other formats: ``export_student("runs/student", format=["onnx", "int8"])``.
+
+    The keywords are the keys of the command line. Every file is opened again, by the runtime it is for, and compared
+    with PyTorch on real images; the figures are returned, and kept in ``export.json`` beside the files. The folder also
+    gets ``classes.json`` and a model card. ``tell`` is told what is being done.
+
+    Raises :class:`TutelageError` for a run that is not finished, an ``out`` that exists, a package that is missing, a
+    network that a format cannot express, and a file that does not give PyTorch's logits; nothing is left then.
+    """
+    settings = _load_settings(model, config)
+    student = load_student(settings.model)
+    out = settings.out or student.source / "export"
+    _check_free(out, settings.overwrite)
+    for format in settings.format:
+        require(f"format={format}", FORMATS[format].packages)
+    if settings.push is not None:
+        check_token(settings.push)
+    data = open_data(settings.data)
+    name, split = measured_split(student, data, settings.images)
+    calibration = spread(data.train, settings.calibration)
+    task = Task(student, settings.preprocessing, lambda: batches(calibration, student.size))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
+        folder = Path(temporary, "new")
+        folder.mkdir()
+        for format in settings.format:
+            tell(f"writing {FORMATS[format].file}: {FORMATS[format].about}")
+            _write(task, format, folder)
+        tell(f"comparing with PyTorch on {len(split):,} images of {name}")
+        record = check(task, settings, folder, data, name, split)
+        record.write(folder)
+        classes = json.dumps(student.classes, indent=2, ensure_ascii=False)
+        (folder / "classes.json").write_text(classes + "\n", encoding="utf-8")
+        write_card(student, record, data, folder, settings.push)
+        if out.exists():
+            out.rename(Path(temporary, "old"))
+        folder.rename(out)
+    if settings.push is not None:
+        tell(f"pushing to {settings.push}")
+        push(out, settings.push, settings.private)
+    return record
+
+
+def _load_settings(model: str | Path, config: dict[str, Any]) -> ExportSettings:
+    """Returns the settings of an export; its data are those of the run where not given."""
+    folder = Path(model).expanduser()
+    known = {"data": load_run(folder).data.model_dump(mode="json")} if is_run(folder) else {}
+    tree = as_mapping(known, config, {"model": str(model)})
+    if "data" not in tree:
+        load_student(folder)
+        raise TutelageError(f"{model} is not a run, so it is not known on which images to check it: give data=…")
+    return load(ExportSettings, tree)
+
+
+def _check_free(out: Path, overwrite: bool) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / NAME).is_file():
+        raise TutelageError(f"{out} exists and is not an export, so it is left alone: choose another out=…")
+    if not overwrite:
+        raise TutelageError(
+            f"{out} exists: choose another out=…, or say overwrite=true to replace it; several formats go into one "
+            f"folder at once, as in format=[onnx,int8]"
+        )
+
+
+def _write(task: Task, format: str, folder: Path) -> None:
+    try:
+        FORMATS[format].write(task, folder / FORMATS[format].file)
+    except TutelageError:
+        raise
+    except Exception as error:  # whatever an exporter raises for an operation it does not know
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise TutelageError(f"format={format}: {task.student.spec.name} cannot be written ({reason})") from error

@@ -1,0 +1,75 @@
+"""Whether what was written gives what PyTorch gives, on real images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutelage.data import EvalLoader, Split
+from tutelage.export.student import Predict
+
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model on one split, beside a reference; percentages."""
+
+    top1: float | None
+    """None where no image has a label."""
+    same: float
+    """Share of images that it and the reference call the same."""
+    difference: float
+    """Largest absolute difference of a logit."""
+    largest: float
+    """Largest absolute logit of the reference."""
+
+
+def spread(split: Split, count: int | None) -> Split:
+    """Returns ``count`` images of a split, evenly spread; all where that is None or more than there are."""
+    if count is None or count >= len(split):
+        return split
+    return replace(split, rows=split.rows[np.linspace(0, len(split) - 1, count).round().astype(np.int64)])
+
+
+def batches(split: Split, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields the images of a split as evaluation sees them, (B, 3, H, W) uint8 of ``size``, and their labels (B,)."""
+    for images, labels, _ in EvalLoader(split, BATCH):
+        yield _resize(images.cpu(), size), labels
+
+
+def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """For a student that is shown the images of its data larger or smaller than they are."""
+    if tuple(images.shape[2:]) == size:
+        return images
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def measure(models: Mapping[str, Predict], split: Split, size: tuple[int, int]) -> dict[str, Measured]:
+    """Runs all models over the images of ``split``, read once; the first of them is the reference.
+
+    Each takes un-normalised uint8 images of ``size`` and gives logits.
+    """
+    totals = {name: torch.zeros(2, dtype=torch.int64) for name in models}
+    differences = dict.fromkeys(models, 0.0)
+    seen, labelled, largest = 0, 0, 0.0
+    for images, labels in batches(split, size):
+        logits = {name: predict(images).float() for name, predict in models.items()}
+        reference = next(iter(logits.values()))
+        for name, own in logits.items():
+            predicted = own.argmax(1)
+            totals[name] += torch.stack([(predicted == labels).sum(), (predicted == reference.argmax(1)).sum()])
+            differences[name] = max(differences[name], (own - reference).abs().max().item())
+        seen += len(labels)
+        labelled += int((labels >= 0).sum())
+        largest = max(largest, reference.abs().max().item())
+    shares = {name: (100 * total).tolist() for name, total in totals.items()}
+    return {
+        name: Measured(hits / labelled if labelled else None, same / seen, differences[name], largest)
+        for name, (hits, same) in shares.items()
+    }
