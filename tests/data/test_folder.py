@@ -171,7 +171,7 @@ def test_empty_class_folder(make_folder) -> None:  # type: ignore[no-untyped-def
 
 
 def test_no_class_folders(tmp_path: Path, cache: Path) -> None:
-    Image.new("RGB", (9, 9)).save(tmp_path / "loose.png")
+    (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(TutelageError, match=r"has no class folders: images belong in .*CLASS/IMAGE.jpg"):
         open_data(settings(tmp_path))
 

@@ -57,7 +57,7 @@ def same_except(model: nn.Module, reference: dict[str, torch.Tensor], head: str)
 def test_specs_without_weights() -> None:
     assert create_model("resnet8").spec == ModelSpec("resnet8", 10)
     assert create_model("resnet8", 3).spec == ModelSpec("resnet8", 3)
-    expected = ModelSpec("timm/test_resnet.r160_in1k", 1000, (160, 160), (0.5,) * 3, (0.5,) * 3)
+    expected = ModelSpec("timm/test_resnet.r160_in1k", 1000, (160, 160), (0.5,) * 3, (0.5,) * 3, crop=0.95)
     assert create_model("timm/test_resnet.r160_in1k").spec == expected
     name = "torchvision/mobilenet_v3_small"
     assert create_model(name, 7).spec == ModelSpec(name, 7, (224, 224), IMAGENET_MEAN, IMAGENET_STD)

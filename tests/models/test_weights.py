@@ -102,7 +102,8 @@ def test_a_mismatch_names_the_keys_and_changes_nothing(tmp_path: Path, source: n
 def test_another_head_names_the_class_count(tmp_path: Path) -> None:
     save_file(create_model("resnet8", 100).state_dict(), tmp_path / "a.safetensors")
     with pytest.raises(TutelageError, match="give num_classes=100"):
-        create_model("resnet8", weights=str(tmp_path / "a.safetensors"))
+        create_model("resnet8", 10, weights=str(tmp_path / "a.safetensors"))
+    assert create_model("resnet8", weights=str(tmp_path / "a.safetensors")).spec.num_classes == 100
 
 
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])

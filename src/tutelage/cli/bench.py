@@ -14,7 +14,7 @@ _JSON = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write
 
 
 def main(settings: Words, json: _JSON = None) -> None:
-    """Measure how fast a distillation trains, and where its time goes.
+    """Measure how fast a distillation trains.
 
     \b
     tutelage bench data=~/flowers teacher=runs/teacher student=resnet8 method=kd batch_size=64

@@ -8,7 +8,7 @@ from tutelage.config import as_mapping
 
 
 def main(settings: Words) -> None:
-    """Compute and store what a distillation needs of its teacher.
+    """Store what a distillation needs of its teacher.
 
     \b
     tutelage cache data=~/flowers teacher=runs/teacher student=resnet8 method=kd epochs=60 cache.views=20

@@ -20,7 +20,7 @@ def main(
     name: Annotated[str, typer.Argument(metavar="RECIPE", help="A name (tutelage list recipes).")],
     settings: OptionalWords = None,
 ) -> None:
-    """Run a recipe, with changes where given, and show what was published.
+    """Run a published experiment, beside its figures.
 
     \b
     tutelage run baseline/cifar10-resnet110
@@ -69,8 +69,10 @@ def _ours(figure: Published, recipe: Recipe, result: Result) -> float | None:
     first = figure.figure.startswith("top-1")
     if figure.of == recipe.trains:
         accuracy = result.top1 if first else result.top5
-    elif figure.of == "teacher" and first and result.teacher_top1 is not None:
+    elif figure.of == "teacher" and first:
         accuracy = result.teacher_top1
     else:
+        return None
+    if accuracy is None:
         return None
     return 100 - accuracy if figure.figure.endswith("error") else accuracy

@@ -8,7 +8,7 @@ from tutelage.config import as_mapping
 
 
 def main(settings: Words) -> None:
-    """Compare methods, students, teachers, or any setting, over seeds.
+    """Compare methods or any settings, over seeds.
 
     \b
     tutelage study data=~/flowers teacher=runs/teacher student=resnet8 epochs=60 \\
@@ -20,7 +20,8 @@ def main(settings: Words) -> None:
 
     \b
     tutelage study … budget=30m out=runs/choice
-    tutelage study … method=kd+at trials=20 "space.at.weight={low: 10, high: 10000, log: true}" out=runs/search
+    tutelage study … method=kd+at trials=20 out=runs/search \\
+        "space.at.weight={low: 10, high: 10000, log: true}"
 
     With budget=TIME it picks a method and its weight by successive halving; with space.KEY=… it searches settings.
     Both choose on validation data, never on test, and write best.yaml.

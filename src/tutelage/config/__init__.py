@@ -10,6 +10,7 @@ from tutelage.config.settings import (
     TeacherSettings,
     TrainSettings,
 )
+from tutelage.config.words import command
 
 __all__ = [
     "DistillSettings",
@@ -19,6 +20,7 @@ __all__ = [
     "TeacherSettings",
     "TrainSettings",
     "as_mapping",
+    "command",
     "dump",
     "keys",
     "load",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from tutelage.config.explain import explain
 from tutelage.config.sections import section_of
+from tutelage.config.settings import with_new_methods
 from tutelage.config.text import parse
 from tutelage.errors import TutelageError
 
@@ -23,9 +24,10 @@ def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
 
     A layer is a mapping (nested, or with dotted keys), a path of a YAML file (``*.yaml``, ``*.yml``), or a word
     ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them. A plain value
-    for a section is its name: ``data=cifar10`` is ``data.name=cifar10``. Raises :class:`TutelageError` for an unknown
-    key or a value that does not fit.
+    for a section is its name: ``data=cifar10`` is ``data.name=cifar10``. Methods registered since have theirs too.
+    Raises :class:`TutelageError` for an unknown key or a value that does not fit.
     """
+    kind = with_new_methods(kind)
     try:
         return kind.model_validate(_name_sections(kind, as_mapping(*layers)))
     except ValidationError as error:

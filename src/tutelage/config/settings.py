@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from tutelage.data import DataSettings
 from tutelage.distillation import CacheSettings
 from tutelage.methods import METHODS, Method, parse
 from tutelage.terms import OptimizerSettings, ScheduleSettings
+
+S = TypeVar("S", bound=BaseModel)
+
+Channels = tuple[float, float, float]
 
 
 class Settings(BaseModel):
@@ -25,6 +29,19 @@ class ModelSettings(Settings):
 
     name: str
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
+    input_size: Annotated[int, Field(gt=0)] | Literal["own"] | None = Field(
+        None, description="side the images are resized to for it; own: what it was made for; None: as they come"
+    )
+    mean: Channels | None = Field(
+        None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"
+    )
+    std: Channels | None = Field(None, description="as mean")
+
+    @model_validator(mode="after")
+    def _mean_and_std(self) -> ModelSettings:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std belong together: give both, or neither")
+        return self
 
 
 class TeacherSettings(Settings):
@@ -36,10 +53,41 @@ class TeacherSettings(Settings):
     name: str | Annotated[tuple[str, ...], Field(min_length=1)]
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: its own")
     input_size: int | None = Field(None, gt=0, description="side the images are resized to for the teacher")
+    mean: Channels | None = Field(
+        None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"
+    )
+    std: Channels | None = Field(None, description="as mean")
+    classes: str | None = Field(
+        None,
+        description="of its logits, matched by name to the data's: 'own', 'imagenet-1k', or a file of names in order",
+    )
+    finetune: Literal["head", "full"] | None = Field(
+        None, description="train it on the data first: a new classifier alone, or all of it"
+    )
+    epochs: int = Field(10, ge=1, description="of finetune")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="of finetune")
+    lr: float | None = Field(
+        None, gt=0, description="of finetune; adamw 1e-3 (head) and 1e-4 (full), sgd 0.1 and 0.01 where not given"
+    )
+    weight_decay: float = Field(0.01, ge=0, description="of finetune")
 
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,) if isinstance(self.name, str) else self.name
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> TeacherSettings:
+        if self.finetune is not None and len(self.names) > 1:
+            raise ValueError("teacher.finetune is for one teacher: train several beforehand (tutelage train)")
+        if self.finetune is not None and self.classes is not None:
+            raise ValueError("a teacher is either fine-tuned on the data's classes or mapped to them: leave one out")
+        for name in ("epochs", "optimizer", "lr", "weight_decay"):
+            # The defaults are allowed: a run's own config.yaml names every setting.
+            if self.finetune is None and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"teacher.{name} is of fine-tuning: give teacher.finetune=head or full too")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("give both teacher.mean and teacher.std, or neither")
+        return self
 
 
 class RunSettings(Settings):
@@ -74,6 +122,9 @@ class RunSettings(Settings):
     device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
     validate_every: int = Field(1, ge=1, description="epochs between two looks at the validation data; always the last")
     log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
+    loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
+        ("tensorboard",), description="who gets curves and settings, besides metrics.jsonl; []: nobody"
+    )
 
     @field_validator("accumulate")
     @classmethod
@@ -96,6 +147,9 @@ class TrainSettings(RunSettings):
     """``tutelage train``: one network alone, on labels."""
 
     model: ModelSettings = Field(description="the model to train, by name or path")
+    trainable: Literal["all", "head"] = Field(
+        "all", description="head: the classifier alone; the rest stays as it is, and in eval mode"
+    )
 
 
 class _DistillSettings(RunSettings):
@@ -116,5 +170,16 @@ class _DistillSettings(RunSettings):
         return {name: getattr(self, name, None) or METHODS[name]() for name in parse(self.method)}
 
 
-_sections: dict[str, Any] = {name: (METHODS[name], METHODS[name]()) for name in METHODS if METHODS[name].model_fields}
-DistillSettings = pydantic.create_model("DistillSettings", __base__=_DistillSettings, **_sections)
+def _sections(kind: type[BaseModel]) -> dict[str, Any]:
+    """Returns a section for each registered method that has settings and is none of the keys of ``kind``."""
+    named = [name for name in METHODS if METHODS[name].model_fields and name not in kind.model_fields]
+    return {name: (METHODS[name], METHODS[name]()) for name in named}
+
+
+DistillSettings = pydantic.create_model("DistillSettings", __base__=_DistillSettings, **_sections(_DistillSettings))
+
+
+def with_new_methods(kind: type[S]) -> type[S]:
+    """Returns ``kind`` with sections for the methods that were registered since this package was imported."""
+    sections = _sections(kind) if issubclass(kind, _DistillSettings) else {}
+    return pydantic.create_model(kind.__name__, __base__=kind, **sections) if sections else kind

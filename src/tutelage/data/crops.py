@@ -51,10 +51,10 @@ def resized_crop(image: Tensor, box: Box, size: int) -> Tensor:
     return resize(image[:, top : top + height, left : left + width], (size, size))
 
 
-def centre_crop(image: Tensor, size: int) -> Tensor:
-    """Returns the middle (3, size, size) of ``image`` (3, H, W) with its shorter side first resized to size / 0.875."""
+def centre_crop(image: Tensor, size: int, keep: float = CENTRE) -> Tensor:
+    """Returns the middle (3, size, size) of ``image`` (3, H, W) with its shorter side first resized to size / keep."""
     height, width = image.shape[1:]
-    factor = round(size / CENTRE) / min(height, width)
+    factor = round(size / keep) / min(height, width)
     image = resize(image, (round(height * factor), round(width * factor)))
     top, left = (image.shape[1] - size) // 2, (image.shape[2] - size) // 2
     return image[:, top : top + size, left : left + size]

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from tutelage.data.source import Encoded
@@ -17,16 +17,18 @@ try:
 except ImportError:  # announced by torchvision 0.29
     decode_image = None
 
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What Pillow raises where there is no whole image."""
+
 
 def read_image(encoded: Encoded, row: int) -> Tensor:
     """Returns a row's image, (3, H, W) uint8 RGB, upright as its EXIF orientation says.
 
-    Grey, palette, CMYK and 16-bit images are converted, transparency is dropped, and of several frames the first is
-    taken. Raises :class:`TutelageError`, naming the file or row, where there is no whole image.
+    Raises :class:`TutelageError`, naming the file or row, where there is no whole image.
     """
     try:
-        return _decode(encoded.fetch(row))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return decode(encoded.fetch(row))
+    except UNREADABLE as error:
         reason = str(error).replace("\n", " ")
         raise TutelageError(
             f"{encoded.place(row)} is not a readable image ({reason}): mend or remove it, or leave such images out "
@@ -34,7 +36,12 @@ def read_image(encoded: Encoded, row: int) -> Tensor:
         ) from None
 
 
-def _decode(data: bytes) -> Tensor:
+def decode(data: bytes) -> Tensor:
+    """Returns the image of an encoded file, (3, H, W) uint8 RGB, upright; raises one of ``UNREADABLE``.
+
+    Grey, palette, CMYK and 16-bit images are converted, transparency is dropped, and of several frames the first is
+    taken.
+    """
     if not data:
         raise ValueError("it is empty")
     if decode_image is not None:
@@ -55,7 +62,11 @@ def _decode_with_torchvision(data: bytes) -> Tensor:
 
 
 def _decode_with_pillow(data: bytes) -> Tensor:
-    with Image.open(io.BytesIO(data)) as opened:
+    try:
+        opened = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        raise ValueError("its format is unknown") from None
+    with opened:
         image = ImageOps.exif_transpose(opened)
         if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip at 255
             grey = np.asarray(image).astype(np.int64) >> 8

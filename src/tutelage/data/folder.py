@@ -1,4 +1,4 @@
-"""Image folders: a folder a class, under ``train``, ``val`` and ``test``, or bare."""
+"""Image folders: a folder a class, or images without labels, under ``train``, ``val`` and ``test``, or bare."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ class FileImages(Encoded):
 def read_folder(root: Path) -> Source:
     """Reads an image folder; the classes are the names of the class folders, sorted.
 
-    Images may lie at any depth below their class folder. Raises :class:`TutelageError` where there are no class
-    folders, one of them has no image, or a split has a class that the training set has not.
+    Images may lie at any depth below their class folder. A split whose images lie in no class folder has no labels; if
+    it is the training set, the classes are those of the other splits, none where these have none either. Raises
+    :class:`TutelageError` where there are neither class folders nor images, a class folder has no image, or a split
+    has a class that the training set has not.
     """
     folders = _splits(root)
-    classes = _classes(folders["train"])
+    classes = next((found for folder in (folders["train"], *folders.values()) if (found := _classes(folder))), ())
     files = {split: _files(folder, classes) for split, folder in folders.items()}
     every = [path for found in files.values() for path, _ in found]
     return Source(
@@ -72,18 +74,21 @@ def _splits(root: Path) -> dict[str, Path]:
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
+    """The names of the class folders; none where images lie beside each other, without labels."""
     classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
-    if not classes:
+    if not classes and not list_images(folder):
         raise TutelageError(
             f"data={folder} has no class folders: images belong in {folder}/CLASS/IMAGE.jpg, or in "
-            f"{folder}/train/CLASS/IMAGE.jpg with {folder}/val or {folder}/test beside it; parquet files are called "
-            f"train-*.parquet"
+            f"{folder}/train/CLASS/IMAGE.jpg with {folder}/val or {folder}/test beside it; images without labels lie "
+            f"in {folder} itself; parquet files are called train-*.parquet"
         )
     return classes
 
 
 def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
     present = _classes(folder)
+    if not present:
+        return [(path, -1) for path in list_images(folder)]
     unknown = sorted(set(present) - set(classes))
     if unknown:
         raise TutelageError(
@@ -92,7 +97,7 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
         )
     found = []
     for name in present:
-        images = _images(folder / name)
+        images = list_images(folder / name)
         if not images:
             raise TutelageError(
                 f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}): add some, or remove the folder"
@@ -101,7 +106,8 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
     return found
 
 
-def _images(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
+    """Returns the images at any depth below ``folder``, sorted; hidden ones are left out."""
     found = []
     for inside, _, names in os.walk(folder, followlinks=True):
         visible = (name for name in names if not name.startswith(".") and name.lower().endswith(SUFFIXES))

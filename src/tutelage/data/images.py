@@ -49,6 +49,8 @@ class ImageData:
     """Default of the views' random crop; 0 where images are cropped as they are decoded."""
     flip: bool
     """Default of the views' mirroring."""
+    crop: float = 1.0
+    """Part of the resized image's shorter side that evaluation keeps."""
     held_out: list[int] | list[str] = field(default_factory=list)
     """What was carved out of the training set for validation: files, or rows where there are none."""
 

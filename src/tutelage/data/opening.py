@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tutelage.data.crops import CENTRE
 from tutelage.data.folder import FileImages, read_folder
 from tutelage.data.images import ImageData, Split
 from tutelage.data.named import DATASETS, find
@@ -85,6 +86,7 @@ def _describe(
         fingerprint=fingerprint_words(source.fingerprint, *yields),
         padding=padding,
         flip=source.flip,
+        crop=CENTRE if isinstance(samples, DecodedSamples) else 1.0,
         held_out=[encoded.place(row) for row in held_out] if isinstance(encoded, FileImages) else held_out.tolist(),
     )
 

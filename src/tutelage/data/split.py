@@ -33,8 +33,11 @@ def without(rows: Rows, taken: Rows) -> Rows:
 def carve_validation(labels: Rows, rows: Rows, share: float, seed: int, classes: Sequence[str]) -> Rows:
     """Returns the rows to hold out: stratified, none unlabelled, none of a class of a single image.
 
-    Raises :class:`TutelageError` where a class would be left without a training image.
+    Where no row has a label, they are that part of all. Raises :class:`TutelageError` where a class would be left
+    without a training image.
     """
+    if (labels[rows] < 0).all():
+        return stratified(labels, rows, share, seed)
     counts = np.bincount(labels[rows][labels[rows] >= 0], minlength=len(classes))
     held_out = stratified(labels, rows[(labels[rows] >= 0) & (counts[labels[rows]] > 1)], share, seed)
     left = counts - np.bincount(labels[held_out], minlength=len(classes))

@@ -24,10 +24,15 @@ PROBED = 16
 def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
     """Returns the samples of each split that can be trained or measured on: ``train``, and any with labels.
 
+    Where nothing has labels, every split is kept: to measure agreement with a teacher on.
+
     Raises :class:`TutelageError` for an image that cannot be read, unless ``settings`` have it left out, and for a
     setting that is of no use with the kind of images there is.
     """
-    splits = {name: split for name, split in source.splits.items() if name == "train" or (split.labels >= 0).any()}
+    labelled = {name for name, split in source.splits.items() if (split.labels >= 0).any()}
+    splits = {
+        name: split for name, split in source.splits.items() if name == "train" or name in labelled or not labelled
+    }
     train = splits["train"]
     native = train.images.shape[2:] if isinstance(train, Pixels) else _native_size(train, settings.skip_broken)
     packed = None

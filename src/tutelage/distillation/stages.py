@@ -39,7 +39,8 @@ def make_stages(
     stages = plan(methods, Pair(student_probe, teacher_probe, epochs, members))
     if teacher is not None and any(stage.teacher_logits for stage in stages):
         for member in teacher.members:
-            check_classes(Probe(member.network, member.input_size or size).num_classes, student_probe.num_classes)
+            theirs = None if member.headless else Probe(member.network, member.input_size or size).num_classes
+            check_classes(theirs, student_probe.num_classes)
     if any(stage.image_gradient for stage in stages):
         require_second_derivative(student, size)
     return stages
@@ -49,11 +50,17 @@ def check_classes(teacher: int | None, classes: int | None) -> None:
     """Raises :class:`TutelageError` unless the teacher's classes are as many as the data's."""
     if teacher != classes:
         have = "has no classifier" if teacher is None else f"has {teacher} classes"
-        raise TutelageError(
-            f"the teacher {have}, the data have {classes}, and the method matches its logits. Either fine-tune it on "
-            f"this data first (tutelage train data=… model=TEACHER model.weights=pretrained out=runs/teacher, then "
-            f"teacher=runs/teacher), or choose a method that reads features only (such as method=at)"
-        )
+        raise foreign_classes(f"the teacher {have}, the data have {classes}, and the method matches its logits")
+
+
+def foreign_classes(difference: str) -> TutelageError:
+    """Returns the error for a teacher whose classes are not the data's, with the ways out."""
+    return TutelageError(
+        f"{difference}. Either fine-tune it first (teacher.finetune=head, or full; or by itself: tutelage train data=… "
+        f"model=TEACHER model.weights=pretrained out=runs/teacher, then teacher=runs/teacher), or match its classes to "
+        f"the data's by name, where they are among its own (teacher.classes=own or imagenet-1k), or choose a method "
+        f"that reads features only (such as method=at)"
+    )
 
 
 def native_size(model: nn.Module) -> tuple[int, int]:

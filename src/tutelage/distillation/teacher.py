@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -10,7 +10,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
-from tutelage.models import ModelSpec, parameter_count, weights_hash
+from tutelage.models import ModelSpec, find_heads, parameter_count, weights_hash
 from tutelage.taps import folded, tapped, with_batch_statistics
 from tutelage.terms import IMAGE_GRADIENT, LOGITS
 
@@ -103,24 +103,47 @@ class Teacher(nn.Module):
         return self.network(self.normalization(images))
 
     @property
+    def headless(self) -> bool:
+        """Whether the network has no classifier: its output is then its pooled features."""
+        return self._spec is not None and self._spec.num_classes == 0
+
+    def embedder(self) -> Callable[[Tensor], Tensor]:
+        """Returns what gives pooled features of images, (B, D): what the classifier reads; the output without one."""
+        heads = [] if self.headless else find_heads(self.network)
+        if not heads:
+            return self
+        tap = f"{heads[0]}:in"
+        reader = tapped(self.network, (tap,), logits=False, frozen=("",)).eval()
+
+        def embed(images: Tensor) -> Tensor:
+            feature: Tensor = reader(self.normalization(images))[1][tap]
+            return feature.flatten(2).mean(2) if feature.ndim == 4 else feature
+
+        return embed
+
+    @property
     def name(self) -> str:
         """The network's name as it was created, or its class where it was built by hand."""
-        spec = getattr(self.network, "spec", None)
-        return spec.name if isinstance(spec, ModelSpec) else type(self.network).__name__
+        return self._spec.name if self._spec is not None else type(self.network).__name__
 
     @property
     def source(self) -> str | None:
         """Where the weights come from, as its creation recorded it; None for a network built by hand."""
+        return self._spec.source if self._spec is not None else None
+
+    @property
+    def _spec(self) -> ModelSpec | None:
         spec = getattr(self.network, "spec", None)
-        return spec.source if isinstance(spec, ModelSpec) else None
+        return spec if isinstance(spec, ModelSpec) else None
 
     def identity(self) -> dict[str, object]:
         """Returns what a run records of its teacher: name, source, classes, parameters and a hash of the weights."""
-        spec = getattr(self.network, "spec", None)
+        spec = self._spec
         return {
             "name": self.name,
             "source": self.source,
-            "num_classes": spec.num_classes if isinstance(spec, ModelSpec) else None,
+            "notes": list(spec.notes) if spec is not None else [],
+            "num_classes": spec.num_classes if spec is not None else None,
             "parameters": parameter_count(self.network),
             "weights_sha256": weights_hash(self.network),
         }

@@ -1,6 +1,8 @@
 """Networks: this package's own, and those of timm, torchvision, the Hugging Face hub, and saved folders."""
 
+from tutelage.models.class_names import described, match_classes, read_names
 from tutelage.models.factory import create_model, list_models
+from tutelage.models.heads import all_but, find_heads, keep_classes, replace_head
 from tutelage.models.size import count_macs, parameter_count
 from tutelage.models.spec import ModelSpec
 from tutelage.models.storage import save_model
@@ -8,11 +10,18 @@ from tutelage.models.weights import load_weights, weights_hash
 
 __all__ = [
     "ModelSpec",
+    "all_but",
     "count_macs",
     "create_model",
+    "described",
+    "find_heads",
+    "keep_classes",
     "list_models",
     "load_weights",
+    "match_classes",
     "parameter_count",
+    "read_names",
+    "replace_head",
     "save_model",
     "weights_hash",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from tutelage.models.spec import ModelSpec
 from tutelage.models.storage import CONFIG, load_folder
 from tutelage.models.timm_models import HUB, TIMM, build_from_hub, build_timm
 from tutelage.models.torchvision_models import TORCHVISION, build_torchvision, torchvision_names
-from tutelage.models.weights import load_weights
-
-logger = logging.getLogger(__name__)
+from tutelage.models.weights import find_weights
 
 _OWN_CLASSES = 10
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
@@ -30,9 +27,9 @@ def create_model(name: str, num_classes: int | None = None, weights: str | None 
     Args:
         name: a network of this package (``resnet20``, ``wrn_40_2``, …), ``timm/NAME``, ``torchvision/NAME``,
             ``hf-hub:USER/REPOSITORY``, a run folder, or a model folder (both come with their weights, as the hub does).
-        num_classes: width of the logits; None: 10 for this package's networks, 1000 for those of timm and torchvision
-            as a rule, what was saved for folders. Where it is not that of the library's pretrained weights, the head
-            is new and random.
+        num_classes: width of the logits; None: what was saved for folders and weights files, else 10 for this
+            package's networks, 1000 for those of timm and torchvision as a rule. Where it is not that of the library's
+            pretrained weights, the head is new and random.
         weights: None: random initialisation; "pretrained": the library's default weights; the name of a member of
             torchvision's weights ("IMAGENET1K_V2"); or the path of a weights file (see ``load_weights``).
 
@@ -45,9 +42,12 @@ def create_model(name: str, num_classes: int | None = None, weights: str | None 
     file = _weights_file(weights)
     model, spec = _build(name, num_classes, None if file else weights)
     if file:
-        for note in load_weights(model, file):
-            logger.info("weights '%s': %s", file, note)
-        spec = replace(spec, source=str(file))
+        found = find_weights(model, file)
+        theirs = found.head_width(model) if num_classes is None else None
+        if theirs is not None:
+            model, spec = _build(name, theirs, None)
+        found.copy_to(model)
+        spec = replace(spec, source=str(file), notes=found.notes)
     model.spec = spec  # type: ignore[assignment]
     return model
 

@@ -19,8 +19,11 @@ class ModelSpec:
         mean: per-channel mean its input is normalised with, of RGB images in [0, 1]; None where unknown
             (then the data's own is taken).
         std: per-channel standard deviation, as ``mean``.
+        crop: the part of an image's shorter side that it is shown of images of other sizes, from their middle; None
+            where unknown.
         classes: names of its classes in the order of the logits; None where unknown.
         source: where its weights come from: "random", "pretrained", a torchvision weights member, or a path.
+        notes: what was done to read them, in words: unwrapped, renamed.
     """
 
     name: str
@@ -28,5 +31,7 @@ class ModelSpec:
     input_size: tuple[int, int] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    crop: float | None = None
     classes: tuple[str, ...] | None = None
     source: str = "random"
+    notes: tuple[str, ...] = ()

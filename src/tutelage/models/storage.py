@@ -65,6 +65,7 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
             input_size=(size[1], size[2]) if size else None,
             mean=tuple(mean) if mean else None,
             std=tuple(std) if std else None,
+            crop=preprocessing.get("crop_pct"),
             classes=ordered_names(names) if names else None,
             source=str(folder),
         )
@@ -89,6 +90,7 @@ def _config(model: nn.Module, spec: ModelSpec) -> dict[str, Any]:
         "input_size": [3, *spec.input_size] if spec.input_size else None,
         "mean": list(spec.mean) if spec.mean else None,
         "std": list(spec.std) if spec.std else None,
+        "crop_pct": spec.crop,
     }
     config["pretrained_cfg"].update({key: value for key, value in preprocessing.items() if value})
     config["tutelage"] = {"name": spec.name}

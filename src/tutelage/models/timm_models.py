@@ -102,6 +102,7 @@ def _spec(name: str, model: nn.Module, pretrained: bool) -> ModelSpec:
         input_size=tuple(preprocessing["input_size"][1:]),
         mean=tuple(preprocessing["mean"]),
         std=tuple(preprocessing["std"]),
+        crop=preprocessing["crop_pct"],
         classes=_class_names(model) if pretrained else None,
         source="pretrained" if pretrained else "random",
     )

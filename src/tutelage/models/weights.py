@@ -3,45 +3,76 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tutelage.errors import TutelageError
+from tutelage.errors import TutelageError, nearest
+from tutelage.models.layouts import translate
+from tutelage.models.reading import read_file
 
 #: What wrappers put before the names of the model's own entries.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "student.", "net.")
+#: The networks that an algorithm of mmrazor holds beside each other.
+_PARTS = ("architecture.", "teacher.")
 _SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Found:
+    """The state dict of a file that belongs to a model, under the model's names."""
+
+    path: Path
+    state: Mapping[str, Tensor]
+    notes: tuple[str, ...]
+    """What was unwrapped and renamed, in words."""
+
+    def head_width(self, model: nn.Module) -> int | None:
+        """Returns the classes of the file where they are not the model's, and its head is all that differs."""
+        expected = model.state_dict()
+        wrong = {name for name in expected.keys() & self.state.keys() if self.state[name].shape != expected[name].shape}
+        counts = _other_head({name: (self.state[name].shape, expected[name].shape) for name in wrong})
+        return counts[0] if counts is not None else None
+
+    def copy_to(self, model: nn.Module) -> None:
+        """Copies every entry into ``model``; raises :class:`TutelageError`, nothing changed, where one does not fit."""
+        expected = model.state_dict()
+        _check_fit(self.state, expected, self.path)
+        # Not load_state_dict: some torchvision models read there a version that safetensors does not keep.
+        for name in expected.keys() & self.state.keys():
+            expected[name].copy_(self.state[name])
 
 
 def load_weights(model: nn.Module, path: str | Path) -> list[str]:
     """Loads a weights file into ``model``, in place and completely: every entry must fit, or nothing is changed.
 
     The file is safetensors, or a state dict written by ``torch.save`` (read with ``weights_only=True``: code in it is
-    never run). A state dict inside a checkpoint (``{"model": …, "optimizer": …}``) is found, and prefixes that
-    wrappers leave (``module.``, ``_orig_mod.``, ``backbone.``, …) are taken off, where there is only one way to do so.
-    Counters of batches that old files lack (``num_batches_tracked``) may be missing.
+    never run). A state dict inside a checkpoint (``{"model": …, "optimizer": …}``) is found, prefixes that wrappers
+    leave (``module.``, ``_orig_mod.``, ``backbone.``, …) are taken off, and the names that RepDistiller, OFD and
+    OpenMMLab have for networks that are defined here too are replaced (``layouts.py``), where there is only one way to
+    do so. Counters of batches that old files lack (``num_batches_tracked``) may be missing.
 
     Returns:
-        What was unwrapped, in words; empty where the file was the plain state dict.
+        What was unwrapped and renamed, in words; empty where the file was the plain state dict.
 
     Raises:
         TutelageError: there is no such file; it is not a weights file, or not a safe one; it holds several state
             dicts that fit; its entries do not fit the model.
     """
+    found = find_weights(model, path)
+    found.copy_to(model)
+    return list(found.notes)
+
+
+def find_weights(model: nn.Module, path: str | Path) -> Found:
+    """Returns the state dict in a file that belongs to ``model``, not yet loaded; see :func:`load_weights`."""
     path = Path(path).expanduser()
-    expected = model.state_dict()
-    state, notes = _choose_state(_read(path), expected, path)
-    _check_fit(state, expected, path)
-    # Not load_state_dict: some torchvision models read there a version that safetensors does not keep.
-    for name in expected.keys() & state.keys():
-        expected[name].copy_(state[name])
-    return notes
+    state, notes = _choose_state(read_file(path), model.state_dict(), path)
+    return Found(path, state, tuple(notes))
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -56,69 +87,43 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> Any:
-    if path.is_dir():
-        raise TutelageError(f"weights '{path}': is a folder, a weights file is needed; give a saved model as the model")
-    if not path.is_file():
-        raise TutelageError(f"weights '{path}': there is no such file")
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes of unknown origin make the two parsers fail in every way there is
-        raise TutelageError(f"weights '{path}': {_why_unreadable(path, error)}") from error
-
-
-def _why_unreadable(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        start = file.read(2)
-    # A zip archive of torch.save, or a bare pickle: it was understood as far as to be refused.
-    if isinstance(error, pickle.UnpicklingError) and (start == b"PK" or start[:1] == b"\x80"):
-        return (
-            "this is not a safe weights file: it holds Python objects other than tensors, which could run code when "
-            "loaded; it was refused and nothing in it was run. If you trust its origin, load it yourself and save the "
-            "state dict alone (torch.save(model.state_dict(), …), or safetensors)"
-        )
-    reason = str(error)
-    if "TorchScript" in reason:
-        return (
-            "this is a TorchScript program, not a weights file; save its state dict (torch.save(model.state_dict(), …))"
-        )
-    first_line = (reason or type(error).__name__).splitlines()[0][:160]
-    return (
-        f"this is not a weights file: neither safetensors (named *.safetensors) nor a state dict written by torch.save "
-        f"can be read from it ({first_line})"
-    )
-
-
 def _choose_state(content: Any, expected: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """Returns the state dict in ``content`` that belongs to the model, without prefixes, and what was unwrapped."""
-    found = [(place, *_without_prefixes(state, expected)) for place, state in _state_dicts(content)]
+    """Returns the state dict in ``content`` that belongs to the model, under its names, and what was done for that."""
+    found = [(place, *_under_names(state, expected)) for place, state in _state_dicts(content)]
     if not found:
         raise TutelageError(f"weights '{path}': this is not a weights file: there is no state dict in it")
-    overlap = [len(expected.keys() & state.keys()) for _, state, _ in found]
-    best = [candidate for candidate, count in zip(found, overlap) if count == max(overlap)]
+    # An average of the weights has a counter beside them: the weights themselves fit better.
+    closeness = [(len(expected.keys() & state.keys()), -len(state.keys() - expected.keys())) for _, state, _ in found]
+    best = [candidate for candidate, count in zip(found, closeness) if count == max(closeness)]
     if len(best) > 1:
         places = ", ".join(f"'{place}'" for place, _, _ in best)
         raise TutelageError(
             f"weights '{path}': it holds {len(best)} state dicts that fit equally well ({places}); save the one you "
             f"mean to a file of its own"
         )
-    place, state, prefixes = best[0]
-    notes = [f"took the state dict under '{place}'"] if place else []
-    notes += [f"removed the prefix '{prefix}'" for prefix in prefixes]
-    return state, notes
+    place, state, notes = best[0]
+    return state, [f"took the state dict under '{place}'"] * bool(place) + notes
 
 
 def _state_dicts(content: Any, place: str = "", depth: int = 3) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
+    """Yields every mapping with tensors, and where it lies; a single tensor among figures is none to load."""
     if not isinstance(content, Mapping):
         return
     tensors = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if tensors:
         yield place, tensors
-    elif depth:
+        for part in _PARTS:
+            if own := {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}:
+                yield f"{place}.{part}".strip("."), own
+    if depth:
         for name, value in content.items():
             yield from _state_dicts(value, f"{place}.{name}" if place else str(name), depth - 1)
+
+
+def _under_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    bare, removed = _without_prefixes(state, expected)
+    renamed, notes = translate(bare, expected)
+    return renamed, [f"removed the prefix '{prefix}'" for prefix in removed] + notes
 
 
 def _without_prefixes(
@@ -143,7 +148,9 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path
     wrong = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
     problems = []
     if missing:
-        problems.append(f"{len(missing)} missing ({_first(missing)})")
+        close = nearest(missing[0], unexpected, 1)
+        hint = f"; nearest to {missing[0]} in the file: {close[0]}" if close else ""
+        problems.append(f"{len(missing)} missing ({_first(missing)}{hint})")
     if unexpected:
         problems.append(f"{len(unexpected)} unexpected ({_first(unexpected)})")
     if wrong:
@@ -152,19 +159,22 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path
         ]
         problems.append(f"{len(wrong)} of another shape ({_first(described)})")
     if problems:
-        raise TutelageError(f"weights '{path}' do not fit the model: {'; '.join(problems)}{_other_head(wrong)}")
+        counts = _other_head(wrong)
+        if counts is not None:
+            theirs, ours = counts
+            problems.append(f"the file's head has {theirs} classes, the model's {ours}: give num_classes={theirs}")
+        raise TutelageError(f"weights '{path}' do not fit the model: {'; '.join(problems)}")
 
 
 def _first(names: list[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
-def _other_head(wrong: Mapping[str, tuple[torch.Size, torch.Size]]) -> str:
-    """Names the class count to ask for, where one module alone does not fit, and by its first dimension."""
+def _other_head(wrong: Mapping[str, tuple[torch.Size, torch.Size]]) -> tuple[int, int] | None:
+    """Returns the classes of the file and of the model, where one module alone differs, and by its first dimension."""
     heads = {name.rpartition(".")[0] for name in wrong}
     counts = {(theirs[0], ours[0]) for theirs, ours in wrong.values() if theirs and ours and theirs[1:] == ours[1:]}
     has_matrix = any(len(ours) > 1 for _, ours in wrong.values())
     if len(heads) != 1 or len(counts) != 1 or not has_matrix:
-        return ""
-    ((theirs, ours),) = counts
-    return f"; the file's head has {theirs} classes, the model's {ours}: give num_classes={theirs}"
+        return None
+    return counts.pop()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from rich.console import Console
 
-from tutelage.config import DistillSettings, RunSettings, TrainSettings, dump, load, read_yaml
+from tutelage.config import DistillSettings, RunSettings, TeacherSettings, TrainSettings, dump, load, read_yaml
 from tutelage.data import TrainLoader
 from tutelage.errors import TutelageError
 from tutelage.training.checks import check_trained, warn_of_few_views
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.environment import describe_environment
-from tutelage.training.evaluation import Evaluation
-from tutelage.training.finish import finish, measure_teacher
+from tutelage.training.finetuning import FOLDER, describe, finetuned, finetuning, require_same, to_finetune
+from tutelage.training.finish import finish
 from tutelage.training.fit import Fit
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job, build_job
+from tutelage.training.loggers import check_loggers, open_loggers
+from tutelage.training.measuring import Measured, measure_teacher
+from tutelage.training.networks import add_note
 from tutelage.training.plan import describe_plan
 from tutelage.training.progress import build_console, build_display
 from tutelage.training.result import Result
@@ -45,20 +51,30 @@ def distill(**config: Any) -> Result:
 
 def run(settings: RunSettings) -> Result:
     """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
+    check_loggers(settings)
     job = build_job(settings)
-    check_trained(job.teacher)
+    pupil = to_finetune(settings)
+    check_trained(job.teacher, pupil.finetune if pupil is not None else None)
     # Not in every process: the first makes the folder while others may still be on their way here.
     if find_process(settings.device).is_main_process:
         _check_folder(job, settings)
         warn_of_few_views(settings)
+    if pupil is not None:
+        build_job(finetuning(settings, job.path / FOLDER))  # for what would stop it: that stops the whole run now
     job = tune(job)
+    if pupil is not None:
+        process = find_process(settings.device)
+        if process.is_main_process:
+            _prepare_folder(job)
+        process.wait_for_everyone()
+        job = _taught(job.settings, pupil, job.path)
     engine = _build_engine(job)
     measured = measure_teacher(job, engine)
     targets = open_targets(job, engine)
     if engine.is_main_process:
-        plan = describe_plan(job, measured, targets)
-        build_console().print(plan)
-        _prepare_folder(job, measured).log(plan)
+        if pupil is None:
+            _prepare_folder(job)
+        _introduce(job, measured, targets)
     engine.wait_for_everyone()
     return _complete(job, engine, measured, targets, None)
 
@@ -69,7 +85,9 @@ def resume(folder: str | Path) -> Result:
     if (path / "result.json").is_file():
         raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
     settings = load_run(path)
-    job = build_job(settings)
+    check_loggers(settings)
+    pupil = to_finetune(settings)
+    job = _taught(settings, pupil, path) if pupil is not None else build_job(settings)
     engine = _build_engine(job)
     checkpoint = RunFolder(path).load_checkpoint()
     if engine.is_main_process:
@@ -79,7 +97,43 @@ def resume(folder: str | Path) -> Result:
         build_console().print(line, highlight=False, soft_wrap=True)
         RunFolder(path).log(line)
     targets = open_targets(job, engine)
-    return _complete(job, engine, measure_teacher(job, engine), targets, checkpoint)
+    measured = measure_teacher(job, engine)
+    if engine.is_main_process and checkpoint is None:
+        _introduce(job, measured, targets)
+    return _complete(job, engine, measured, targets, checkpoint)
+
+
+def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
+    """Fine-tunes the teacher as ``settings.teacher`` says, in ``folder``, and returns settings that name the outcome.
+
+    Settings without a teacher to fine-tune are returned as they are.
+
+    A fine-tuning that was begun there is continued, one that is finished is taken as it is: runs that differ in what
+    comes after it can share it. Raises :class:`TutelageError` where the folder holds another one.
+    """
+    teacher = to_finetune(settings)
+    if teacher is None:
+        return settings
+    wanted, process = finetuning(settings, folder), find_process(settings.device)
+    begun, finished = RunFolder(folder).is_run(), (folder / "result.json").is_file()
+    process.wait_for_everyone()  # before the first of them makes the folder
+    if begun:
+        require_same(load_run(folder), wanted, folder)
+    if not finished:
+        build_console(quiet=not process.is_main_process).print(
+            f"first the teacher: {describe(teacher, folder)}", highlight=False, soft_wrap=True
+        )
+        resume(folder) if begun else run(wanted)
+    return settings.model_copy(update={"teacher": finetuned(folder)})
+
+
+def _taught(settings: RunSettings, teacher: TeacherSettings, path: Path) -> Job:
+    """The job of the run in ``path``, whose ``teacher`` is fine-tuned first, as far as it is not yet."""
+    folder = path / FOLDER
+    job = build_job(prepare_teacher(settings, folder).model_copy(update={"out": path}))
+    assert job.teacher is not None
+    add_note(job.teacher.network, describe(teacher, folder))
+    return job
 
 
 def load_run(folder: Path) -> RunSettings:
@@ -103,29 +157,34 @@ def _check_folder(job: Job, settings: RunSettings) -> None:
 
 
 def _build_engine(job: Job) -> Accelerator:
-    engine = build_engine(job.settings.precision, job.settings.device, job.path)
+    engine = build_engine(job.settings.precision, job.settings.device)
     job.distiller.to(engine.device)
     return engine
 
 
-def _prepare_folder(job: Job, measured: Evaluation | None) -> RunFolder:
-    settings, folder = job.settings, RunFolder(job.path)
+def _prepare_folder(job: Job) -> None:
+    settings, folder, environment = job.settings, RunFolder(job.path), describe_environment()
     folder.create(settings.overwrite)
     folder.write_text("config.yaml", dump(settings.model_copy(update={"overwrite": False})))
-    folder.write_json("environment.json", describe_environment())
+    folder.write_json("environment.json", environment)
     folder.write_json("classes.json", list(job.data.classes))
     folder.write_json("split.json", job.data.held_out)
-    if job.teacher is not None:
-        top1 = measured.top1 if measured is not None else None
-        split = "validation" if job.data.validation is not None else "test"
-        folder.write_json("teacher.json", {**job.teacher.identity(), "split": split, "top1": top1})
-    return folder
+
+
+def _introduce(job: Job, measured: Measured | None, targets: RunTargets | None) -> None:
+    """Shows the plan, and keeps it, with what is known of the teacher."""
+    plan, folder = describe_plan(job, measured, targets), RunFolder(job.path)
+    build_console().print(plan)
+    folder.log(plan)
+    if job.teacher is not None and measured is not None:
+        figure = {"split": measured.split, "top1": measured.top1, "measure": measured.kind}
+        folder.write_json("teacher.json", {**job.teacher.identity(), **figure})
 
 
 def _complete(
     job: Job,
     engine: Accelerator,
-    measured: Evaluation | None,
+    measured: Measured | None,
     targets: RunTargets | None,
     checkpoint: dict[str, Any] | None,
 ) -> Result:
@@ -133,10 +192,19 @@ def _complete(
     steps = job.epochs * len(TrainLoader(job.data.train, settings.batch_size, settings.seed))
     # Dropout must not depend on what was drawn while the networks were built and measured.
     torch.manual_seed(settings.seed)
-    engine.init_trackers("")
-    with build_display(build_console(quiet=not engine.is_main_process), steps) as display:
-        fit = Fit(job, engine, folder, display, measured.predictions if measured is not None else None, targets)
-        fit.run(checkpoint)
-    result = finish(job, fit.network, engine, fit.progress)
-    engine.end_training()
-    return result
+    with open_loggers(engine, settings, folder):
+        console = build_console(quiet=not engine.is_main_process)
+        with _said_how_to_go_on(console, job.path), build_display(console, steps) as display:
+            fit = Fit(job, engine, folder, display, measured.predictions if measured is not None else None, targets)
+            fit.run(checkpoint)
+        return finish(job, fit.network, engine, fit.progress)
+
+
+@contextmanager
+def _said_how_to_go_on(console: Console, path: Path) -> Iterator[None]:
+    """Says, where the user stops the run, which command continues it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print(f"stopped; its last checkpoint is kept: tutelage resume {path}", highlight=False, soft_wrap=True)
+        raise

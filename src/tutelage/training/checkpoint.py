@@ -21,7 +21,7 @@ class Progress:
     seconds: float = 0.0
     images: int = 0
     best_top1: float | None = None
-    """Highest accuracy on validation, in percent."""
+    """Highest accuracy on validation, in percent; agreement with the teacher where there are no labels."""
     best_epoch: int | None = None
     """The epoch of the whole run, from 1, that it was reached in."""
     records: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tutelage.config import DistillSettings, RunSettings
 from tutelage.data import DataSettings
@@ -16,14 +17,35 @@ FEW_VIEWS = 10
 """Fewer views of each image than this bring a warning: targets that do not move are overfitted (Beyer et al., 2022)."""
 
 
-def check_trained(teacher: Teacher | None) -> None:
-    """Raises :class:`TutelageError` where a network that is to teach has never been trained."""
+def check_trained(teacher: Teacher | None, finetune: str | None = None) -> None:
+    """Raises :class:`TutelageError` where a network that is to teach has never been trained, and will not be.
+
+    ``finetune`` is what of it is trained beforehand: a ``head`` alone is not enough.
+    """
     for member in teacher.members if teacher is not None else []:
-        if member.source == "random":
+        if member.source == "random" and finetune != "full":
             raise TutelageError(
                 f"teacher={member.name} has random weights, which teach nothing: give a run folder (tutelage train "
-                f"data=… model={member.name} out=runs/teacher, then teacher=runs/teacher) or teacher.weights=FILE"
+                f"data=… model={member.name} out=runs/teacher, then teacher=runs/teacher), teacher.weights=FILE, or "
+                f"teacher.finetune=full, which trains it first"
             )
+
+
+def without_labels(stages: Sequence[Stage], methods: Mapping[str, Method], data: str) -> list[Stage]:
+    """Returns the stages without their cross-entropy, for images that have no labels.
+
+    Raises :class:`TutelageError` where a method is nothing without labels, or is asked to use them.
+    """
+    missing = f"data={data} has no labels (images of a class belong in {data}/CLASS/IMAGE.jpg)"
+    if getattr(methods.get("kd"), "labels", False):
+        raise TutelageError(f"{missing}, and kd has a cross-entropy with them: give kd.labels=false")
+    for stage in stages:
+        if not stage.terms or stage.image_gradient:
+            raise TutelageError(
+                f"{missing}, and stage '{stage.name}' of method={'+'.join(methods)} needs them: give method=kd "
+                f"kd.labels=false, or a method that reads features only (such as method=at)"
+            )
+    return [replace(stage, task_weight=0.0) for stage in stages]
 
 
 def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:

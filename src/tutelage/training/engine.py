@@ -1,27 +1,35 @@
-"""Accelerate, as far as we use it: device, processes, precision, reductions, trackers."""
+"""Accelerate, as far as we use it: device, processes, precision, reductions."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import atexit
 
+import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 
 
-def build_engine(precision: str, device: str, folder: Path | None = None) -> Accelerator:
-    """Returns an Accelerator for one run, with its TensorBoard events in ``folder``.
+def build_engine(precision: str, device: str) -> Accelerator:
+    """Returns an Accelerator for one run.
 
     ``precision`` is ``fp32``, ``bf16``, or, on a GPU, ``fp16`` with a gradient scaler; ``device`` is ``auto`` or
     ``cpu``.
     """
+    atexit.register(_part)
     # Accelerate keeps its state for the life of the process; several runs in one process may differ in precision.
     AcceleratorState._reset_state()
-    return Accelerator(
-        mixed_precision="no" if precision == "fp32" else precision,
-        cpu=device == "cpu",
-        log_with="tensorboard" if folder is not None else None,
-        project_dir=folder,
-    )
+    return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=device == "cpu")
+
+
+def _part() -> None:
+    """Parts the processes when the script ends: several runs may follow one another in it."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def stay_together() -> None:
+    """Leaves the processes as they are when the script ends: one that failed must not wait for the others."""
+    atexit.unregister(_part)
 
 
 def find_process(device: str) -> PartialState:

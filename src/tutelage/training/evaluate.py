@@ -11,11 +11,10 @@ from torch import nn
 from tutelage.config import ModelSettings, Settings, load
 from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
-from tutelage.models import ModelSpec, create_model
 from tutelage.training.api import load_run
 from tutelage.training.engine import build_engine
 from tutelage.training.evaluation import evaluate_network
-from tutelage.training.job import build_normalization
+from tutelage.training.networks import build_network, build_normalization, spec_of
 
 
 class EvaluateSettings(Settings):
@@ -31,6 +30,8 @@ class EvaluateSettings(Settings):
 def evaluate(**config: Any) -> dict[str, Any]:
     """Returns ``{"split", "count", "top1", "top5", "loss"}`` of ``model`` on ``data``; accuracies in percent.
 
+    The images are resized to the size that the model was made for. Figures are None where there are no labels.
+
     ``evaluate(model="runs/student")`` takes the data from the run's own settings; ``evaluate(model="timm/resnet18",
     data=…, split="validation")`` names them. Raises :class:`TutelageError` where the classes differ, or the split does
     not exist.
@@ -43,15 +44,14 @@ def evaluate(**config: Any) -> dict[str, Any]:
     if split is None:
         there = ", ".join(key for key, value in splits.items() if value is not None)
         raise TutelageError(f"split={name}: {data.name} has no such split; it has {there}")
-    network = create_model(settings.model.name, weights=settings.model.weights)
-    spec = network.spec
-    assert isinstance(spec, ModelSpec)
-    if spec.num_classes != len(data.classes):
+    network = build_network("model", settings.model, None)
+    spec = spec_of(network)
+    if data.classes and spec.num_classes != len(data.classes):
         raise TutelageError(
             f"model={settings.model.name} has {spec.num_classes} classes, {data.name} has {len(data.classes)}"
         )
     engine = build_engine("fp32", settings.device)
-    normalized = nn.Sequential(build_normalization(network, data), network).to(engine.device)
+    normalized = nn.Sequential(build_normalization(network, data, spec.input_size), network).to(engine.device)
     figures = evaluate_network(normalized, split, settings.batch_size, engine)
     return {"split": name, "count": len(split), "top1": figures.top1, "top5": figures.top5, "loss": figures.loss}
 

@@ -15,15 +15,20 @@ from tutelage.data import EvalLoader, Split
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one network on one split; accuracies in percent."""
+    """Figures of one network on one split; accuracies in percent, None where nothing has a label."""
 
-    top1: float
-    top5: float
-    loss: float
+    top1: float | None
+    top5: float | None
+    loss: float | None
     agreement: float | None
     """Share of samples, in percent, on which the prediction is that of the reference."""
     predictions: Tensor
     """This process's predicted classes, in the order of its loader."""
+
+    @property
+    def score(self) -> float | None:
+        """What tells a better network from a worse: accuracy; agreement where there are no labels."""
+        return self.top1 if self.top1 is not None else self.agreement
 
 
 @torch.no_grad()
@@ -52,9 +57,9 @@ def evaluate_network(
     sums = engine.reduce(torch.cat([totals, torch.tensor([same, len(predicted)]).to(totals)]), "sum").tolist()
     top1, top5, loss_sum, labelled, agreeing, seen = sums
     return Evaluation(
-        top1=100 * top1 / labelled,
-        top5=100 * top5 / labelled,
-        loss=loss_sum / labelled,
+        top1=100 * top1 / labelled if labelled else None,
+        top5=100 * top5 / labelled if labelled else None,
+        loss=loss_sum / labelled if labelled else None,
         agreement=100 * agreeing / seen if reference is not None else None,
         predictions=predicted,
     )

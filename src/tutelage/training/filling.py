@@ -19,6 +19,7 @@ from tutelage.training.checks import check_trained
 from tutelage.training.compilation import compile_stage
 from tutelage.training.engine import build_engine
 from tutelage.training.feed import Fed, Feed, build_feed
+from tutelage.training.finetuning import to_finetune
 from tutelage.training.job import build_job
 from tutelage.training.progress import build_console
 from tutelage.training.targets import compute, open_targets
@@ -46,6 +47,11 @@ def fill_cache(**config: Any) -> Filled:
     settings = load(DistillSettings, config)
     if settings.cache.views is None:
         raise TutelageError("cache.views is missing: give how many views of each image to store, or cache.views=all")
+    if to_finetune(settings) is not None:
+        raise TutelageError(
+            "teacher.finetune: the teacher is trained by the run that it is part of, and has no targets before that: "
+            "start the run with cache.views, which stores them as it goes, or give the fine-tuned teacher's folder"
+        )
     job = build_job(settings)
     check_trained(job.teacher)
     job = tune(job)

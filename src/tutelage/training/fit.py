@@ -21,6 +21,7 @@ from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
+from tutelage.training.pictures import log_attention
 from tutelage.training.progress import Bar, Lines
 from tutelage.training.schedule import lr_factor, restarts
 from tutelage.training.step import Step, moving_average
@@ -132,12 +133,14 @@ class Fit:
 
     def _finish_epoch(self, stage: Stage, record: dict[str, Any], optimizer: Any, run_epoch: int) -> None:
         measured = self._validate(stage, run_epoch + 1)
+        first = self.progress.best_top1 is None
         if measured is not None:
-            record |= {"val/top1": measured.top1, "val/top5": measured.top5, "val/loss": measured.loss}
-            if measured.agreement is not None:
-                record["val/agreement"] = measured.agreement
-            if self.progress.best_top1 is None or measured.top1 > self.progress.best_top1:
-                self.progress.best_top1, self.progress.best_epoch = measured.top1, run_epoch + 1
+            found = {"top1": measured.top1, "top5": measured.top5, "loss": measured.loss}
+            found["agreement"] = measured.agreement
+            record |= {f"val/{name}": value for name, value in found.items() if value is not None}
+            best, score = self.progress.best_top1, measured.score
+            if score is not None and (best is None or score > best):
+                self.progress.best_top1, self.progress.best_epoch = score, run_epoch + 1
                 if self.engine.is_main_process:
                     save_model(self.network, self.folder.best, self.job.spec)
         self.progress.records += 1
@@ -150,6 +153,8 @@ class Fit:
             self.folder.log(_line(record))
         numbers = {key: value for key, value in record.items() if isinstance(value, float)}
         self.engine.log(numbers, step=run_epoch + 1)
+        if measured is not None and (first or run_epoch + 1 == self.job.epochs):
+            log_attention(self.job, self.network, self.engine, run_epoch + 1)
         self.engine.wait_for_everyone()
 
     def _validate(self, stage: Stage, epoch: int) -> Evaluation | None:
@@ -167,6 +172,8 @@ def _line(record: dict[str, Any]) -> str:
         f"{key.removeprefix('train/')} {value:.4f}" for key, value in record.items() if key.startswith("train/")
     )
     top1 = f"  val top-1 {record['val/top1']:.2f} %" if "val/top1" in record else ""
+    if not top1 and "val/agreement" in record:
+        top1 = f"  agrees with the teacher on {record['val/agreement']:.2f} %"
     speed = f"{record['time/images_per_second']:,.0f} images/s, {record['time/seconds']:.1f} s"
     cached = f"  cache {100 * record['cache/hits']:.0f} %" if "cache/hits" in record else ""
     return f"{record['stage']:>6} epoch {record['epoch']:>3}  {terms}{top1}{cached}  {speed}"

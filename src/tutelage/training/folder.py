@@ -25,7 +25,7 @@ class RunFolder:
         path = self.path
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return
-        if not self._is_run():
+        if not self.is_run():
             raise TutelageError(f"{path} exists and is not a run folder, so it is left alone: choose another out=…")
         if not overwrite:
             raise TutelageError(
@@ -33,7 +33,7 @@ class RunFolder:
                 f"'tutelage resume {path}'"
             )
 
-    def _is_run(self) -> bool:
+    def is_run(self) -> bool:
         """Whether a run made the folder; other projects keep a ``config.yaml`` too."""
         made = (self.config, self.path / "checkpoints", self.path / "environment.json")
         return all(path.exists() for path in made)

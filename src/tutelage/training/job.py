@@ -9,14 +9,12 @@ import torch
 import torch.nn as nn
 
 from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
-from tutelage.data import ImageData, Normalization, open_data
-from tutelage.distillation import Distiller, Ensemble, Teacher, make_stages
-from tutelage.errors import TutelageError
+from tutelage.data import ImageData, open_data
+from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stages
 from tutelage.methods import METHODS, Method
-from tutelage.models import ModelSpec, create_model
-from tutelage.training.checks import check_cacheable, check_mixing
-
-LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
+from tutelage.models import ModelSpec, all_but, find_heads
+from tutelage.training.checks import check_cacheable, check_mixing, without_labels
+from tutelage.training.networks import build_network, build_normalization, build_teacher, spec_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,12 @@ class Job:
     """Whether the teacher's logits are about the data's classes."""
 
     @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) that the student sees the images at."""
+        assert self.spec.input_size is not None
+        return self.spec.input_size
+
+    @property
     def epochs(self) -> int:
         return sum(stage.epochs for stage in self.distiller.stages)
 
@@ -46,32 +50,42 @@ def build_job(settings: RunSettings) -> Job:
     data = open_data(settings.data)
     chosen, method, methods, teacher_settings = _roles(settings)
     check_mixing(settings.data, methods)
+    teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
+    labelled = bool((data.train.labels >= 0).any())
+    if not data.classes and teacher is not None:
+        data = replace(data, classes=_classes_of(teacher))
     torch.manual_seed(settings.seed)
     role = "model" if isinstance(settings, TrainSettings) else "student"
-    student = _create(role, chosen.name, chosen.weights, len(data.classes))
-    spec = _complete(student.spec, data)  # type: ignore[arg-type]
-    teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
-    stages = make_stages(methods, student, teacher, data.size, settings.epochs)
+    student = build_network(role, chosen, len(data.classes) or None)
+    size = spec_of(student).input_size if chosen.input_size is not None else None
+    spec = _complete(spec_of(student), data, size or data.size)
+    stages = make_stages(methods, student, teacher, size or data.size, settings.epochs)
+    if not labelled:
+        stages = without_labels(stages, methods, settings.data.name)
+    if isinstance(settings, TrainSettings) and settings.trainable == "head":
+        stages = [replace(stage, frozen=all_but(student, find_heads(student))) for stage in stages]
     if isinstance(settings, DistillSettings):
         check_cacheable(settings, stages)
     strangers = [_class_difference(member, data) for member in teacher.members] if teacher is not None else []
     stranger = next((difference for difference in strangers if difference is not None), None)
     if stranger is not None and any(stage.teacher_logits for stage in stages):
-        raise TutelageError(
-            f"the teacher's classes are not the data's: {stranger}. Train a teacher on this data (tutelage train "
-            f"data=… model=… out=runs/teacher, then teacher=runs/teacher), or choose a method that reads features only "
-            f"(such as method=at)"
-        )
+        raise foreign_classes(f"the teacher's classes are not the data's: {stranger}")
     distiller = Distiller(
         student.to(memory_format=torch.channels_last),
         teacher,
         stages,
-        normalization=build_normalization(student, data),
+        normalization=build_normalization(student, data, size),
         label_smoothing=settings.label_smoothing,
     )
     name = "-".join([chosen.name.replace("/", "_"), method, data.name, str(settings.seed)])
     path = settings.out or Path("runs") / name
     return Job(settings, data, student, spec, teacher, distiller, method, path, stranger is None)
+
+
+def _classes_of(teacher: Teacher) -> tuple[str, ...]:
+    """The names of the teacher's classes, for images without labels; numbers where it does not know them."""
+    spec = spec_of(teacher.network)
+    return spec.classes or tuple(map(str, range(spec.num_classes)))
 
 
 def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method], TeacherSettings | None]:
@@ -81,51 +95,23 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
     return settings.student, settings.method, settings.methods(), settings.teacher
 
 
-def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
-    """Returns the teacher, or the ensemble of them where ``settings`` name several."""
-    members = [_build_member(name, settings, data) for name in settings.names]
-    return members[0] if len(members) == 1 else Ensemble(members)
-
-
-def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teacher:
-    """Returns a teacher with its own classes, normalisation and input size; a library's is the pretrained one."""
-    weights = settings.weights
-    if weights is None and name.startswith(LIBRARIES):
-        weights = "pretrained"
-    network = _create("teacher", name, weights)
-    spec = network.spec
-    assert isinstance(spec, ModelSpec)
-    side = settings.input_size
-    size = (side, side) if side is not None else spec.input_size
-    network.to(memory_format=torch.channels_last)
-    return Teacher(network, build_normalization(network, data, size))
-
-
-def _create(role: str, name: str, weights: str | None, num_classes: int | None = None) -> nn.Module:
-    try:
-        return create_model(name, num_classes, weights)
-    except TutelageError as error:
-        raise TutelageError(f"{role}={name}: {error}") from error
-
-
-def _complete(spec: ModelSpec, data: ImageData) -> ModelSpec:
+def _complete(spec: ModelSpec, data: ImageData, size: tuple[int, int]) -> ModelSpec:
     """Fills what the network does not know of itself with what the data say."""
     return replace(
-        spec, mean=spec.mean or data.mean, std=spec.std or data.std, input_size=data.size, classes=data.classes
+        spec,
+        mean=spec.mean or data.mean,
+        std=spec.std or data.std,
+        input_size=size,
+        crop=data.crop,
+        classes=data.classes or None,
     )
-
-
-def build_normalization(network: nn.Module, data: ImageData, size: tuple[int, int] | None = None) -> Normalization:
-    """Returns the network's own normalisation, the data's where it has none; images are resized to ``size`` (H, W)."""
-    spec = network.spec
-    assert isinstance(spec, ModelSpec)
-    return Normalization(spec.mean or data.mean, spec.std or data.std, size)
 
 
 def _class_difference(teacher: Teacher, data: ImageData) -> str | None:
     """Says how the teacher's classes differ from the data's; None where they are the same, or as many and unnamed."""
-    spec = teacher.network.spec
-    assert isinstance(spec, ModelSpec)
+    spec = spec_of(teacher.network)
+    if teacher.headless:
+        return f"it has no classifier, {data.name} has {len(data.classes)}"
     if spec.num_classes != len(data.classes):
         return f"it has {spec.num_classes}, {data.name} has {len(data.classes)}"
     for place, (own, theirs) in enumerate(zip(spec.classes or data.classes, data.classes)):

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from torch import nn
 
+from tutelage.config import TrainSettings
 from tutelage.data import ImageData
 from tutelage.distillation import TASK
 from tutelage.models import count_macs, parameter_count
 from tutelage.taps import Probe
 from tutelage.terms import LOGITS, RESERVED, Stage, Term
-from tutelage.training.evaluation import Evaluation
 from tutelage.training.job import Job
+from tutelage.training.measuring import Measured
+from tutelage.training.networks import spec_of
 from tutelage.training.targets import RunTargets
 
+NOTE = 150
+"""Characters of a note that are shown; teacher.json has all of them."""
 
-def describe_plan(job: Job, measured: Evaluation | None, targets: RunTargets | None) -> Group:
+
+def describe_plan(job: Job, measured: Measured | None, targets: RunTargets | None) -> Group:
     """Returns what is about to happen, to print; ``measured``: the teacher on validation data, else on test data."""
     stored = [Text(targets.describe())] if targets is not None else []
-    return Group(_data_line(job.data), _networks(job, measured), _stages(job), *stored, _settings_line(job))
+    return Group(
+        _data_line(job.data), _networks(job, measured), *_notes(job), _stages(job), *stored, _settings_line(job)
+    )
 
 
 def _data_line(data: ImageData) -> Text:
@@ -28,27 +37,43 @@ def _data_line(data: ImageData) -> Text:
     counts += [f"{len(data.validation):,} validation"] if data.validation is not None else []
     counts += [f"{len(data.test):,} test"] if data.test is not None else []
     names = ", ".join(data.classes[:10]) + (", …" if len(data.classes) > 10 else "")
-    side = "×".join(map(str, data.size))
-    return Text(f"data     {data.name}: {', '.join(counts)}; {side} px; {len(data.classes)} classes: {names}")
+    labels = f"{len(data.classes)} classes: {names}" if (data.train.labels >= 0).any() else "no labels"
+    return Text(f"data     {data.name}: {', '.join(counts)}; {_side(data.size)} px; {labels}")
 
 
-def _networks(job: Job, measured: Evaluation | None) -> Table:
+def _networks(job: Job, measured: Measured | None) -> Table:
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
     split = "validation" if job.data.validation is not None else "test"
     for column in ("network", "name", "parameters", "MACs", "input", f"top-1 on {split}"):
         table.add_column(column, justify="right" if column in ("parameters", "MACs") else "left", no_wrap=True)
     if job.teacher is not None:
-        top1 = f"{measured.top1:.2f} %" if measured is not None else "no classifier for these classes"
+        top1 = str(measured) if measured is not None else "not measured"
         for member in job.teacher.members:
             size, network = member.input_size or job.data.size, member.network
             macs = _count(count_macs(network, size))
             table.add_row("teacher", member.name, _count(parameter_count(network)), macs, _side(size), top1)
             top1 = "(together)"
-    network, size = job.student, job.data.size
+    network, size = job.student, job.input_size
     table.add_row(
-        "student", job.spec.name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size)
+        _role(job), job.spec.name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size)
     )
     return table
+
+
+def _notes(job: Job) -> list[Text]:
+    """What was done to the weights as they were read, and what of the student stays as it is."""
+    notes = [(_role(job), note) for note in job.spec.notes]
+    for member in job.teacher.members if job.teacher is not None else []:
+        notes += [("teacher", note) for note in spec_of(member.network).notes]
+    frozen = job.distiller.stages[0].frozen
+    if isinstance(job.settings, TrainSettings) and frozen:
+        trained = sum(parameter.numel() for parameter in job.student.parameters() if parameter.requires_grad)
+        notes.append(("model", f"its classifier alone is trained: {_count(trained)} parameters; the rest is frozen"))
+    return [Text(f"{role:<9}{shorten(note, NOTE, placeholder=' …')}") for role, note in notes]
+
+
+def _role(job: Job) -> str:
+    return "model" if isinstance(job.settings, TrainSettings) else "student"
 
 
 def _side(size: tuple[int, int]) -> str:
@@ -66,7 +91,7 @@ def _stages(job: Job) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("stage", "epochs", "term", "weight", "teacher", "student", "connector"):
         table.add_column(column, no_wrap=True)
-    student = Probe(job.student, job.data.size)
+    student = Probe(job.student, job.input_size)
     teacher = Probe(job.teacher.network, job.teacher.input_size or job.data.size) if job.teacher is not None else None
     for stage in job.distiller.stages:
         label = [stage.name, str(stage.epochs)]

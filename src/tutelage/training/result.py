@@ -16,7 +16,8 @@ class Result(BaseModel):
 
     ``top1`` and ``top5`` are the student's at the last epoch, on ``split``: the test split where the data have one,
     else the validation split. ``best_top1`` is the highest on validation, reached in epoch ``best_epoch``; it is None
-    without validation data. ``teacher_top1`` is the teacher's on ``split``.
+    without validation data. ``teacher_top1`` is the teacher's on ``split``, None where it has no such classes. Data
+    without labels have no accuracies at all; ``agreement`` with the teacher is then what tells how good the student is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,8 +33,8 @@ class Result(BaseModel):
     epochs: int
     split: str
     rule: str = "last epoch"
-    top1: float
-    top5: float
+    top1: float | None
+    top5: float | None
     best_top1: float | None
     best_epoch: int | None
     validation_top1: float | None

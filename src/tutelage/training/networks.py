@@ -1,0 +1,130 @@
+"""From settings to networks: created for the data, with their normalisation; teachers with their own classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn as nn
+
+from tutelage.config import ModelSettings, TeacherSettings
+from tutelage.data import ImageData, Normalization
+from tutelage.distillation import Ensemble, Teacher
+from tutelage.errors import TutelageError
+from tutelage.models import (
+    ModelSpec,
+    create_model,
+    described,
+    find_heads,
+    keep_classes,
+    match_classes,
+    read_names,
+    replace_head,
+)
+
+LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
+
+
+def build_network(role: str, settings: ModelSettings, num_classes: int | None) -> nn.Module:
+    """Returns a network with ``num_classes``, or with its own where that is None; where they differ its head is new.
+
+    Its input size and normalisation are those of ``settings``, where they name some. Raises :class:`TutelageError` that
+    names the ``role``.
+    """
+    try:
+        own = _has_classes(settings)
+        network = create_model(settings.name, None if own else num_classes, settings.weights)
+        if isinstance(settings.input_size, int):
+            _resize(network, settings.input_size)
+        if settings.mean is not None and settings.std is not None:
+            _change(network, mean=settings.mean, std=settings.std)
+        theirs = spec_of(network).num_classes
+        if num_classes is not None and theirs != num_classes:
+            replace_head(network, num_classes)
+            add_note(network, f"left out the classifier of its {theirs} classes: that of these {num_classes} is new")
+        return network
+    except TutelageError as error:
+        raise TutelageError(f"{role}={settings.name}: {error}") from error
+
+
+def _has_classes(settings: ModelSettings) -> bool:
+    """Whether the weights are a file's or a folder's, which come with their own classifier."""
+    file = settings.weights is not None and Path(settings.weights).expanduser().is_file()
+    return file or Path(settings.name).expanduser().is_dir()
+
+
+def _resize(network: nn.Module, side: int) -> None:
+    size = (side, side)
+    if hasattr(network, "set_input_size"):  # timm's transformers have position embeddings of one size
+        network.set_input_size(img_size=size)  # type: ignore[operator]
+    _change(network, input_size=size)
+
+
+def add_note(network: nn.Module, note: str) -> None:
+    """Adds to what is shown and kept of how the network's weights came about."""
+    _change(network, notes=(*spec_of(network).notes, note))
+
+
+def _change(network: nn.Module, **changes: Any) -> None:
+    network.spec = replace(spec_of(network), **changes)  # type: ignore[assignment]
+
+
+def spec_of(network: nn.Module) -> ModelSpec:
+    """Returns what a created network knows of itself."""
+    spec = network.spec
+    assert isinstance(spec, ModelSpec)
+    return spec
+
+
+def build_normalization(network: nn.Module, data: ImageData, size: tuple[int, int] | None = None) -> Normalization:
+    """Returns the network's own normalisation, the data's where it has none; images are resized to ``size`` (H, W)."""
+    spec = spec_of(network)
+    return Normalization(spec.mean or data.mean, spec.std or data.std, size)
+
+
+def teacher_model(name: str, settings: TeacherSettings) -> ModelSettings:
+    """Returns the settings of one of the teachers as a network; a library's has its pretrained weights."""
+    weights = settings.weights
+    if weights is None and name.startswith(LIBRARIES):
+        weights = "pretrained"
+    return ModelSettings(
+        name=name, weights=weights, input_size=settings.input_size, mean=settings.mean, std=settings.std
+    )
+
+
+def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
+    """Returns the teacher, or the ensemble of them where ``settings`` name several.
+
+    One that is to be fine-tuned is as it is before that, with a new classifier.
+    """
+    members = [_build_member(name, settings, data) for name in settings.names]
+    return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teacher:
+    """Returns a teacher with its own classes, normalisation and input size."""
+    classes = len(data.classes) if settings.finetune is not None else None
+    network = build_network("teacher", teacher_model(name, settings), classes)
+    if settings.classes is not None:
+        _map_classes(network, settings.classes, data)
+    network.to(memory_format=torch.channels_last)
+    return Teacher(network, build_normalization(network, data, spec_of(network).input_size))
+
+
+def _map_classes(network: nn.Module, where: str, data: ImageData) -> None:
+    """Reduces the logits to the data's classes, found by name; the spec's notes say which are which."""
+    spec = spec_of(network)
+    try:
+        names = spec.classes if where == "own" else read_names(where)
+        if names is None:
+            raise TutelageError("it does not know the names of its classes: give imagenet-1k, or a file of them")
+        if len(names) != spec.num_classes or not find_heads(network):
+            raise TutelageError(f"{spec.name} has {spec.num_classes} classes, and there are {len(names)} names")
+        places = match_classes(data.classes, names)
+    except TutelageError as error:
+        raise TutelageError(f"teacher.classes={where}: {error}") from error
+    keep_classes(network, places, data.classes)
+    pairs = "; ".join(f"{name}: {described(names[place])}" for name, place in zip(data.classes, places))
+    add_note(network, f"kept {len(places)} of its {spec.num_classes} classes ({pairs})")
