@@ -65,11 +65,11 @@ def runs(home: Path) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def report(home: Path, runs: dict[str, Path]) -> Path:
-    """The page of three runs, with its figures beside it in ``figures``."""
+    """The page of three runs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUTELAGE_CACHE", str(home / "cache"))
         chosen = (runs["none-0"], runs["none-1"], runs["kd"])
-        return write_report(*chosen, out=home / "page's.html", figures=home / "figures")
+        return write_report(*chosen, out=home / "page's.html")
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tutelage.report.attention import likeness, overlay
+from tutelage.report.blocks import Card, Gallery, Picture
 from tutelage.report.calibration import agreement, calibrate
 from tutelage.report.classes import confusion, most_confused
 from tutelage.report.disagreements import telling
+from tutelage.report.drawing import png
 from tutelage.report.frontier import Point, front
+from tutelage.report.pictures import sheet
 from tutelage.report.predictions import Predictions
 
 
@@ -90,3 +96,12 @@ def test_an_overlay_is_bright_where_the_map_is() -> None:
     lit = np.asarray(overlay(grey, attention)).astype(float).mean(2)
     assert lit[:12, 20:].mean() > 1.2 * lit[20:, :12].mean()
     assert np.asarray(overlay(grey, np.ones((2, 2), dtype=np.float32))).std(axis=(0, 1)).max() == 0
+
+
+def test_a_sheet_of_pictures_has_each_in_its_place() -> None:
+    shades = [Image.new("RGB", (8, 8), (shade, 0, 0)) for shade in (10, 120, 230)]
+    card = Card([Picture(shade, "label", "") for shade in shades], ["<name>"])
+    drawn = np.asarray(Image.open(io.BytesIO(png(sheet(Gallery("", "", [card]))))).convert("RGB"))
+    middle = drawn[drawn.shape[0] // 2]
+    reds = [int(pixel[0]) for pixel in middle if pixel[1] == 0]
+    assert sorted(set(reds)) == [10, 120, 230] and reds == sorted(reds)

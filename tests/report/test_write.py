@@ -53,28 +53,20 @@ def test_one_run(copy: Path) -> None:
 
 def test_a_teacher_alone_from_the_command_line(copy: Path) -> None:
     teacher = copy.parent / "teacher"
-    result = CliRunner().invoke(app, ["report", str(teacher)])
+    figures = teacher / "figures"
+    result = CliRunner().invoke(app, ["report", str(teacher), f"figures={figures}"])
     assert result.exit_code == 0, result.output
     assert result.output.replace("\n", "").endswith(f"report in {teacher / 'report.html'}")
     text = text_of(teacher / "report.html")
     assert "was trained on labels alone" in text and '<h2 id="classes-title">' in text
     assert "disagreements" not in text and "attention" not in text and 'id="comparison"' not in text
+    names = {"learning-accuracy", "learning-loss", "learning-rate", "classes-confusion", "calibration"}
+    assert {path.name for path in figures.iterdir()} == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+    drawn = (figures / "classes-confusion.svg").read_text(encoding="utf-8")
+    assert "&lt;script&gt;" in drawn and "<script" not in drawn and "var(--" not in drawn
+    assert (figures / "calibration.png").read_bytes().startswith(b"\x89PNG")
     again = CliRunner().invoke(app, ["report", str(teacher)])
     assert isinstance(again.exception, TutelageError) and "overwrite=true" in str(again.exception)
-
-
-def test_figures_as_files(report: Path) -> None:
-    names = {path.name for path in (report.parent / "figures").iterdir()}
-    assert {
-        "comparison.svg",
-        "comparison.png",
-        "classes-confusion.svg",
-        "attention-1.png",
-        "learning-loss.png",
-    } <= names
-    drawn = (report.parent / "figures" / "classes-confusion.svg").read_text(encoding="utf-8")
-    assert "&lt;script&gt;" in drawn and "<script" not in drawn and "var(--" not in drawn
-    assert (report.parent / "figures" / "comparison.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_images_that_are_gone_and_where_they_are_now(copy: Path) -> None:

@@ -182,7 +182,7 @@ def _roof(job: Job, speeds: dict[str, float], rate: float) -> dict[str, float]:
     """Backward passes take twice the multiply-adds of forward passes."""
     members = job.teacher.members if job.teacher is not None else []
     teacher = sum(count_macs(member.network, member.input_size or job.data.size) for member in members)
-    student = 3 * count_macs(job.student, job.data.size)
+    student = 3 * count_macs(job.student, job.input_size)
     macs = {"floor_live": teacher + student, "floor_student": student}
     return {name: speeds[name] * count / rate for name, count in macs.items()}
 

@@ -45,16 +45,14 @@ def main(models: Annotated[list[str], typer.Argument(metavar="RUN", help=_HELP)]
 
 
 def table(comparison: Comparison) -> Table:
-    """Returns the models as rows."""
+    """Returns the models as rows: each with its network below its path, so that 80 columns are enough."""
     shown = Table(box=None, header_style="bold", pad_edge=False)
     shown.add_column("model", overflow="fold")
-    shown.add_column("network", overflow="fold")
     for header in ("params", "MB", "MACs", "ms × 1", "ms × 32", "img/s", "top-1"):
         shown.add_column(header, justify="right", no_wrap=True)
     for row in comparison.rows:
         shown.add_row(
-            Text(row.path),
-            Text(row.model),
+            Text.assemble(row.path, "\n", (row.model, "dim")),
             f"{row.parameters:,}",
             f"{row.megabytes:.3f}",
             f"{row.macs / 1e6:,.1f}M",

@@ -30,14 +30,18 @@ def main(
     overwrite, images=N to check with, calibration=512, preprocessing=false, data.…, push, private.
     """
     console = Console()
-    record = export_student(
-        model, tell=lambda line: console.print(line, highlight=False), **as_mapping(*(settings or []))
-    )
+    config = as_mapping(*(settings or []))
+    try:
+        record = export_student(model, tell=lambda line: console.print(line, highlight=False), **config)
+    except KeyboardInterrupt:
+        console.print("stopped: nothing half-written is left")
+        raise
     console.print(table(record))
     console.print(
-        f"top-1 on {record.images:,} images of {record.split}, differences from PyTorch's logits, times of an image on "
+        f"top-1 on {record.images:,} images of {record.split}; differences from PyTorch's logits; ms for one image, on "
         f"{record.machine}",
         highlight=False,
+        soft_wrap=True,
     )
 
 

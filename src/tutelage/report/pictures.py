@@ -49,14 +49,16 @@ def sheet(gallery: Gallery) -> Figure:
     size = columns * step, -(-len(gallery.cards) // columns) * height
     figure = Figure(figsize=size)
     figure.set_layout_engine("none")
+    # One pair of axes for all pictures, in inches from the upper left corner: a pair for each would take seconds.
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
     for number, card in enumerate(gallery.cards):
         left, top = number % columns * step, number // columns * height + LABEL
         for place, shown in enumerate(card.pictures):
-            corner = left + place * (SIDE + GAP), size[1] - top - SIDE
-            axes = figure.add_axes((corner[0] / size[0], corner[1] / size[1], SIDE / size[0], SIDE / size[1]))
-            axes.axis("off")
-            axes.imshow(shown.image, aspect="auto")
-            axes.set_title(shown.label, fontsize=7, fontweight="normal", loc="center", color=color("muted"), pad=2)
+            start = left + place * (SIDE + GAP)
+            axes.imshow(shown.image, extent=(start, start + SIDE, top + SIDE, top), interpolation="nearest")
+            axes.text(start + SIDE / 2, top - GAP / 2, shown.label, ha="center", fontsize=7, color=color("muted"))
         text = "\n".join(shortened(line, 24 * wide) for line in card.lines)
-        figure.text(left / size[0], 1 - (top + SIDE + GAP / 2) / size[1], text, va="top", fontsize=7)
+        axes.text(left, top + SIDE + GAP / 2, text, va="top", fontsize=7)
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
     return figure

@@ -58,7 +58,7 @@ def _spread(split: Split) -> Tensor:
 
 def _columns(job: Job, student: nn.Module, images: Tensor) -> list[Column]:
     """Returns the maps at the paired stages, or at the student's own where there is no teacher."""
-    ours = Probe(student, job.data.size)
+    ours = Probe(student, job.input_size)
     if job.teacher is None:
         taps = [stage.name for stage in ours.stages if len(stage.shape) == 3]
         return _maps("student", student, job.distiller.normalization, taps, images)
