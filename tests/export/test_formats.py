@@ -75,12 +75,12 @@ def whole(student: Student, images: Tensor, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def bare(student: Student, images: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(student, images, tmp_path_factory.mktemp("bare"), False, ["int8", "torch_export"])
+    return write(student, images, tmp_path_factory.mktemp("bare"), False, ["onnx", "torch_export"])
 
 
 def test_nothing_but_the_files_is_left(whole: Path, bare: Path) -> None:
     assert {path.name for path in whole.iterdir()} == {FORMATS[name].file for name in WRITTEN}
-    assert {path.name for path in bare.iterdir()} == {"model-int8.onnx", "model.pt2"}
+    assert {path.name for path in bare.iterdir()} == {"model.onnx", "model.pt2"}
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -98,13 +98,13 @@ def test_logits_are_those_of_pytorch_for_any_number_of_images(
         assert (predict(images) - wanted).abs().max() > 1e-4, "nothing was rounded"
 
 
-@pytest.mark.parametrize("name", ["int8", "torch_export"])
+@pytest.mark.parametrize("name", ["onnx", "torch_export"])
 def test_without_preprocessing_normalised_floats_go_in(name: str, student: Student, images: Tensor, bare: Path) -> None:
     path = bare / FORMATS[name].file
     with torch.no_grad():
         wanted = student.classifier(images)
     got = FORMATS[name].open(path)(student.normalization(images))
-    assert (got - wanted).abs().max() < (0.1 * wanted.abs().max() if name == "int8" else 1e-4)
+    assert (got - wanted).abs().max() < 1e-4
     assert torch.equal(got, FORMATS[name].predictor(path, student.normalization)(images))
 
 

@@ -125,7 +125,7 @@ def test_a_study(copy: Path) -> None:
     page = write_report(study)
     assert page == study / "report.html"
     text = page.read_text(encoding="utf-8")
-    assert "<h1>My &lt;study&gt;</h1>" in text and "The run at-0 failed: it &lt;broke&gt;" in text
+    assert "<h1>Study My &lt;study&gt;</h1>" in text and "The run at-0 failed: it &lt;broke&gt;" in text
 
 
 def test_mistakes_are_told_before_any_work(home: Path, runs: dict[str, Path], copy: Path, tmp_path: Path) -> None:

@@ -85,7 +85,9 @@ def gather(source: Source, data: str | None) -> Material:
     _check_comparable(source.runs)
     groups = group_runs(source.runs)
     focus = _focus(groups)
-    material = Material(source.title or _title(focus), groups, focus, alone_of(focus, groups))
+    material = Material(
+        f"Study {source.title}" if source.title else _title(focus), groups, focus, alone_of(focus, groups)
+    )
     material.missing += [f"The run {name} failed: {error}" for name, error in source.failed.items()]
     try:
         material.data = find_data(material.run, data)

@@ -28,7 +28,7 @@ def _figures(material: Material) -> list[tuple[str, str, str, str]]:
         items.append((f"teacher {material.teacher_name}", f"{focus.row.teacher_top1:.2f} %", unit, "teacher"))
     if alone is not None:
         items.append((f"{alone.row.student} alone", f"{alone.row.mean:.2f} %", _spread(alone) + unit, "alone"))
-    closed = focus.row.gap_closed(alone.row) if alone is not None else None
+    closed = focus.row.gap_closed(alone.row) if alone is not None and _may_be_said(focus, alone) else None
     if closed is not None and closed > 0:
         items.append(("gap closed", f"{closed:.0f} %", "of the way from alone to teacher", "student"))
     if result.teacher_parameters:
@@ -89,7 +89,14 @@ def _gain(material: Material) -> str:
             "How much of this is owed to the teacher cannot be said: there is no run of the same student alone "
             "(method=none, all else equal) to compare with."
         )
-    return f"{_difference(focus, alone)} {_gap(focus, alone)}"
+    gap = _gap(focus, alone) if _may_be_said(focus, alone) else ""
+    return f"{_difference(focus, alone)} {gap}"
+
+
+def _may_be_said(focus: Group, alone: Group) -> bool:
+    """Whether a gap can be spoken of: not where the seeds show no difference."""
+    found = focus.row.difference(alone.row)
+    return found is None or found.shown
 
 
 def _difference(focus: Group, alone: Group) -> str:
