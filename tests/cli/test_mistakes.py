@@ -119,12 +119,6 @@ def test_teachers_of_other_classes(fail: Fail, runs: Path) -> None:
     assert all(part in text for part in ("class 0 is 'cat' for the teacher", "'ant' in other", "tutelage train")), text
 
 
-def test_a_student_of_other_classes(fail: Fail, runs: Path) -> None:
-    text = fail("distill", *TINY, "method=none", f"student={runs / 'three'}", "out=run")
-    assert f"student={runs / 'three'}" in text
-    assert "3 classes, not 10" in text
-
-
 def test_weights_that_do_not_fit_or_are_none(fail: Fail) -> None:
     train = ["train", *TINY, "model=resnet8", "out=run"]
     Path("notes.pt").write_text("these are no weights")
