@@ -168,12 +168,15 @@ class Fit:
 
 
 def _line(record: dict[str, Any]) -> str:
-    terms = " ".join(
-        f"{key.removeprefix('train/')} {value:.4f}" for key, value in record.items() if key.startswith("train/")
-    )
-    top1 = f"  val top-1 {record['val/top1']:.2f} %" if "val/top1" in record else ""
-    if not top1 and "val/agreement" in record:
-        top1 = f"  agrees with the teacher on {record['val/agreement']:.2f} %"
-    speed = f"{record['time/images_per_second']:,.0f} images/s, {record['time/seconds']:.1f} s"
-    cached = f"  cache {100 * record['cache/hits']:.0f} %" if "cache/hits" in record else ""
-    return f"{record['stage']:>6} epoch {record['epoch']:>3}  {terms}{top1}{cached}  {speed}"
+    """One line an epoch; what is said first matters most, for a narrow terminal cuts the rest."""
+    parts = [f"{record['stage']:>6} epoch {record['epoch']:>3}"]
+    if "val/top1" in record:
+        parts.append(f"val top-1 {record['val/top1']:.2f} %")
+    elif "val/agreement" in record:
+        parts.append(f"agrees with the teacher on {record['val/agreement']:.2f} %")
+    parts.append(f"{record['time/images_per_second']:,.0f} images/s, {record['time/seconds']:.1f} s")
+    if "cache/hits" in record:
+        parts.append(f"cache {100 * record['cache/hits']:.0f} %")
+    losses = {key.removeprefix("train/"): value for key, value in record.items() if key.startswith("train/")}
+    parts.append(" ".join(f"{name} {value:.4f}" for name, value in losses.items()))
+    return "  ".join(parts)

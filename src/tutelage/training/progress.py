@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 
 class Bar:
@@ -14,11 +15,12 @@ class Bar:
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TextColumn("{task.fields[terms]}"),
-            TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("left {task.fields[speed]}", table_column=Column(no_wrap=True)),
+            # What a narrow terminal has no room for is cut here, and nothing wraps.
+            TextColumn("{task.fields[terms]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=console,
+            expand=True,
             transient=True,
         )
         self._task: TaskID = self._progress.add_task("", total=steps, speed="", terms="")
@@ -42,7 +44,7 @@ class Bar:
         self._progress.update(self._task, completed=done, terms=shown, speed=f"{images_per_second:,.0f} images/s")
 
     def finish(self, line: str) -> None:
-        self._progress.console.print(line, highlight=False)
+        self._progress.console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
 
 
 class Lines:
