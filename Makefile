@@ -2,32 +2,42 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart test bench recipes docs lint clean
+.PHONY: quickstart browser test bench recipes docs lint clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/dev: .venv/ready
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
 quickstart: .venv/ready
 	$(BIN)/tutelage quickstart
 
-lint: .venv/ready
+lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+# The report's page is tested in a real browser; without one those tests are skipped, and say so.
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+		echo "no Chromium here: install one to test the report's page"
+
+test: lint browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/performance.py
 
-recipes: .venv/ready
+recipes: .venv/dev
 	PYTHONPATH=tests $(BIN)/python benchmarks/recipes.py
 
-docs: .venv/ready
+docs: .venv/dev
 	$(BIN)/mkdocs build --strict
 
 clean:
