@@ -10,7 +10,7 @@ from tutelage.config.settings import (
     TeacherSettings,
     TrainSettings,
 )
-from tutelage.config.words import command
+from tutelage.config.words import command, flatten
 
 __all__ = [
     "DistillSettings",
@@ -22,6 +22,7 @@ __all__ = [
     "as_mapping",
     "command",
     "dump",
+    "flatten",
     "keys",
     "load",
     "read_yaml",

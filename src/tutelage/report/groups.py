@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from tutelage.config import flatten
 from tutelage.report.run import Run
 from tutelage.study import Row, summarize
 
@@ -74,14 +74,6 @@ def differing_settings(runs: Sequence[Run]) -> list[str]:
     shared = sorted(set.intersection(*map(set, trees)))
     unlike = [key for key in shared if len({str(tree[key]) for tree in trees}) > 1]
     return [key for key in unlike if key not in apart and key.split(".")[0] not in apart]
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested settings by dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat
 
 
 def _teacher(run: Run, runs: Sequence[Run]) -> str:

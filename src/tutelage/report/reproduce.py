@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
 import yaml
 
-from tutelage.config import TrainSettings
+from tutelage.config import TrainSettings, flatten
 from tutelage.config.words import words
 from tutelage.report.blocks import Block, Code, Details, Section, Table, Words
 from tutelage.report.material import Material
@@ -25,7 +23,8 @@ def reproduce(material: Material) -> Section:
     config = yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)
     blocks.append(Details("All settings, resolved (config.yaml)", [Code("config.yaml", config.rstrip())]))
     if run.environment:
-        table = Table("Where the run was trained.", ["what", "value"], _rows(run.environment), ["value"])
+        rows = [[key.replace(".", " "), str(value)] for key, value in flatten(run.environment).items()]
+        table = Table("Where the run was trained.", ["what", "value"], rows, ["value"])
         blocks.append(Details("Environment", [table]))
     return Section("reproduce", "To repeat it", blocks)
 
@@ -38,10 +37,3 @@ def repeat_command(run: Run) -> str:
     verb = "train" if isinstance(run.settings, TrainSettings) else "distill"
     settings = run.settings.model_copy(update={"out": None, "overwrite": False})
     return " \\\n    ".join([f"tutelage {verb}", *map(shlex.quote, words(settings)), "out=NEW_FOLDER"])
-
-
-def _rows(tree: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
-    rows: list[list[str]] = []
-    for key, value in tree.items():
-        rows += _rows(value, f"{key} ") if isinstance(value, Mapping) else [[prefix + key, str(value)]]
-    return rows

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from tutelage.config import dump
+from tutelage.config import flatten
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import load_run
@@ -81,7 +78,7 @@ def check_runs(cells: Iterable[Cell]) -> None:
 
 
 def _check_same(cell: Cell, folder: Path) -> None:
-    there, wanted = _flat(load_run(folder)), _flat(cell.settings)
+    there, wanted = (flatten(one.model_dump(mode="json")) for one in (load_run(folder), cell.settings))
     settled = {key for key in SETTLED_BY_RUNS if wanted[key] == "auto"}
     for key in sorted((there.keys() | wanted.keys()) - settled - {"out", "overwrite"}):
         if there.get(key) != wanted.get(key):
@@ -89,14 +86,6 @@ def _check_same(cell: Cell, folder: Path) -> None:
                 f"{folder} was made with {key}={there.get(key)}, and now it is {wanted.get(key)}: choose another "
                 f"out=…, or remove that folder"
             )
-
-
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    tree = yaml.safe_load(dump(settings)) if not isinstance(settings, dict) else settings
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + str(key): value}
-    return flat
 
 
 def finished(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from accelerate.tracking import (
 )
 from accelerate.utils import LoggerType
 
-from tutelage.config import DistillSettings, RunSettings, dump
+from tutelage.config import DistillSettings, RunSettings, dump, flatten
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
 from tutelage.training.engine import stay_together
@@ -90,7 +90,7 @@ def _introduce(tracker: GeneralTracker, settings: RunSettings, folder: RunFolder
         # Its own form for settings makes a folder beside the curves.
         tracker.log({"plan": _as_code(plan), "config": _as_code(dump(settings))}, step=0)
     else:
-        tracker.store_init_configuration(_flat(_used(settings)))
+        tracker.store_init_configuration(flatten(_used(settings)))
 
 
 def _name(tracker: GeneralTracker) -> str | None:
@@ -109,11 +109,3 @@ def _used(settings: RunSettings) -> dict[str, Any]:
     """Returns the settings without those of methods that are not in the run."""
     methods = settings.methods() if isinstance(settings, DistillSettings) else {}
     return settings.model_dump(mode="json", exclude=set(METHODS) - set(methods))
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns dotted keys, as on the command line."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
