@@ -7,45 +7,22 @@ from typing import Any
 
 import pytest
 
+from harness.results import result
 from tutelage.report.blocks import Words
 from tutelage.report.groups import alone_of, group_runs
 from tutelage.report.material import Material
 from tutelage.report.run import Run
 from tutelage.report.summary import summary
 from tutelage.report.wording import chance, count, listed, signed
-from tutelage.training import Result
 
 CONFIG: dict[str, Any] = {"data": {"name": "digits"}, "epochs": "3", "teacher": {"name": "runs/teacher"}}
 
 
 def run(method: str, seed: int, top1: float, student: str = "resnet8", **changes: Any) -> Run:
-    result = Result(
-        status="finished",
-        method=method,
-        data="digits",
-        student=student,
-        teacher="resnet20",
-        seed=seed,
-        epochs=3,
-        split="test",
-        top1=top1,
-        top5=100.0,
-        best_top1=None,
-        best_epoch=None,
-        validation_top1=None,
-        teacher_top1=80.0,
-        agreement=70.0,
-        parameters=1000,
-        teacher_parameters=4000,
-        precision="fp32",
-        seconds=2.0,
-        images_per_second=1.0,
-        git=None,
-        packages={},
-        folder="",
-    )
+    taught = {"teacher": "resnet20", "teacher_top1": 80.0, "agreement": 70.0, "teacher_parameters": 4000}
+    made = result(method, seed, top1, student, epochs=3, parameters=1000, seconds=2.0, **taught)
     config = {**CONFIG, "seed": str(seed), "method": method, **changes}
-    return Run(Path(f"{method}-{seed}"), result, top1, config, None, "", [], {}, {}, "")
+    return Run(Path(f"{method}-{seed}"), made, top1, config, None, "", [], {}, {}, "")
 
 
 def words(*runs: Run) -> str:

@@ -12,37 +12,10 @@ import pytest
 from rich.console import Console
 from scipy import special
 
+from harness.results import result
 from tutelage import TutelageError
 from tutelage.study import Row, best_among, columns, comma_separated, markdown, summarize, terminal
 from tutelage.training import Result
-
-
-def result(method: str, seed: int, top1: float, student: str = "resnet8", **changes: Any) -> Result:
-    return Result(
-        status="finished",
-        method=method,
-        data="digits",
-        student=student,
-        teacher=None,
-        seed=seed,
-        epochs=1,
-        split="test",
-        top1=top1,
-        top5=100.0,
-        best_top1=None,
-        best_epoch=None,
-        validation_top1=None,
-        teacher_top1=None,
-        agreement=None,
-        parameters=1234,
-        teacher_parameters=None,
-        precision="fp32",
-        seconds=2.0 + seed,
-        images_per_second=1.0,
-        git=None,
-        packages={},
-        folder="",
-    ).model_copy(update=changes)
 
 
 def test_deviation_divides_by_n_minus_one() -> None:

@@ -55,6 +55,14 @@ class ImageData:
     """What was carved out of the training set for validation: files, or rows where there are none."""
 
     @property
+    def headline(self) -> tuple[str, Split]:
+        """Name and images of the split that results are of: test, or validation where there is no test."""
+        if self.test is not None:
+            return "test", self.test
+        assert self.validation is not None
+        return "validation", self.validation
+
+    @property
     def broken(self) -> list[str]:
         """What is wrong with each image left out so far, where ``data.skip_broken`` is set."""
         splits = (self.train, self.validation, self.test)

@@ -32,8 +32,7 @@ def measured_split(student: Student, data: ImageData, count: int | None) -> tupl
         raise TutelageError(
             f"{student.source} has {student.spec.num_classes} classes, {data.name} has {len(data.classes)}"
         )
-    name, split = ("test", data.test) if data.test is not None else ("validation", data.validation)
-    assert split is not None
+    name, split = data.headline
     return name, spread(split, count)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tutelage.bench.latency import describe_machine, median_milliseconds
 from tutelage.config import Settings, as_mapping, load
-from tutelage.data import DataSettings, ImageData, Split, open_data
+from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
 from tutelage.export.classifier import Classifier, open_classifier
 from tutelage.export.student import is_run
@@ -90,7 +90,7 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
         rows=[_row(classifier, accuracy) for classifier in classifiers],
         data=accuracy.data.name if accuracy is not None else None,
         split=accuracy.name if accuracy is not None else None,
-        images=len(accuracy.split(accuracy.data)) if accuracy is not None else None,
+        images=len(accuracy.split) if accuracy is not None else None,
         machine=describe_machine(),
     )
     if out is not None:
@@ -104,7 +104,7 @@ class _Accuracy:
     def __init__(self, settings: DataSettings, classifiers: Sequence[Classifier]) -> None:
         self._settings = settings
         self.data = open_data(settings)
-        self.name = "test" if self.data.test is not None else "validation"
+        self.name, self.split = self.data.headline
         for classifier in classifiers:
             if len(classifier.classes) != len(self.data.classes):
                 raise TutelageError(
@@ -112,17 +112,12 @@ class _Accuracy:
                     f"{len(self.data.classes)}: compare models of the same classes, or give data=…"
                 )
 
-    def split(self, data: ImageData) -> Split:
-        split = data.test if self.name == "test" else data.validation
-        assert split is not None
-        return split
-
     def __call__(self, classifier: Classifier) -> float | None:
         data = self.data
         if data.size != classifier.size and data.crop < 1:
             # Larger images are cropped as they are decoded: for this model at the size it is made for.
             data = open_data(self._settings.model_copy(update={"size": classifier.size[0]}))
-        return measure({"": classifier.predict}, self.split(data), classifier.size)[""].top1
+        return measure({"": classifier.predict}, data.headline[1], classifier.size)[""].top1
 
 
 def _row(classifier: Classifier, accuracy: _Accuracy | None) -> Row:

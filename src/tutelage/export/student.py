@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from tutelage.data import Normalization
 from tutelage.errors import TutelageError
-from tutelage.models import ModelSpec, create_model
+from tutelage.models import ModelSpec, create_model, spec_of
+from tutelage.training.folder import RunFolder
 
 Predict = Callable[[Tensor], Tensor]
 """Images (B, 3, H, W) → logits (B, K), both on the CPU."""
@@ -62,14 +63,13 @@ def load_student(path: str | Path) -> Student:
     not say how its input is to be normalised.
     """
     folder = Path(path).expanduser()
-    if is_run(folder) and not (folder / "result.json").is_file():
+    if is_run(folder) and not RunFolder(folder).is_finished():
         raise TutelageError(f"{folder} is not finished: continue it with 'tutelage resume {folder}'")
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise TutelageError(f"{folder} {what}: give a run folder, or the folder of a saved model (config.json)")
     network = create_model(str(folder))
-    spec = network.spec
-    assert isinstance(spec, ModelSpec)
+    spec = spec_of(network)
     if spec.mean is None or spec.std is None or spec.input_size is None:
         raise TutelageError(
             f"{spec.source}: its config.json does not say which images the model takes: mean, std and input_size must "

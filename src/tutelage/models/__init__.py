@@ -3,8 +3,8 @@
 from tutelage.models.class_names import described, match_classes, read_names
 from tutelage.models.factory import create_model, list_models
 from tutelage.models.heads import all_but, find_heads, keep_classes, replace_head
-from tutelage.models.size import count_macs, parameter_count
-from tutelage.models.spec import ModelSpec
+from tutelage.models.size import count_macs, parameter_count, shown_count
+from tutelage.models.spec import ModelSpec, spec_of
 from tutelage.models.storage import save_model
 from tutelage.models.weights import load_weights, weights_hash
 
@@ -23,5 +23,7 @@ __all__ = [
     "read_names",
     "replace_head",
     "save_model",
+    "shown_count",
+    "spec_of",
     "weights_hash",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tutelage.errors import TutelageError
-from tutelage.models.spec import ModelSpec
+from tutelage.models.spec import spec_of
 
 
 def find_heads(model: nn.Module) -> list[str]:
@@ -18,7 +18,7 @@ def find_heads(model: nn.Module) -> list[str]:
     They are linear layers or convolutions with one row a class: those that timm names (distilled transformers have
     two), else the last such layer. ``model`` comes from ``create_model``, which knows the number of its classes.
     """
-    classes = _spec(model).num_classes
+    classes = spec_of(model).num_classes
     fitting = [name for name, layer in model.named_modules() if _rows(layer) == classes]
     named = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
     named = (named,) if isinstance(named, str) else tuple(named)
@@ -37,7 +37,7 @@ def replace_head(model: nn.Module, num_classes: int) -> None:
         for name in _heads_of(model):
             parent, _, last = name.rpartition(".")
             setattr(model.get_submodule(parent), last, _like(model.get_submodule(name), num_classes))
-    model.spec = replace(_spec(model), num_classes=num_classes, classes=None)  # type: ignore[assignment]
+    model.spec = replace(spec_of(model), num_classes=num_classes, classes=None)  # type: ignore[assignment]
 
 
 def keep_classes(model: nn.Module, kept: Sequence[int], names: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ def keep_classes(model: nn.Module, kept: Sequence[int], names: Sequence[str]) ->
         for parameter, value in list(head.named_parameters(recurse=False)):
             setattr(head, parameter, nn.Parameter(value.detach()[rows].clone(), value.requires_grad))
         setattr(head, "out_features" if isinstance(head, nn.Linear) else "out_channels", len(kept))
-    model.spec = replace(_spec(model), num_classes=len(kept), classes=tuple(names))  # type: ignore[assignment]
+    model.spec = replace(spec_of(model), num_classes=len(kept), classes=tuple(names))  # type: ignore[assignment]
 
 
 def all_but(model: nn.Module, kept: Iterable[str]) -> tuple[str, ...]:
@@ -76,14 +76,8 @@ def all_but(model: nn.Module, kept: Iterable[str]) -> tuple[str, ...]:
 def _heads_of(model: nn.Module) -> list[str]:
     heads = find_heads(model)
     if not heads:
-        raise TutelageError(f"model '{_spec(model).name}': it has no classifier")
+        raise TutelageError(f"model '{spec_of(model).name}': it has no classifier")
     return heads
-
-
-def _spec(model: nn.Module) -> ModelSpec:
-    spec = model.spec
-    assert isinstance(spec, ModelSpec)
-    return spec
 
 
 def _rows(layer: nn.Module) -> int | None:

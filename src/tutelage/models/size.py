@@ -30,3 +30,11 @@ def count_macs(model: nn.Module, input_size: tuple[int, int]) -> int:
     with torch.no_grad(), counter:
         shadow(torch.empty(1, 3, *input_size, dtype=dtype, device="meta"))
     return counter.get_total_flops() // 2
+
+
+def shown_count(number: int) -> str:
+    """Returns a count as people read it: 1.23 M."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.2f} {name}"
+    return str(number)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -35,3 +37,10 @@ class ModelSpec:
     classes: tuple[str, ...] | None = None
     source: str = "random"
     notes: tuple[str, ...] = ()
+
+
+def spec_of(model: nn.Module) -> ModelSpec:
+    """Returns what a created model knows of itself."""
+    spec = model.spec
+    assert isinstance(spec, ModelSpec)
+    return spec

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from tutelage.errors import TutelageError
 from tutelage.export import load_student
-from tutelage.losses import attention_map
 from tutelage.report.blocks import Block, Card, Gallery, Picture, Section, Table, Tabs, Words
 from tutelage.report.material import Material
 from tutelage.report.pictures import picture
-from tutelage.taps import Probe, as_map, pair_stages, tapped
+from tutelage.taps import Probe, pair_stages
+from tutelage.training.pictures import attention_maps
 
 SHOWN = 6
 COMPARED = 128
@@ -34,13 +34,9 @@ class Looker:
     normalization: nn.Module
     taps: list[str]
 
-    @torch.no_grad()
     def maps(self, images: Tensor) -> list[Tensor]:
         """Returns a map (B, h, w) of unit norm for each tap, of un-normalised images."""
-        reader = tapped(self.network.cpu().eval(), self.taps, logits=False).eval()
-        features = reader(self.normalization.cpu()(images))[1]
-        found = [as_map(features[tap]) for tap in self.taps]
-        return [attention_map(each).unflatten(1, each.shape[2:]) for each in found]
+        return attention_maps(self.network.cpu().eval(), self.normalization.cpu(), self.taps, images)
 
 
 def attention(material: Material) -> Section | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.config import TeacherSettings, load
-from tutelage.data import DataSettings, ImageData, Split, list_datasets, open_data
+from tutelage.data import DataSettings, ImageData, list_datasets, open_data
 from tutelage.distillation import Teacher
 from tutelage.errors import TutelageError
 from tutelage.report.run import Run
@@ -18,17 +18,9 @@ def find_data(run: Run, name: str | None) -> ImageData:
     """Opens the run's data, from ``name`` where they have moved; raises :class:`TutelageError` where it cannot."""
     settings = load(DataSettings, run.config["data"], {"name": name or locate(run.data_name, run.folder)})
     data = open_data(settings)
-    if headline(data)[0] != run.result.split:
+    if data.headline[0] != run.result.split:
         raise TutelageError(f"{data.name} has no {run.result.split} split any more")
     return data
-
-
-def headline(data: ImageData) -> tuple[str, Split]:
-    """Returns the split that accuracies are of: test, or validation without one."""
-    if data.test is not None:
-        return "test", data.test
-    assert data.validation is not None
-    return "validation", data.validation
 
 
 def find_teacher(run: Run, data: ImageData) -> Teacher | None:

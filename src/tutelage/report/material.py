@@ -14,7 +14,7 @@ from tutelage.distillation import Teacher
 from tutelage.errors import TutelageError
 from tutelage.export import Student, load_student
 from tutelage.report.groups import Group, alone_of, group_runs
-from tutelage.report.lookup import find_data, find_teacher, headline
+from tutelage.report.lookup import find_data, find_teacher
 from tutelage.report.predictions import Predictions, predict
 from tutelage.report.run import Run, Source
 
@@ -71,7 +71,7 @@ class Material:
     def images(self, places: Sequence[int]) -> NDArray[np.uint8]:
         """Returns images (N, H, W, 3) of the split by their places in the predictions."""
         assert self.data is not None
-        samples = headline(self.data)[1].samples
+        samples = self.data.headline[1].samples
         rows = next(iter(self.predictions.values())).rows[list(places)]
         batches = samples.reader().read([np.ascontiguousarray(rows)], None)
         return np.concatenate([batch.images.permute(0, 2, 3, 1).numpy() for batch in batches])
@@ -128,7 +128,7 @@ def _title(focus: Group) -> str:
 
 def _predict(material: Material) -> None:
     assert material.data is not None
-    _, split = headline(material.data)
+    _, split = material.data.headline
     for run in material.focus.runs + (material.alone.runs if material.alone is not None else ()):
         try:
             student = load_student(run.folder)

@@ -41,6 +41,8 @@ class Watch:
 
     def poll(self) -> None:
         """Shows the epochs of the runs under way."""
+        if not self._console.is_terminal:
+            return
         for cell in self._left.values():
             if screen_of(cell.settings).exists():
                 self._show(cell)

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tutelage.config import DistillSettings, load
@@ -38,11 +39,16 @@ def cells_of(study: StudySettings, shared: Tree) -> list[Cell]:
     # By seeds first: runs at the same time then differ in method, and do not compute the same targets.
     for seed, values in itertools.product(range(study.seeds), _combinations(study.grid)):
         name = "-".join([*map(slug, label_of(values)), str(seed)])
-        own = {"seed": seed, "out": str(study.out / "runs" / name)}
-        cell = Cell(name, values, load(DistillSettings, {"cache.views": "all"}, shared, values, own))
+        cell = cell_of(study.out, shared, name, values, seed=seed)
         cells.setdefault(str(_what_counts(cell.settings)), cell)
     _check_names(list(cells.values()))
     return list(cells.values())
+
+
+def cell_of(out: Path, shared: Tree, name: str, values: Mapping[str, Any], **own: Any) -> Cell:
+    """Returns the run of these values in the folder ``out`` of a study; its teacher is cached where nothing says no."""
+    own["out"] = str(out / "runs" / name)
+    return Cell(name, dict(values), load(DistillSettings, {"cache.views": "all"}, shared, values, own))
 
 
 def _combinations(grid: Mapping[str, list[Any]]) -> list[dict[str, Any]]:

@@ -15,12 +15,13 @@ from tutelage.config import DistillSettings, Settings, dump, load
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
 from tutelage.study.grid import Cell, cells_of, label_of
-from tutelage.study.prepare import check_runs, finished, prepare
+from tutelage.study.prepare import check_runs, prepare
 from tutelage.study.runs import train_cells
 from tutelage.study.search import require_validation
 from tutelage.study.settings import Axes, StudySettings, Tree, check_folder, read_settings, write_settings
 from tutelage.study.workers import start_workers
 from tutelage.training import Result
+from tutelage.training.folder import RunFolder
 from tutelage.training.progress import build_console
 
 SHARE = 3
@@ -170,7 +171,7 @@ def _cells(own: BudgetSettings, shared: Tree, grid: Mapping[str, Sequence[Any]],
 def _round(cells: Sequence[Cell], epochs: int) -> Round:
     candidates = []
     for cell in cells:
-        if not finished(cell.settings.out):
+        if not RunFolder(cell.settings.out).is_finished():
             continue
         result = Result.read(cell.settings.out)
         assert result.validation_top1 is not None
@@ -189,8 +190,6 @@ def _spent(rounds: Sequence[Round]) -> float:
 
 def _expected(rounds: Sequence[Round], epochs: int) -> float:
     """Returns how many seconds the next round takes, from what its candidates took for an epoch."""
-    if not rounds:
-        return 0.0
     return sum(candidate.seconds * epochs / rounds[-1].epochs for candidate in survivors(rounds[-1]))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,27 +19,33 @@ SETTLED_BY_RUNS = ("precision", "compile")
 """Keys whose ``auto`` a run replaces by what it found."""
 
 
-def prepare(cells: Iterable[Cell]) -> list[Cell]:
+def prepare(cells: Sequence[Cell]) -> list[Cell]:
     """Returns the runs ready to start; nothing is written.
 
     One run of each combination is built, so that whatever would stop it stops the study now. ``precision=auto`` is
     settled once, for all. Where ``cache.views=all`` is not possible for a method, its teacher is live: both show the
     same views. Raises :class:`TutelageError` that names the run.
     """
-    ready: list[Cell] = []
-    first: dict[str, Cell] = {}
-    precision: str | None = None
+    views: dict[str, int | str | None] = {}
+    settled: str | None = None
     for cell in cells:
-        combination = str(cell.values)
-        if combination not in first:
-            job = _build(cell)
-            if precision is None:
-                precision = tune(job).settings.precision
-            views = job.settings.cache.views if _cacheable(cell, job) else None  # type: ignore[attr-defined]
-            first[combination] = _changed(cell, precision, views)
-        shared = first[combination].settings
-        ready.append(_changed(cell, shared.precision, shared.cache.views))
-    return ready
+        if str(cell.values) in views:
+            continue
+        job = _build(cell)
+        views[str(cell.values)] = cell.settings.cache.views if _cacheable(cell, job) else None
+        if settled is None and cell.settings.precision == "auto":
+            settled = _settled_before(cells) or _settle(job)
+    return [_changed(cell, settled, views[str(cell.values)]) for cell in cells]
+
+
+def _settled_before(cells: Sequence[Cell]) -> str | None:
+    """Returns the precision of a run that an earlier call has begun: timing it again might choose otherwise."""
+    begun = (cell.settings.out for cell in cells if cell.settings.precision == "auto")
+    return next((load_run(out).precision for out in begun if (out / "config.yaml").exists()), None)
+
+
+def _settle(job: Job) -> str:
+    return tune(replace(job, settings=job.settings.model_copy(update={"compile": "off"}))).settings.precision
 
 
 def _build(cell: Cell) -> Job:
@@ -65,8 +71,9 @@ def _cacheable(cell: Cell, job: Job) -> bool:
     return any(stage.needs_teacher for stage in job.distiller.stages)
 
 
-def _changed(cell: Cell, precision: str, views: int | str | None) -> Cell:
+def _changed(cell: Cell, settled: str | None, views: int | str | None) -> Cell:
     cache = cell.settings.cache.model_copy(update={"views": views})
+    precision = settled if cell.settings.precision == "auto" else cell.settings.precision
     return replace(cell, settings=cell.settings.model_copy(update={"precision": precision, "cache": cache}))
 
 
@@ -86,8 +93,3 @@ def _check_same(cell: Cell, folder: Path) -> None:
                 f"{folder} was made with {key}={there.get(key)}, and now it is {wanted.get(key)}: choose another "
                 f"out=…, or remove that folder"
             )
-
-
-def finished(folder: Path) -> bool:
-    """Whether the run in ``folder`` has its result."""
-    return (folder / "result.json").is_file()

@@ -7,8 +7,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 from tutelage.study.display import Watch
 from tutelage.study.grid import Cell
-from tutelage.study.prepare import finished
 from tutelage.study.workers import work
+from tutelage.training.folder import RunFolder
 from tutelage.training.progress import build_console
 
 
@@ -17,7 +17,7 @@ def train_cells(cells: Sequence[Cell], pool: ProcessPoolExecutor) -> dict[str, s
 
     Raises :class:`TutelageError` where a process died.
     """
-    left = [cell for cell in cells if not finished(cell.settings.out)]
+    left = [cell for cell in cells if not RunFolder(cell.settings.out).is_finished()]
     failed: dict[str, str] = {}
     with Watch(build_console(), cells, left) as watch:
 

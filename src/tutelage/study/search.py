@@ -13,12 +13,13 @@ from rich.table import Table
 from tutelage.config import DistillSettings, Settings, dump, load
 from tutelage.data import open_data
 from tutelage.errors import TutelageError
-from tutelage.study.grid import Cell
-from tutelage.study.prepare import check_runs, finished, prepare
+from tutelage.study.grid import Cell, cell_of
+from tutelage.study.prepare import check_runs, prepare
 from tutelage.study.runs import train_cells
-from tutelage.study.settings import Space, Tree, check_folder, read_settings, write_settings
+from tutelage.study.settings import Space, check_folder, read_settings, write_settings
 from tutelage.study.workers import start_workers
 from tutelage.training import Result
+from tutelage.training.folder import RunFolder
 from tutelage.training.progress import build_console
 
 
@@ -67,7 +68,7 @@ def search(*layers: Mapping[str, Any] | str | Path) -> list[Trial]:
     distributions = _distributions(own.space)
     check_folder(own.out)
     middle = {key: _example(choices) for key, choices in own.space.items()}
-    first = prepare([_cell(own, shared, "check", middle)])[0]
+    first = prepare([cell_of(own.out, shared, "check", middle)])[0]
     require_validation(first)
     write_settings(own, shared)
     study = _open(own.out)
@@ -76,13 +77,13 @@ def search(*layers: Mapping[str, Any] | str | Path) -> list[Trial]:
             # What an earlier call had begun comes first.
             asked = [trial for trial in study.trials if not trial.state.is_finished()]
             asked += [study.ask(distributions) for _ in range(min(own.workers, left) - len(asked))]
-            cells = {trial.number: _cell(own, shared, f"trial-{trial.number:03d}", trial.params) for trial in asked}
-            ready = prepare(cells.values())
+            cells = {trial.number: cell_of(own.out, shared, _name(trial), trial.params) for trial in asked}
+            ready = prepare(list(cells.values()))
             check_runs(ready)
             train_cells(ready, pool)
             for number, cell in cells.items():
                 _tell(study, number, cell)
-    trials = sorted((_trial(own.out, trial) for trial in study.trials), key=lambda trial: -(trial.validation_top1 or 0))
+    trials = sorted((_trial(trial) for trial in study.trials), key=lambda trial: -(trial.validation_top1 or 0))
     best = load(DistillSettings, shared, trials[0].values)
     (own.out / "best.yaml").write_text(dump(best), encoding="utf-8")
     _print(own.out, trials)
@@ -147,21 +148,20 @@ def _example(choices: Any) -> Any:
     return choices[0] if isinstance(choices, list) else choices["low"]
 
 
-def _cell(own: SearchSettings, shared: Tree, name: str, values: Mapping[str, Any]) -> Cell:
-    out = {"out": str(own.out / "runs" / name)}
-    return Cell(name, dict(values), load(DistillSettings, {"cache.views": "all"}, shared, values, out))
-
-
 def _tell(study: Any, number: int, cell: Cell) -> None:
     optuna = _optuna()
-    if finished(cell.settings.out):
+    if RunFolder(cell.settings.out).is_finished():
         study.tell(number, Result.read(cell.settings.out).validation_top1)
     else:
         study.tell(number, state=optuna.trial.TrialState.FAIL)
 
 
-def _trial(out: Path, trial: Any) -> Trial:
-    return Trial(name=f"trial-{trial.number:03d}", values=trial.params, validation_top1=trial.value)
+def _name(trial: Any) -> str:
+    return f"trial-{trial.number:03d}"
+
+
+def _trial(trial: Any) -> Trial:
+    return Trial(name=_name(trial), values=trial.params, validation_top1=trial.value)
 
 
 def _print(out: Path, trials: Sequence[Trial]) -> None:

@@ -15,7 +15,7 @@ from tutelage.export.student import load_student
 from tutelage.methods import METHODS
 from tutelage.models import count_macs
 from tutelage.study.grid import NAMES, Cell, cells_of, label_of
-from tutelage.study.prepare import check_runs, finished, prepare
+from tutelage.study.prepare import check_runs, prepare
 from tutelage.study.runs import train_cells
 from tutelage.study.settings import StudySettings, check_folder, read_settings, write_settings
 from tutelage.study.statistics import Row, summarize
@@ -24,6 +24,7 @@ from tutelage.study.teachers import share_teachers
 from tutelage.study.workers import start_workers
 from tutelage.training import Result, prepare_teacher
 from tutelage.training.environment import describe_environment
+from tutelage.training.folder import RunFolder
 from tutelage.training.progress import build_console
 
 
@@ -60,7 +61,7 @@ def study(*layers: Mapping[str, Any] | str | Path) -> Study:
         prepare_teacher(settings, folder)
     with start_workers(own.workers) as pool:
         failed = train_cells(cells, pool)
-    done = [cell for cell in cells if finished(cell.settings.out)]
+    done = [cell for cell in cells if RunFolder(cell.settings.out).is_finished()]
     if not done:
         raise TutelageError("no run of the study was finished:\n" + "\n".join(f"{k}: {v}" for k, v in failed.items()))
     result = Study(

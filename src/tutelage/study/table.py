@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from tutelage.models import shown_count
 from tutelage.study.statistics import LEVEL, Row, best_among
 
 NOTE = (
@@ -83,15 +84,6 @@ def _gap(row: Row, rows: Sequence[Row]) -> str:
     return "" if closed is None else f"{closed:.0f}"
 
 
-def _short(number: float | None) -> str:
-    if not number:
-        return ""
-    for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= unit:
-            return f"{number / unit:.2f}{name}"
-    return str(number)
-
-
 _COLUMNS: list[tuple[str, Callable[[Row, Sequence[Row]], str]]] = [
     ("network", lambda row, _: row.student),
     ("method", lambda row, _: row.method),
@@ -105,8 +97,8 @@ _COLUMNS: list[tuple[str, Callable[[Row, Sequence[Row]], str]]] = [
     ("on", lambda row, _: row.split),
     ("seconds a run", lambda row, _: f"{row.seconds:.0f}"),
     ("images/s", lambda row, _: f"{row.images_per_second:.0f}" if row.images_per_second else ""),
-    ("parameters", lambda row, _: _short(row.parameters)),
-    ("MACs", lambda row, _: _short(row.macs)),
+    ("parameters", lambda row, _: shown_count(row.parameters)),
+    ("MACs", lambda row, _: shown_count(row.macs) if row.macs else ""),
     ("ms an image", lambda row, _: f"{row.latency:.2f}" if row.latency else ""),
 ]
 _LEFT = ("network", "method", "teacher", "setting", "on")

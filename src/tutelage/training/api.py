@@ -82,7 +82,7 @@ def run(settings: RunSettings) -> Result:
 def resume(folder: str | Path) -> Result:
     """Continues an interrupted run from its last finished epoch, bit for bit on a CPU; returns its result."""
     path = Path(folder).expanduser()
-    if (path / "result.json").is_file():
+    if RunFolder(path).is_finished():
         raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
     settings = load_run(path)
     check_loggers(settings)
@@ -115,7 +115,7 @@ def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
     if teacher is None:
         return settings
     wanted, process = finetuning(settings, folder), find_process(settings.device)
-    begun, finished = RunFolder(folder).is_run(), (folder / "result.json").is_file()
+    begun, finished = RunFolder(folder).is_run(), RunFolder(folder).is_finished()
     process.wait_for_everyone()  # before the first of them makes the folder
     if begun:
         require_same(load_run(folder), wanted, folder)

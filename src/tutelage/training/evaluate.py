@@ -11,10 +11,11 @@ from torch import nn
 from tutelage.config import ModelSettings, Settings, load
 from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
+from tutelage.models import spec_of
 from tutelage.training.api import load_run
 from tutelage.training.engine import build_engine
 from tutelage.training.evaluation import evaluate_network
-from tutelage.training.networks import build_network, build_normalization, spec_of
+from tutelage.training.networks import build_network, build_normalization
 
 
 class EvaluateSettings(Settings):
@@ -39,7 +40,7 @@ def evaluate(**config: Any) -> dict[str, Any]:
     settings = load(EvaluateSettings, _data_of_run(config), config)
     data = open_data(settings.data)
     splits = {"test": data.test, "validation": data.validation, "train": data.train}
-    name = settings.split or ("test" if data.test is not None else "validation")
+    name = settings.split or data.headline[0]
     split = splits[name]
     if split is None:
         there = ", ".join(key for key, value in splits.items() if value is not None)

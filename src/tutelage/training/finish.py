@@ -14,7 +14,7 @@ from tutelage.training.environment import git_commit, package_versions
 from tutelage.training.evaluation import evaluate_network
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
-from tutelage.training.measuring import evaluate_teacher, headline
+from tutelage.training.measuring import evaluate_teacher
 from tutelage.training.progress import build_console
 from tutelage.training.result import Result
 
@@ -27,7 +27,7 @@ def _method_settings(job: Job) -> dict[str, dict[str, Any]]:
 
 def finish(job: Job, student: nn.Module, engine: Accelerator, progress: Progress) -> Result:
     """Evaluates ``student`` after the last epoch, writes ``student/`` and ``result.json``, prints the closing lines."""
-    name, split = headline(job)
+    name, split = job.data.headline
     network = nn.Sequential(job.distiller.normalization, student)
     teacher = evaluate_teacher(job, engine, split)
     # A head that nothing trained agrees with nobody.

@@ -38,6 +38,10 @@ class RunFolder:
         made = (self.config, self.path / "checkpoints", self.path / "environment.json")
         return all(path.exists() for path in made)
 
+    def is_finished(self) -> bool:
+        """Whether the run has its result."""
+        return (self.path / "result.json").is_file()
+
     def create(self, overwrite: bool) -> None:
         """Makes the folder anew; raises :class:`TutelageError` as :meth:`check_free`, or where it cannot be made."""
         self.check_free(overwrite)

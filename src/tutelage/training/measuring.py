@@ -41,7 +41,7 @@ def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
     teacher, data = job.teacher, job.data
     if teacher is None:
         return None
-    name, split = ("validation", data.validation) if data.validation is not None else headline(job)
+    name, split = ("validation", data.validation) if data.validation is not None else data.headline
     if job.teacher_knows_classes:
         figures = evaluate_network(teacher, split, job.settings.batch_size, engine)
         return Measured(ACCURACY, name, figures.top1, figures.predictions)
@@ -57,11 +57,3 @@ def evaluate_teacher(job: Job, engine: Accelerator, split: Split) -> Evaluation 
     if job.teacher is None or not job.teacher_knows_classes:
         return None
     return evaluate_network(job.teacher, split, job.settings.batch_size, engine)
-
-
-def headline(job: Job) -> tuple[str, Split]:
-    """Returns the split that results are of: test, or validation without one."""
-    if job.data.test is not None:
-        return "test", job.data.test
-    assert job.data.validation is not None
-    return "validation", job.data.validation

@@ -14,7 +14,6 @@ from tutelage.data import ImageData, Normalization
 from tutelage.distillation import Ensemble, Teacher
 from tutelage.errors import TutelageError
 from tutelage.models import (
-    ModelSpec,
     create_model,
     described,
     find_heads,
@@ -22,6 +21,7 @@ from tutelage.models import (
     match_classes,
     read_names,
     replace_head,
+    spec_of,
 )
 
 LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
@@ -69,13 +69,6 @@ def add_note(network: nn.Module, note: str) -> None:
 
 def _change(network: nn.Module, **changes: Any) -> None:
     network.spec = replace(spec_of(network), **changes)  # type: ignore[assignment]
-
-
-def spec_of(network: nn.Module) -> ModelSpec:
-    """Returns what a created network knows of itself."""
-    spec = network.spec
-    assert isinstance(spec, ModelSpec)
-    return spec
 
 
 def build_normalization(network: nn.Module, data: ImageData, size: tuple[int, int] | None = None) -> Normalization:

@@ -71,17 +71,21 @@ def _columns(job: Job, student: nn.Module, images: Tensor) -> list[Column]:
 
 
 @torch.no_grad()
+def attention_maps(network: nn.Module, normalization: nn.Module, taps: Sequence[str], images: Tensor) -> list[Tensor]:
+    """Returns the attention map (B, h, w), of unit norm, at each tap for un-normalised images."""
+    _, features = tapped(network, taps, logits=False).eval()(normalization(images))
+    found = [as_map(features[tap].float()) for tap in taps]
+    return [attention_map(each).unflatten(1, each.shape[2:]) for each in found]
+
+
 def _maps(role: str, network: nn.Module, normalization: nn.Module, taps: Sequence[str], images: Tensor) -> list[Column]:
     import matplotlib
 
     colours = matplotlib.colormaps["inferno"]
-    _, features = tapped(network, taps, logits=False).eval()(normalization(images))
     grey = _shown(images).mean(-1, keepdim=True)
     columns = []
-    for tap in taps:
-        feature = as_map(features[tap].float())
-        attention = attention_map(feature).unflatten(1, feature.shape[2:])[:, None]
-        attention = F.interpolate(attention, (SIDE, SIDE), mode="bilinear")[:, 0]
+    for tap, attention in zip(taps, attention_maps(network, normalization, taps, images)):
+        attention = F.interpolate(attention[:, None], (SIDE, SIDE), mode="bilinear")[:, 0]
         attention = attention / attention.amax((1, 2), keepdim=True).clamp_min(1e-12)
         coloured = torch.from_numpy(colours(attention.cpu().numpy())[..., :3])
         columns.append(Column(f"{role}\n{tap}", 0.3 * grey + 0.7 * coloured))

@@ -12,12 +12,11 @@ from torch import nn
 from tutelage.config import TrainSettings
 from tutelage.data import ImageData
 from tutelage.distillation import TASK
-from tutelage.models import count_macs, parameter_count
+from tutelage.models import count_macs, parameter_count, shown_count, spec_of
 from tutelage.taps import Probe
 from tutelage.terms import LOGITS, RESERVED, Stage, Term
 from tutelage.training.job import Job
 from tutelage.training.measuring import Measured
-from tutelage.training.networks import spec_of
 from tutelage.training.targets import RunTargets
 
 NOTE = 150
@@ -50,12 +49,16 @@ def _networks(job: Job, measured: Measured | None) -> Table:
         top1 = str(measured) if measured is not None else "not measured"
         for member in job.teacher.members:
             size, network = member.input_size or job.data.size, member.network
-            macs = _count(count_macs(network, size))
-            table.add_row("teacher", member.name, _count(parameter_count(network)), macs, _side(size), top1)
+            macs = shown_count(count_macs(network, size))
+            table.add_row("teacher", member.name, shown_count(parameter_count(network)), macs, _side(size), top1)
             top1 = "(together)"
     network, size = job.student, job.input_size
     table.add_row(
-        _role(job), job.spec.name, _count(parameter_count(network)), _count(count_macs(network, size)), _side(size)
+        _role(job),
+        job.spec.name,
+        shown_count(parameter_count(network)),
+        shown_count(count_macs(network, size)),
+        _side(size),
     )
     return table
 
@@ -68,7 +71,9 @@ def _notes(job: Job) -> list[Text]:
     frozen = job.distiller.stages[0].frozen
     if isinstance(job.settings, TrainSettings) and frozen:
         trained = sum(parameter.numel() for parameter in job.student.parameters() if parameter.requires_grad)
-        notes.append(("model", f"its classifier alone is trained: {_count(trained)} parameters; the rest is frozen"))
+        notes.append(
+            ("model", f"its classifier alone is trained: {shown_count(trained)} parameters; the rest is frozen")
+        )
     return [Text(f"{role:<9}{shorten(note, NOTE, placeholder=' …')}") for role, note in notes]
 
 
@@ -78,13 +83,6 @@ def _role(job: Job) -> str:
 
 def _side(size: tuple[int, int]) -> str:
     return "×".join(map(str, size))
-
-
-def _count(number: int) -> str:
-    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:.2f} {name}"
-    return str(number)
 
 
 def _stages(job: Job) -> Table:
@@ -134,7 +132,7 @@ def _connector(term: Term) -> str:
     shown = [
         f"conv {'×'.join(map(str, part.kernel_size))} {part.in_channels}→{part.out_channels}" for part in convolutions
     ]
-    return f"{', '.join(shown)} ({_count(parameter_count(term.connector))})"
+    return f"{', '.join(shown)} ({shown_count(parameter_count(term.connector))})"
 
 
 def _settings_line(job: Job) -> Text:
