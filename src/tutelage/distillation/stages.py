@@ -24,9 +24,9 @@ def make_stages(
 ) -> list[Stage]:
     """Returns the stages of a method, or of a sum of methods by name, for this student under this teacher.
 
-    ``input_size`` is the images' (H, W), or side; where it is None, it is the student's own. Both networks are probed
-    once in eval mode. Raises :class:`TutelageError` where a tap does not exist, the methods cannot be joined, or a term
-    reads the teacher's logits and the teacher's classes are not as many as the student's, or a student cannot be
+    ``input_size`` is the images' (H, W), or side; where it is None, it is the student's own. Every network is
+    probed once in eval mode. Raises :class:`TutelageError` where a tap does not exist, the methods cannot be joined, or
+    a term reads the teacher's logits and the teacher's classes are not as many as the student's, or a student cannot be
     differentiated as often as a term needs.
     """
     learning = [name for name, method in methods.items() if method.needs_teacher]
@@ -34,13 +34,12 @@ def make_stages(
         raise TutelageError(f"method={'+'.join(learning)} needs a teacher: give teacher=RUN or teacher=timm/NAME")
     size = (input_size, input_size) if isinstance(input_size, int) else input_size or native_size(student)
     student_probe = Probe(student, size)
-    teacher_probe = Probe(teacher.network, teacher.input_size or size) if teacher is not None else None
-    members = len(teacher.members) if teacher is not None else 1
-    stages = plan(methods, Pair(student_probe, teacher_probe, epochs, members))
-    if teacher is not None and any(stage.teacher_logits for stage in stages):
-        for member in teacher.members:
-            theirs = None if member.headless else Probe(member.network, member.input_size or size).num_classes
-            check_classes(theirs, student_probe.num_classes)
+    members = teacher.members if teacher is not None else []
+    probes = [Probe(member.network, member.input_size or size) for member in members]
+    stages = plan(methods, Pair(student_probe, probes[0] if probes else None, epochs, max(1, len(members))))
+    if any(stage.teacher_logits for stage in stages):
+        for member, probe in zip(members, probes):
+            check_classes(None if member.headless else probe.num_classes, student_probe.num_classes)
     if any(stage.image_gradient for stage in stages):
         require_second_derivative(student, size)
     return stages
