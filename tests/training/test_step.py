@@ -17,6 +17,7 @@ from tutelage.distillation import TASK, Distiller
 from tutelage.terms import OptimizerSettings
 from tutelage.training.engine import build_engine
 from tutelage.training.fit import Fit
+from tutelage.training.folder import RunFolder
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.step import Step
@@ -177,7 +178,8 @@ def test_the_average_goes_on_from_stage_to_stage(tmp_path: Path) -> None:
 def test_the_average_is_what_is_kept_and_measured_and_the_student_is_trained_as_without(tmp_path: Path) -> None:
     result = train(**RUN, epochs=2, ema=0.8, out=tmp_path / "averaged")
     _, plain = watch(**RUN, epochs=2, out=tmp_path / "plain")
-    checkpoint = torch.load(tmp_path / "averaged" / "checkpoints" / "last", weights_only=True)
+    checkpoint, _ = RunFolder(tmp_path / "averaged").load_checkpoint()
+    assert checkpoint is not None
     assert all(torch.equal(plain.students[-1][name], value) for name, value in checkpoint["student"].items())
     kept = load_file(tmp_path / "averaged" / "student" / "model.safetensors")
     assert all(torch.equal(checkpoint["averaged"][f"module.{name}"], value) for name, value in kept.items())

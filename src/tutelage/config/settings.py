@@ -122,6 +122,9 @@ class RunSettings(Settings):
     device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
     validate_every: int = Field(1, ge=1, description="epochs between two looks at the validation data; always the last")
     log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
+    checkpoint_minutes: float = Field(
+        10.0, ge=0, description="a checkpoint at least so often; there is one after every epoch in any case"
+    )
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
         ("tensorboard",), description="who gets curves and settings, besides metrics.jsonl; []: nobody"
     )

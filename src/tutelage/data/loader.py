@@ -46,8 +46,8 @@ class TrainLoader:
         """Steps in an epoch."""
         return len(self.split) // self.batch_size
 
-    def epoch(self, epoch: int, view: int | None = None) -> Iterator[Batch]:
-        """Yields this process's batches in the order of ``epoch``; one epoch at a time.
+    def epoch(self, epoch: int, view: int | None = None, first: int = 0) -> Iterator[Batch]:
+        """Yields this process's batches in the order of ``epoch``, from step ``first`` on; one epoch at a time.
 
         Images that are cropped as they are decoded are so for ``view``, or for ``epoch`` where that is None.
         """
@@ -55,8 +55,8 @@ class TrainLoader:
         view = epoch if view is None else view
         order = rows[np.argsort(bits(self.seed, epoch, torch.from_numpy(rows), Stream.ORDER).numpy())]
         batches = order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
-        read = 0
-        for batch in self.read([np.ascontiguousarray(batch[self._own]) for batch in batches], view):
+        read = first
+        for batch in self.read([np.ascontiguousarray(batch[self._own]) for batch in batches[first:]], view):
             yield batch
             read += 1
         if read < len(self):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from filelock import AcquireReturnProxy
 from rich.console import Console
 
 from tutelage.config import DistillSettings, RunSettings, TeacherSettings, TrainSettings, dump, load, read_yaml
@@ -26,6 +27,7 @@ from tutelage.training.loggers import check_loggers, open_loggers
 from tutelage.training.measuring import Measured, measure_teacher
 from tutelage.training.networks import add_note
 from tutelage.training.plan import describe_plan
+from tutelage.training.preemption import Notice, Preempted
 from tutelage.training.progress import build_console, build_display
 from tutelage.training.result import Result
 from tutelage.training.targets import RunTargets, open_targets
@@ -62,45 +64,60 @@ def run(settings: RunSettings) -> Result:
     if pupil is not None:
         build_job(finetuning(settings, job.path / FOLDER))  # for what would stop it: that stops the whole run now
     job = tune(job)
-    if pupil is not None:
-        process = find_process(settings.device)
-        if process.is_main_process:
-            _prepare_folder(job)
-        process.wait_for_everyone()
-        job = _taught(job.settings, pupil, job.path)
-    engine = _build_engine(job)
-    measured = measure_teacher(job, engine)
-    targets = open_targets(job, engine)
-    if engine.is_main_process:
-        if pupil is None:
-            _prepare_folder(job)
-        _introduce(job, measured, targets)
-    engine.wait_for_everyone()
-    return _complete(job, engine, measured, targets, None)
+    with ExitStack() as held:
+        if pupil is not None:
+            process = find_process(settings.device)
+            if process.is_main_process:
+                held.enter_context(_prepare_folder(job))
+            process.wait_for_everyone()
+            job = _taught(job.settings, pupil, job.path)
+        engine = _build_engine(job)
+        measured = measure_teacher(job, engine)
+        targets = open_targets(job, engine)
+        if engine.is_main_process:
+            if pupil is None:
+                held.enter_context(_prepare_folder(job))
+            _introduce(job, measured, targets)
+        engine.wait_for_everyone()
+        return _complete(job, engine, measured, targets, None)
 
 
 def resume(folder: str | Path) -> Result:
-    """Continues an interrupted run from its last finished epoch, bit for bit on a CPU; returns its result."""
+    """Continues an interrupted run from its last checkpoint, bit for bit on a CPU; returns its result.
+
+    The number of processes may be another one; rounding and dropout are then others. Raises :class:`TutelageError` for
+    a folder that is no run, a finished run, one that is under way, and one whose checkpoints are all damaged.
+    """
     path = Path(folder).expanduser()
     if RunFolder(path).is_finished():
         raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
     settings = load_run(path)
     check_loggers(settings)
-    pupil = to_finetune(settings)
-    job = _taught(settings, pupil, path) if pupil is not None else build_job(settings)
-    engine = _build_engine(job)
-    checkpoint = RunFolder(path).load_checkpoint()
-    if engine.is_main_process:
-        done = checkpoint["progress"]["records"] if checkpoint else 0
-        RunFolder(path).keep_metrics(done)
-        line = f"resuming {path} after {done} of {job.epochs} epochs"
-        build_console().print(line, highlight=False, soft_wrap=True)
-        RunFolder(path).log(line)
-    targets = open_targets(job, engine)
-    measured = measure_teacher(job, engine)
-    if engine.is_main_process and checkpoint is None:
-        _introduce(job, measured, targets)
-    return _complete(job, engine, measured, targets, checkpoint)
+    with ExitStack() as held:
+        if find_process(settings.device).is_main_process:
+            held.enter_context(RunFolder(path).lock())
+        checkpoint, damage = RunFolder(path).load_checkpoint()
+        pupil = to_finetune(settings)
+        job = _taught(settings, pupil, path) if pupil is not None else build_job(settings)
+        engine = _build_engine(job)
+        if engine.is_main_process:
+            _go_on(job, checkpoint, damage)
+        targets = open_targets(job, engine)
+        measured = measure_teacher(job, engine)
+        if engine.is_main_process and checkpoint is None:
+            _introduce(job, measured, targets)
+        return _complete(job, engine, measured, targets, checkpoint)
+
+
+def _go_on(job: Job, checkpoint: dict[str, Any] | None, damage: str | None) -> None:
+    """Says from where the run goes on, and drops the metrics of what comes after that."""
+    done, steps = (checkpoint["progress"][key] for key in ("records", "step")) if checkpoint is not None else (0, 0)
+    RunFolder(job.path).keep_metrics(done)
+    line = f"resuming {job.path} after {done} of {job.epochs} epochs" + (f" and {steps} steps" if steps else "")
+    for said in (damage, line):
+        if said is not None:
+            build_console().print(said, highlight=False, soft_wrap=True)
+            RunFolder(job.path).log(said)
 
 
 def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
@@ -162,13 +179,16 @@ def _build_engine(job: Job) -> Accelerator:
     return engine
 
 
-def _prepare_folder(job: Job) -> None:
+def _prepare_folder(job: Job) -> AcquireReturnProxy:
+    """Makes the run's folder, and returns the hold on it."""
     settings, folder, environment = job.settings, RunFolder(job.path), describe_environment()
     folder.create(settings.overwrite)
+    held = folder.lock()
     folder.write_text("config.yaml", dump(settings.model_copy(update={"overwrite": False})))
     folder.write_json("environment.json", environment)
     folder.write_json("classes.json", list(job.data.classes))
     folder.write_json("split.json", job.data.held_out)
+    return held
 
 
 def _introduce(job: Job, measured: Measured | None, targets: RunTargets | None) -> None:
@@ -194,17 +214,23 @@ def _complete(
     torch.manual_seed(settings.seed)
     with open_loggers(engine, settings, folder):
         console = build_console(quiet=not engine.is_main_process)
-        with _said_how_to_go_on(console, job.path), build_display(console, steps) as display:
-            fit = Fit(job, engine, folder, display, measured.predictions if measured is not None else None, targets)
+        notice, known = Notice(), measured.predictions if measured is not None else None
+        with _said_how_to_go_on(console, job.path), notice.awaited(), build_display(console, steps) as display:
+            fit = Fit(job, engine, folder, display, known, targets, notice)
             fit.run(checkpoint)
         return finish(job, fit.network, engine, fit.progress)
 
 
 @contextmanager
 def _said_how_to_go_on(console: Console, path: Path) -> Iterator[None]:
-    """Says, where the user stops the run, which command continues it."""
+    """Says, where the run is stopped or the disk fails it, which command continues it."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Preempted):
         console.print(f"stopped; its last checkpoint is kept: tutelage resume {path}", highlight=False, soft_wrap=True)
         raise
+    except OSError as error:
+        raise TutelageError(
+            f"{error.filename or path}: {error.strerror or error}. The last checkpoint is kept; once this is mended: "
+            f"tutelage resume {path}"
+        ) from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from timm.utils import ModelEmaV3
 
 from tutelage.distillation import Distiller
@@ -13,7 +14,7 @@ from tutelage.distillation import Distiller
 
 @dataclass
 class Progress:
-    """Where a run stands after its last finished epoch: all that a checkpoint holds beside tensors."""
+    """Where a run stands: all that a checkpoint holds beside tensors."""
 
     stage: int = 0
     epoch: int = 0
@@ -26,28 +27,49 @@ class Progress:
     """The epoch of the whole run, from 1, that it was reached in."""
     records: int = 0
     """Lines of metrics.jsonl."""
+    step: int = 0
+    """Steps of the epoch under way; what follows is of them."""
+    step_seconds: float = 0.0
+    waited: float = 0.0
+    """Seconds in which a step waited for its batch."""
+    hits: int = 0
+    """Batches whose targets were stored."""
+    terms: dict[str, Any] | None = None
+    """Sums of the loss terms."""
+
+    def end_epoch(self) -> None:
+        """Counts the epoch under way as finished."""
+        self.epoch += 1
+        self.step, self.step_seconds, self.waited, self.hits, self.terms = 0, 0.0, 0.0, 0, None
 
 
 def snapshot(
     distiller: Distiller, optimizer: Any, scaler: Any, averaged: ModelEmaV3 | None, progress: Progress
 ) -> dict[str, Any]:
-    """Returns tensors, optimiser, random state and position."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    """Returns tensors, optimiser, position, and the random state of each process: all of them call it."""
     return {
         "student": distiller.student.state_dict(),
         "averaged": averaged.state_dict() if averaged is not None else None,
         "terms": distiller.terms.state_dict(),
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else None,
-        "rng": {"cpu": torch.get_rng_state(), "cuda": cuda},
+        "random": gather_object([_random_state()]),
         "progress": vars(progress),
     }
 
 
 def restore(
-    checkpoint: dict[str, Any], distiller: Distiller, optimizer: Any, scaler: Any, averaged: ModelEmaV3 | None
+    checkpoint: dict[str, Any],
+    distiller: Distiller,
+    optimizer: Any,
+    scaler: Any,
+    averaged: ModelEmaV3 | None,
+    rank: int,
 ) -> None:
-    """Puts a training back to where :func:`snapshot` saw it."""
+    """Puts process ``rank`` of a training back to where :func:`snapshot` saw it.
+
+    Where there are more processes than there were, those that are new draw as others do.
+    """
     distiller.student.load_state_dict(checkpoint["student"])
     distiller.terms.load_state_dict(checkpoint["terms"])
     optimizer.load_state_dict(checkpoint["optimizer"])
@@ -55,6 +77,12 @@ def restore(
         scaler.load_state_dict(checkpoint["scaler"])
     if averaged is not None:
         averaged.load_state_dict(checkpoint["averaged"])
-    torch.set_rng_state(checkpoint["rng"]["cpu"])
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(checkpoint["rng"]["cuda"])
+    states = checkpoint["random"]
+    state = states[rank % len(states)]
+    torch.set_rng_state(state["cpu"])
+    if torch.cuda.is_available() and state["cuda"] is not None:
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def _random_state() -> dict[str, torch.Tensor | None]:
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None}

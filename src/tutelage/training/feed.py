@@ -51,11 +51,11 @@ class Feed:
     """From an epoch to the view of its images."""
     rank: int = 0
 
-    def epoch(self, epoch: int, stored: Stored | None = None) -> Iterator[Fed]:
-        """Yields this process's batches of ``epoch``, with what is ``stored`` of the teacher for them."""
+    def epoch(self, epoch: int, stored: Stored | None = None, first: int = 0) -> Iterator[Fed]:
+        """Yields this process's batches of ``epoch`` from step ``first`` on, with what is ``stored`` for them."""
         view = self.view_of(epoch)
-        batches = self.loader.epoch(epoch, view)
-        made = (self._make(step, batch, epoch, view, stored) for step, batch in enumerate(batches))
+        batches = self.loader.epoch(epoch, view, first)
+        made = (self._make(step, batch, epoch, view, stored) for step, batch in enumerate(batches, first))
         # On a CPU a second thread would only take turns with those of the step, which then wait for each other.
         return ahead(made) if self.device.type == "cuda" else made
 

@@ -1,4 +1,4 @@
-"""The step loop: stages, epochs, steps; a checkpoint after every epoch, from which a run continues bit for bit."""
+"""The step loop: stages, epochs, steps; checkpoints after every epoch and within long ones, to go on bit for bit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from tutelage.training.job import Job
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.pictures import log_attention
+from tutelage.training.preemption import Notice, Preempted
 from tutelage.training.progress import Bar, Lines
 from tutelage.training.schedule import lr_factor, restarts
 from tutelage.training.step import Step, moving_average
@@ -38,9 +40,11 @@ class Fit:
     display: Bar | Lines
     teacher_predictions: Tensor | None = None
     targets: RunTargets | None = None
+    notice: Notice = field(default_factory=Notice)
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
+        self.saved = time.monotonic()
         self.feed = build_feed(self.job, self.engine.device, self.engine.process_index, self.engine.num_processes)
         self.loader = self.feed.loader
         self.averaged = moving_average(self.job.student, self.job.settings.ema)
@@ -51,7 +55,10 @@ class Fit:
         return self.job.student if self.averaged is None else self.averaged.module
 
     def run(self, checkpoint: dict[str, Any] | None = None) -> None:
-        """Trains all stages, or what is left of them after ``checkpoint``."""
+        """Trains all stages, or what is left of them after ``checkpoint``.
+
+        Raises :class:`Preempted` after a checkpoint, where ``notice`` was received.
+        """
         stages = self.job.distiller.stages
         if checkpoint is not None:
             self.progress = Progress(**checkpoint["progress"])
@@ -67,15 +74,16 @@ class Fit:
         constants = stage.optimizer or settings.optimizer
         module, optimizer = self.engine.prepare(distiller, build_optimizer(distiller.parameters(), constants))
         if checkpoint is not None:
-            restore(checkpoint, distiller, optimizer, self.engine.scaler, self.averaged)
+            rank = self.engine.process_index
+            restore(checkpoint, distiller, optimizer, self.engine.scaler, self.averaged, rank)
         compile_stage(distiller, self.job.settings.compile)
         step = Step(self.engine, module, optimizer, self.job.student, settings.clip, settings.accumulate, self.averaged)
-        step.taken = self.progress.images // self.loader.batch_size
+        step.taken = self.progress.images // self.loader.batch_size + self.progress.step
         stored = self.targets.stages.get(index) if self.targets is not None else None
         first = sum(stage.epochs for stage in distiller.stages[:index])
         for epoch in range(self.progress.epoch, stage.epochs):
             record = self._run_epoch(stage, step, stored, epoch, first + epoch)
-            self.progress.epoch = epoch + 1
+            self.progress.end_epoch()
             self._finish_epoch(stage, record, optimizer, first + epoch)
         self.engine.unwrap_model(module, keep_fp32_wrapper=False)
         self.engine.free_memory()
@@ -84,19 +92,21 @@ class Fit:
         self, stage: Stage, step: Step, stored: StoredTargets | None, epoch: int, run_epoch: int
     ) -> dict[str, Any]:
         """Trains one epoch, ``epoch`` of the stage and ``run_epoch`` of the run, and returns its metrics."""
-        settings = self.job.settings
+        settings, progress = self.job.settings, self.progress
         steps = len(self.loader)
         schedule, peak = stage.schedule or settings.schedule, (stage.optimizer or settings.optimizer).lr
         meters = Meters(self.job.distiller.term_names, self.engine.device)
-        self.display.start(f"{stage.name} {epoch + 1}/{stage.epochs}", run_epoch * steps)
+        if progress.terms is not None:
+            meters.restore(progress.terms)
+        self.display.start(f"{stage.name} {epoch + 1}/{stage.epochs}", run_epoch * steps + progress.step)
         self.job.distiller.train()
-        start, waited, hits = time.perf_counter(), 0.0, 0
-        batches = self.feed.epoch(run_epoch, stored.read if stored is not None else None)
-        for number in range(steps):
+        start = time.perf_counter() - progress.step_seconds
+        batches = self.feed.epoch(run_epoch, stored.read if stored is not None else None, progress.step)
+        for number in range(progress.step, steps):
             asked = time.perf_counter()
             fed = next(batches)
-            waited += time.perf_counter() - asked
-            hits += fed.targets is not None
+            progress.waited += time.perf_counter() - asked
+            progress.hits += fed.targets is not None
             place = epoch * steps + number
             lr = peak * lr_factor(place, stage.epochs * steps, steps, schedule)
             if restarts(place, steps, schedule):
@@ -106,13 +116,16 @@ class Fit:
             if (number + 1) % settings.log_every == 0:
                 meters.check(f"stage {stage.name}, epoch {epoch + 1}, by step {number + 1}")
                 speed = (number + 1) * self.loader.batch_size / (time.perf_counter() - start)
-                cached = hits / (number + 1) if stored is not None else None
+                cached = progress.hits / (number + 1) if stored is not None else None
                 self.display.advance(run_epoch * steps + number + 1, meters.means(), speed, cached)
+            progress.step, progress.step_seconds = number + 1, time.perf_counter() - start
+            if progress.step < steps:
+                self._save_if_due(step.optimizer, meters, f"stage {stage.name}, epoch {epoch + 1}")
         meters.check(f"stage {stage.name}, epoch {epoch + 1}")
         self._share_buffers()
         seconds = time.perf_counter() - start
-        self.progress.seconds += seconds
-        self.progress.images += steps * self.loader.batch_size
+        progress.seconds += seconds
+        progress.images += steps * self.loader.batch_size
         return {
             "stage": stage.name,
             "epoch": run_epoch + 1,
@@ -121,9 +134,36 @@ class Fit:
             **{f"train/{name}": value for name, value in meters.means().items()},
             "time/seconds": seconds,
             "time/images_per_second": steps * self.loader.batch_size / seconds,
-            "time/data_wait": waited / seconds,
-            **({"cache/hits": hits / steps} if stored is not None else {}),
+            "time/data_wait": progress.waited / seconds,
+            **({"cache/hits": progress.hits / steps} if stored is not None else {}),
         }
+
+    def _save_if_due(self, optimizer: Any, meters: Meters, place: str) -> None:
+        """Writes a checkpoint within the epoch, where the last one is old or the run is to end; then ends it."""
+        settings, together = self.job.settings, self.engine.num_processes > 1
+        if together and self.progress.step % settings.log_every:
+            return  # they have to agree, which takes an exchange
+        old = time.monotonic() - self.saved >= 60 * settings.checkpoint_minutes
+        stop, due = self._agree(self.notice.received, old)
+        if stop or due:
+            meters.check(place)
+            self.progress.terms = meters.state()
+            self._save(optimizer)
+        if stop:
+            raise Preempted
+
+    def _agree(self, *any_of: bool) -> list[bool]:
+        """Returns of each flag whether any process has it."""
+        if self.engine.num_processes == 1:
+            return list(any_of)
+        flags = self.engine.reduce(torch.tensor(any_of, dtype=torch.float32, device=self.engine.device), "sum")
+        return [flag > 0 for flag in flags.tolist()]
+
+    def _save(self, optimizer: Any) -> None:
+        state = snapshot(self.job.distiller, optimizer, self.engine.scaler, self.averaged, self.progress)
+        if self.engine.is_main_process:
+            self.folder.save_checkpoint(state)
+        self.saved = time.monotonic()
 
     def _share_buffers(self) -> None:
         """Gives every process the running statistics of the first: each has seen batches of its own since."""
@@ -146,9 +186,8 @@ class Fit:
         self.progress.records += 1
         if self.engine.is_main_process:
             self.folder.append_metrics(record)
-            self.folder.save_checkpoint(
-                snapshot(self.job.distiller, optimizer, self.engine.scaler, self.averaged, self.progress)
-            )
+        self._save(optimizer)
+        if self.engine.is_main_process:
             self.display.finish(_line(record))
             self.folder.log(_line(record))
         numbers = {key: value for key, value in record.items() if isinstance(value, float)}
@@ -156,6 +195,8 @@ class Fit:
         if measured is not None and (first or run_epoch + 1 == self.job.epochs):
             log_attention(self.job, self.network, self.engine, run_epoch + 1)
         self.engine.wait_for_everyone()
+        if any(self._agree(self.notice.received)):
+            raise Preempted
 
     def _validate(self, stage: Stage, epoch: int) -> Evaluation | None:
         """Evaluates the student if ``epoch`` is due; None if its head is not trained yet, or there are no such data."""

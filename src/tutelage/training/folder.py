@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from rich.console import Console, RenderableType
 
 from tutelage.errors import TutelageError
+from tutelage.training.sealed import read_sealed, replace, write_sealed
 
 
 class RunFolder:
@@ -46,8 +46,9 @@ class RunFolder:
         """Makes the folder anew; raises :class:`TutelageError` as :meth:`check_free`, or where it cannot be made."""
         self.check_free(overwrite)
         try:
-            if self.path.exists():
-                shutil.rmtree(self.path)
+            if self.is_run():
+                with self.lock():  # not under the feet of a run that is under way
+                    shutil.rmtree(self.path)
             (self.path / "checkpoints").mkdir(parents=True)
         except OSError as error:
             raise TutelageError(f"the run folder {self.path} cannot be made: {error.strerror}") from None
@@ -69,12 +70,16 @@ class RunFolder:
         return self.path / "checkpoints" / "best"
 
     @property
+    def before(self) -> Path:
+        return self.path / "checkpoints" / "before"
+
+    @property
     def last(self) -> Path:
         return self.path / "checkpoints" / "last"
 
     def write_text(self, name: str, text: str) -> None:
         """Writes ``name`` atomically."""
-        _replace(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
+        replace(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def write_json(self, name: str, content: Any) -> None:
         """Writes ``name`` atomically, as indented JSON."""
@@ -102,19 +107,33 @@ class RunFolder:
         self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Writes ``checkpoints/last`` atomically."""
-        _replace(self.last, lambda path: torch.save(state, path))
+        """Writes ``checkpoints/last``; the one that was there becomes ``checkpoints/before``."""
+        if self.last.exists():
+            self.last.replace(self.before)
+        replace(self.last, lambda path: write_sealed(path, state))
 
-    def load_checkpoint(self) -> dict[str, Any] | None:
-        """Returns ``checkpoints/last``, read without unpickling code; None where no epoch has been finished."""
-        if not self.last.exists():
-            return None
-        return torch.load(self.last, map_location="cpu", weights_only=True)
+    def load_checkpoint(self) -> tuple[dict[str, Any] | None, str | None]:
+        """Returns the last checkpoint, None where there is none yet; and a word where it is the one before.
 
+        Raises :class:`TutelageError` where both are damaged.
+        """
+        faults: list[str] = []
+        for path in (self.last, self.before):
+            if path.exists():
+                try:
+                    return read_sealed(path), f"{faults[0]}; going on from the checkpoint before" if faults else None
+                except TutelageError as fault:
+                    faults.append(str(fault))
+        if faults:
+            raise TutelageError(f"{'; '.join(faults)}: no checkpoint is left to go on from; start the run anew")
+        return None, None
 
-def _replace(path: Path, write: Any) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    def lock(self) -> AcquireReturnProxy:
+        """Takes the folder until what is returned is released, or the process ends.
+
+        Raises :class:`TutelageError` where a run in another process has it.
+        """
+        try:
+            return FileLock(self.path / "checkpoints" / "lock").acquire(blocking=False)
+        except Timeout:
+            raise TutelageError(f"{self.path}: a run is under way there; wait for it, or give another out=…") from None

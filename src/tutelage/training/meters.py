@@ -41,6 +41,16 @@ class Meters:
                 f"or clip=1"
             )
 
+    def state(self) -> dict[str, Tensor | float]:
+        """Returns the sums, for a checkpoint within an epoch."""
+        return {"sums": self._sums.cpu(), "steps": self.steps}
+
+    def restore(self, state: dict[str, Tensor | float]) -> None:
+        """Goes on from what :meth:`state` returned."""
+        assert isinstance(state["sums"], Tensor) and isinstance(state["steps"], float)
+        self._sums.copy_(state["sums"])
+        self.steps = state["steps"]
+
     def means(self) -> dict[str, float]:
         """Returns the mean of each term over the steps so far, and of their sum as ``loss``."""
         means = (self._sums / max(1.0, self.steps)).tolist()
