@@ -74,7 +74,7 @@ def test_inspect_names_stages_and_both_sides_of_an_activation() -> None:
     assert sides["layer3.0.add"] == "before"
 
 
-@pytest.mark.parametrize("verb", ["train", "distill", "run", "resume", "evaluate", "inspect", "list", "quickstart"])
+@pytest.mark.parametrize("verb", sorted(command.name or "" for command in app.registered_commands))
 def test_help_has_an_example_on_a_line_of_its_own(verb: str) -> None:
     shown = good(verb, "--help")
     assert any(line.strip().startswith(f"tutelage {verb} ") for line in shown.splitlines())

@@ -17,7 +17,8 @@ def main(settings: Words, json: _JSON = None) -> None:
     """Measure how fast a distillation trains.
 
     \b
-    tutelage bench data=~/flowers teacher=runs/teacher student=resnet8 method=kd batch_size=64
+    tutelage bench data=~/flowers teacher=runs/teacher student=resnet8 \\
+        method=kd batch_size=64
 
     The settings are those of tutelage distill, with turns=5 and steps=10. Beside it run a plain loop, as public
     repositories have it, and floors: the networks alone, on a batch in memory.

@@ -22,7 +22,7 @@ def main(models: Annotated[list[str], typer.Argument(metavar="RUN", help=_HELP)]
 
     \b
     tutelage compare runs/teacher runs/alone runs/student
-    tutelage compare runs/student runs/student/export/model-int8.onnx out=sizes.json
+    tutelage compare runs/student runs/student/export/model-int8.onnx --json
 
     Accuracy is on the same images for all: those of the first run, or of data=….
     """

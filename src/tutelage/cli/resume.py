@@ -11,7 +11,7 @@ from tutelage import training
 
 
 def main(folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")]) -> None:
-    """Continue an interrupted run from its last finished epoch.
+    """Continue an interrupted run from its last checkpoint.
 
     \b
     tutelage resume runs/student
