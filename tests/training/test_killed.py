@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.chaos import run_and_kill
+from harness.chaos import OFTEN, run_and_kill
 from tutelage import distill, train
 
 RUN: dict[str, Any] = {
@@ -59,7 +59,7 @@ def survives(case: dict[str, Any], teacher: Path, folder: Path, kills: int, seed
     killed = run_and_kill(settings, folder / "killed", kills, seed, STEPS * case["epochs"])
     if "cache" in case:
         settings["cache"] = {**case["cache"], "folder": str(folder / "targets")}
-    whole = distill(**settings, out=folder / "whole")
+    whole = distill(**settings, **OFTEN, out=folder / "whole")
     assert measured(folder / "killed") == measured(folder / "whole")
     weights = "student/model.safetensors"
     assert (folder / "killed" / weights).read_bytes() == (folder / "whole" / weights).read_bytes()

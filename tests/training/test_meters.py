@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tutelage.errors import TutelageError
 from tutelage.terms import OptimizerSettings
-from tutelage.training.meters import Meters
+from tutelage.training.meters import Fault, Meters
 from tutelage.training.optimizer import build_optimizer
 
 
@@ -20,7 +19,7 @@ def test_means() -> None:
     for step in (values(1.0, 4.0), values(3.0, 6.0)):
         meters.update(step)
         assert meters.stopped.item() == 0
-    meters.check("here")
+    assert meters.fault() is None
     assert meters.means() == {"loss": 7.0, "ce": 2.0, "kd": 5.0}
 
 
@@ -38,9 +37,9 @@ def test_the_first_bad_term_is_named_even_if_others_follow(bad: float) -> None:
     for step in (values(1, 1), values(1, bad), values(bad, 1)):
         meters.update(step)
         stopped.append(meters.stopped.item())
+        meters.end_step(meters.stopped)
     assert stopped == [0, 1, 1]
-    with pytest.raises(TutelageError, match="stage train, epoch 2: kd\\."):
-        meters.check("stage train, epoch 2")
+    assert meters.fault() == Fault(1, ["kd"])
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])

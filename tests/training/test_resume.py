@@ -73,7 +73,7 @@ def test_only_an_unfinished_run_is_resumed(teacher: Path, tmp_path: Path) -> Non
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     explosion = {"name": "step", "milestones": [1], "gamma": 1e30}
-    with pytest.raises(TutelageError, match="stage train, epoch 2: ce"):
+    with pytest.raises(TutelageError, match="not finite: ce, in stage train, epoch 2"):
         train(model="resnet8", epochs=3, out=tmp_path / "run", schedule=explosion, **BUDGET)
     state, _ = RunFolder(tmp_path / "run").load_checkpoint()
     assert state is not None
@@ -83,7 +83,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
 
 
 def test_a_term_that_is_not_finite_is_named(teacher: Path, tmp_path: Path) -> None:
-    with pytest.raises(TutelageError, match="stage hint.*hint.layer2"):
+    with pytest.raises(TutelageError, match="not finite: hint.layer2, in stage hint"):
         distill(
             **BUDGET,
             teacher=teacher,

@@ -21,6 +21,7 @@ from tutelage.cli import (
     predict,
     quickstart,
     recipe,
+    replay,
     report,
     resume,
     study,
@@ -39,6 +40,7 @@ app.command("train")(train.main)
 app.command("distill")(distill.main)
 app.command("run")(recipe.main)
 app.command("resume")(resume.main)
+app.command("replay")(replay.main)
 app.command("evaluate")(evaluate.main)
 app.command("inspect")(inspect.main)
 app.command("bench")(bench.main)

@@ -16,7 +16,7 @@ def main(settings: Words) -> None:
     tutelage distill data=~/flowers teacher=timm/resnet50.a1_in1k \\
         teacher.finetune=head student=timm/resnet18 method=kd+at
 
-    The teacher is a run (tutelage train), or pretrained and fine-tuned first, as in the second line. All settings, with their defaults:
-    tutelage list settings. All methods: tutelage list methods. Places to tap: tutelage inspect MODEL.
+    The teacher is a run (tutelage train), or pretrained and fine-tuned first, as in the second line. All settings, with
+    their defaults: tutelage list settings. All methods: tutelage list methods. Places to tap: tutelage inspect MODEL.
     """
     run(load(DistillSettings, *settings))

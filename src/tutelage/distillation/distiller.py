@@ -162,6 +162,11 @@ class Distiller(nn.Module):
                 features[MIRRORED_GRADIENT] = mirrored_gradient(lambda x: self._read(x)[LOGITS], images, labels)
         return features
 
+    def layers(self) -> dict[str, nn.Module]:
+        """Returns the modules that the current stage runs of the student, and its connectors, by name."""
+        read = {f"student.{name}": module for name, module in self._reader[0].named_modules() if name}
+        return read | {f"terms.{name}": module for name, module in self.terms.named_modules() if name}
+
     def compile_student(self, graphs: bool = False) -> None:
         """Compiles what the current stage runs of the student, at its next forward pass; ``graphs``: as CUDA graphs."""
         self._reader[0].compile(options={"triton.cudagraphs": graphs})

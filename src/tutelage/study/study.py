@@ -49,8 +49,8 @@ def study(*layers: Mapping[str, Any] | str | Path) -> Study:
     are those of ``distill`` and of :class:`StudySettings`. All runs share data, budget, schedule and rule, but for what
     the grid varies; they share stored targets where their method allows it. The folder ``out`` gets ``study.yaml``,
     ``study.json``, ``table.md``, ``table.csv`` and the runs. Called again, it goes on: a finished run is never run
-    again, one that was cut continues from its last checkpoint. Raises :class:`TutelageError` before any training where a run
-    would not work.
+    again, one that was cut continues from its last checkpoint. Raises :class:`TutelageError` before any training where
+    a run would not work.
     """
     own, shared = read_settings(StudySettings, *layers)
     check_folder(own.out)

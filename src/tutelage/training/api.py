@@ -97,8 +97,7 @@ def resume(folder: str | Path) -> Result:
         if find_process(settings.device).is_main_process:
             held.enter_context(RunFolder(path).lock())
         checkpoint, damage = RunFolder(path).load_checkpoint()
-        pupil = to_finetune(settings)
-        job = _taught(settings, pupil, path) if pupil is not None else build_job(settings)
+        job = build_taught_job(settings, path)
         engine = _build_engine(job)
         if engine.is_main_process:
             _go_on(job, checkpoint, damage)
@@ -142,6 +141,12 @@ def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
         )
         resume(folder) if begun else run(wanted)
     return settings.model_copy(update={"teacher": finetuned(folder)})
+
+
+def build_taught_job(settings: RunSettings, path: Path) -> Job:
+    """Returns the job of the run in ``path``, whose teacher is fine-tuned first, where it is to be and is not yet."""
+    pupil = to_finetune(settings)
+    return _taught(settings, pupil, path) if pupil is not None else build_job(settings)
 
 
 def _taught(settings: RunSettings, teacher: TeacherSettings, path: Path) -> Job:

@@ -12,13 +12,16 @@ from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from tutelage.distillation import StoredTargets
+from tutelage.errors import TutelageError
 from tutelage.models import save_model
 from tutelage.terms import Stage
 from tutelage.training.checkpoint import Progress, restore, snapshot
-from tutelage.training.compilation import compile_stage
+from tutelage.training.compilation import compile_stage, compiles_student
+from tutelage.training.diagnosis import diagnose
 from tutelage.training.evaluation import Evaluation, evaluate_network
 from tutelage.training.feed import build_feed
 from tutelage.training.folder import RunFolder
+from tutelage.training.gradients import GradientWatch, warn_of_drowned_task
 from tutelage.training.job import Job
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
@@ -45,6 +48,7 @@ class Fit:
 
     def __post_init__(self) -> None:
         self.saved = time.monotonic()
+        self.told: set[str] = set()
         self.feed = build_feed(self.job, self.engine.device, self.engine.process_index, self.engine.num_processes)
         self.loader = self.feed.loader
         self.averaged = moving_average(self.job.student, self.job.settings.ema)
@@ -72,19 +76,20 @@ class Fit:
         stage = distiller.enter(index)
         settings = self.job.settings
         constants = stage.optimizer or settings.optimizer
-        module, optimizer = self.engine.prepare(distiller, build_optimizer(distiller.parameters(), constants))
+        module, self.optimizer = self.engine.prepare(distiller, build_optimizer(distiller.parameters(), constants))
         if checkpoint is not None:
             rank = self.engine.process_index
-            restore(checkpoint, distiller, optimizer, self.engine.scaler, self.averaged, rank)
+            restore(checkpoint, distiller, self.optimizer, self.engine.scaler, self.averaged, rank)
         compile_stage(distiller, self.job.settings.compile)
-        step = Step(self.engine, module, optimizer, self.job.student, settings.clip, settings.accumulate, self.averaged)
+        student, parts = self.job.student, settings.accumulate
+        step = Step(self.engine, module, self.optimizer, student, settings.clip, parts, self.averaged)
         step.taken = self.progress.images // self.loader.batch_size + self.progress.step
         stored = self.targets.stages.get(index) if self.targets is not None else None
         first = sum(stage.epochs for stage in distiller.stages[:index])
         for epoch in range(self.progress.epoch, stage.epochs):
             record = self._run_epoch(stage, step, stored, epoch, first + epoch)
             self.progress.end_epoch()
-            self._finish_epoch(stage, record, optimizer, first + epoch)
+            self._finish_epoch(stage, record, first + epoch)
         self.engine.unwrap_model(module, keep_fp32_wrapper=False)
         self.engine.free_memory()
 
@@ -96,8 +101,10 @@ class Fit:
         steps = len(self.loader)
         schedule, peak = stage.schedule or settings.schedule, (stage.optimizer or settings.optimizer).lr
         meters = Meters(self.job.distiller.term_names, self.engine.device)
+        watch = GradientWatch(self.job.student)
         if progress.terms is not None:
-            meters.restore(progress.terms)
+            meters.restore(progress.terms["meters"])
+            watch.restore(progress.terms["gradients"])
         self.display.start(f"{stage.name} {epoch + 1}/{stage.epochs}", run_epoch * steps + progress.step)
         self.job.distiller.train()
         start = time.perf_counter() - progress.step_seconds
@@ -110,18 +117,23 @@ class Fit:
             place = epoch * steps + number
             lr = peak * lr_factor(place, stage.epochs * steps, steps, schedule)
             if restarts(place, steps, schedule):
-                step.optimizer.state.clear()
+                self.optimizer.state.clear()
             self.job.distiller.progress = place / (stage.epochs * steps)
-            step(fed.images, fed.labels, targets_of(self.job, stored, fed, self.engine), meters, lr)
+            targets = targets_of(self.job, stored, fed, self.engine)
+            # Compiled backward passes free what a second one would need.
+            looks = watch if place % settings.log_every == 0 and not compiles_student(settings.compile) else None
+            step(fed.images, fed.labels, targets, meters, lr, looks)
+            if looks is not None and self.engine.is_main_process:
+                warn_of_drowned_task(looks.values, self.told)
             if (number + 1) % settings.log_every == 0:
-                meters.check(f"stage {stage.name}, epoch {epoch + 1}, by step {number + 1}")
+                self._check(meters, run_epoch)
                 speed = (number + 1) * self.loader.batch_size / (time.perf_counter() - start)
                 cached = progress.hits / (number + 1) if stored is not None else None
                 self.display.advance(run_epoch * steps + number + 1, meters.means(), speed, cached)
             progress.step, progress.step_seconds = number + 1, time.perf_counter() - start
             if progress.step < steps:
-                self._save_if_due(step.optimizer, meters, f"stage {stage.name}, epoch {epoch + 1}")
-        meters.check(f"stage {stage.name}, epoch {epoch + 1}")
+                self._save_if_due(meters, watch, run_epoch)
+        self._check(meters, run_epoch)
         self._share_buffers()
         seconds = time.perf_counter() - start
         progress.seconds += seconds
@@ -132,13 +144,33 @@ class Fit:
             "stage_epoch": epoch + 1,
             "lr": lr,
             **{f"train/{name}": value for name, value in meters.means().items()},
+            **watch.means(),
             "time/seconds": seconds,
             "time/images_per_second": steps * self.loader.batch_size / seconds,
             "time/data_wait": progress.waited / seconds,
             **({"cache/hits": progress.hits / steps} if stored is not None else {}),
         }
 
-    def _save_if_due(self, optimizer: Any, meters: Meters, place: str) -> None:
+    def _check(self, meters: Meters, run_epoch: int) -> None:
+        """Raises :class:`TutelageError` where a step of the epoch was not finite, once all is kept to look into it."""
+        fault = meters.fault()
+        if fault is None:
+            return
+        self.progress.step, self.progress.terms = fault.step, None
+        state = snapshot(self.job.distiller, self.optimizer, self.engine.scaler, self.averaged, self.progress)
+        if self.engine.is_main_process:
+            self.folder.save_failed(state)
+            failure = diagnose(self.job, self.engine, self.progress.stage, run_epoch, fault.step)
+            self.folder.write_json("failure.json", failure.model_dump())
+        self.engine.wait_for_everyone()
+        path = self.folder.path
+        raise TutelageError(
+            f"not finite: {fault}, in {failure if self.engine.is_main_process else 'a step of all processes'}. Weights "
+            f"have not changed since the step before, and the last checkpoint is good. Try a lower optimizer.lr, a "
+            f"lower weight of the term, or clip=1. To look at that step again: tutelage replay {path}"
+        )
+
+    def _save_if_due(self, meters: Meters, watch: GradientWatch, run_epoch: int) -> None:
         """Writes a checkpoint within the epoch, where the last one is old or the run is to end; then ends it."""
         settings, together = self.job.settings, self.engine.num_processes > 1
         if together and self.progress.step % settings.log_every:
@@ -146,9 +178,9 @@ class Fit:
         old = time.monotonic() - self.saved >= 60 * settings.checkpoint_minutes
         stop, due = self._agree(self.notice.received, old)
         if stop or due:
-            meters.check(place)
-            self.progress.terms = meters.state()
-            self._save(optimizer)
+            self._check(meters, run_epoch)
+            self.progress.terms = {"meters": meters.state(), "gradients": watch.state()}
+            self._save()
         if stop:
             raise Preempted
 
@@ -159,8 +191,8 @@ class Fit:
         flags = self.engine.reduce(torch.tensor(any_of, dtype=torch.float32, device=self.engine.device), "sum")
         return [flag > 0 for flag in flags.tolist()]
 
-    def _save(self, optimizer: Any) -> None:
-        state = snapshot(self.job.distiller, optimizer, self.engine.scaler, self.averaged, self.progress)
+    def _save(self) -> None:
+        state = snapshot(self.job.distiller, self.optimizer, self.engine.scaler, self.averaged, self.progress)
         if self.engine.is_main_process:
             self.folder.save_checkpoint(state)
         self.saved = time.monotonic()
@@ -171,7 +203,7 @@ class Fit:
         for buffer in (buffer for network in networks for buffer in network.buffers()):
             broadcast(buffer)
 
-    def _finish_epoch(self, stage: Stage, record: dict[str, Any], optimizer: Any, run_epoch: int) -> None:
+    def _finish_epoch(self, stage: Stage, record: dict[str, Any], run_epoch: int) -> None:
         measured = self._validate(stage, run_epoch + 1)
         first = self.progress.best_top1 is None
         if measured is not None:
@@ -186,7 +218,7 @@ class Fit:
         self.progress.records += 1
         if self.engine.is_main_process:
             self.folder.append_metrics(record)
-        self._save(optimizer)
+        self._save()
         if self.engine.is_main_process:
             self.display.finish(_line(record))
             self.folder.log(_line(record))

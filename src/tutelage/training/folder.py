@@ -74,6 +74,10 @@ class RunFolder:
         return self.path / "checkpoints" / "before"
 
     @property
+    def failed(self) -> Path:
+        return self.path / "checkpoints" / "failed"
+
+    @property
     def last(self) -> Path:
         return self.path / "checkpoints" / "last"
 
@@ -111,6 +115,16 @@ class RunFolder:
         if self.last.exists():
             self.last.replace(self.before)
         replace(self.last, lambda path: write_sealed(path, state))
+
+    def save_failed(self, state: dict[str, Any]) -> None:
+        """Writes ``checkpoints/failed``: the weights that a step which is not finite began with."""
+        replace(self.failed, lambda path: write_sealed(path, state))
+
+    def load_failed(self) -> dict[str, Any]:
+        """Returns ``checkpoints/failed``; raises :class:`TutelageError` where no step failed, or it is damaged."""
+        if not self.failed.exists():
+            raise TutelageError(f"{self.path}: no step of this run has failed, so there is none to replay")
+        return read_sealed(self.failed)
 
     def load_checkpoint(self) -> tuple[dict[str, Any] | None, str | None]:
         """Returns the last checkpoint, None where there is none yet; and a word where it is the one before.

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from tutelage.errors import TutelageError
+
+class Fault(NamedTuple):
+    """The first step of an epoch that was not finite."""
+
+    step: int
+    """From 0."""
+    terms: list[str]
+    """Those that were not; none where only their gradient was not, or a term of another process."""
+
+    def __str__(self) -> str:
+        return " and ".join(self.terms) or "the gradient, or a term in another process"
 
 
 class Meters:
-    """Sums each term over the steps of an epoch, and remembers which term first stopped being finite.
+    """Sums each term over the steps of an epoch, and remembers which step first stopped being finite, and why.
 
-    Everything stays on the device until :meth:`means` or :meth:`check` is called.
+    Everything stays on the device until :meth:`means` or :meth:`fault` is called.
     """
 
     def __init__(self, names: list[str], device: torch.device) -> None:
@@ -21,6 +33,7 @@ class Meters:
         self._bad = torch.zeros(len(names), dtype=torch.bool, device=device)
         self.stopped = torch.zeros((), device=device)
         """1.0 from the first step that is not finite on, 0.0 before."""
+        self._finite = torch.zeros((), device=device)
 
     def update(self, terms: dict[str, Tensor], share: float = 1.0) -> None:
         """Adds a step, or a part of one that is ``share`` of its batch."""
@@ -31,25 +44,28 @@ class Meters:
         self._sums += share * values
         self.steps += share
 
-    def check(self, place: str) -> None:
-        """Raises :class:`TutelageError` that names the terms, if a step since the start was not finite."""
-        if self.stopped.item():
-            names = " and ".join(name for name, bad in zip(self.names, self._bad.tolist()) if bad)
-            raise TutelageError(
-                f"the loss is not finite in {place}: {names or 'in another process'}. Weights have not changed since "
-                f"the step before; the last checkpoint is good. Try a lower optimizer.lr, a lower weight of the term, "
-                f"or clip=1"
-            )
+    def end_step(self, stopped: Tensor) -> None:
+        """Takes note that a step is over, ``stopped`` being 1.0 where it was not finite anywhere."""
+        self.stopped = stopped
+        self._finite += 1 - stopped
+
+    def fault(self) -> Fault | None:
+        """Returns the first step since the epoch's start that was not finite; None where all were."""
+        if not self.stopped.item():
+            return None
+        names = [name for name, bad in zip(self.names, self._bad.tolist()) if bad]
+        return Fault(int(self._finite.item()), names)
 
     def state(self) -> dict[str, Tensor | float]:
         """Returns the sums, for a checkpoint within an epoch."""
-        return {"sums": self._sums.cpu(), "steps": self.steps}
+        return {"sums": self._sums.cpu(), "steps": self.steps, "finite": self._finite.cpu()}
 
     def restore(self, state: dict[str, Tensor | float]) -> None:
         """Goes on from what :meth:`state` returned."""
-        assert isinstance(state["sums"], Tensor) and isinstance(state["steps"], float)
-        self._sums.copy_(state["sums"])
+        assert isinstance(state["steps"], float)
         self.steps = state["steps"]
+        for mine, name in ((self._sums, "sums"), (self._finite, "finite")):
+            mine.copy_(state[name])  # type: ignore[arg-type]
 
     def means(self) -> dict[str, float]:
         """Returns the mean of each term over the steps so far, and of their sum as ``loss``."""

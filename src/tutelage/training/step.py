@@ -12,6 +12,7 @@ from accelerate.optimizer import AcceleratedOptimizer
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
+from tutelage.training.gradients import GradientWatch
 from tutelage.training.meters import Meters
 
 
@@ -49,22 +50,40 @@ class Step:
         """Steps of the run so far: the average's decay rises with them."""
 
     def __call__(
-        self, images: Tensor, labels: Tensor, targets: Sequence[Tensor] | None, meters: Meters, lr: float
+        self,
+        images: Tensor,
+        labels: Tensor,
+        targets: Sequence[Tensor] | None,
+        meters: Meters,
+        lr: float,
+        watch: GradientWatch | None = None,
     ) -> None:
-        """Takes one step at learning rate ``lr``; the terms go into ``meters``."""
+        """Takes one step at learning rate ``lr``; the terms go into ``meters``, and their gradients to ``watch``."""
         for part, share, last in _parts(images, labels, targets, self.parts):
             # Processes exchange gradients once a step, with the last part.
             with nullcontext() if last else self.engine.no_sync(self.module):
                 out = self.module(*part)
                 meters.update(out.terms, share)
+                if watch is not None and last:
+                    watch.look(out.terms, self.engine.scaler.get_scale() if self.engine.scaler is not None else 1.0)
                 self.engine.backward(self._guarded(out.loss, meters.stopped) * share)
+        norm = self._norm()
+        stopped = self.engine.reduce(meters.stopped, "sum")
+        if self.engine.scaler is None:  # which skips such steps by itself, and goes on at another scale
+            stopped = stopped + ~torch.isfinite(norm)
         # The fused kernels take 1.0 for a sign, and nothing else.
-        meters.stopped = self.engine.reduce(meters.stopped, "sum").clamp(max=1.0)
+        meters.end_step(stopped.clamp(max=1.0))
         self._update(meters.stopped, lr)
 
-    def _update(self, stopped: Tensor, lr: float) -> None:
+    def _norm(self) -> Tensor:
+        """The norm of the gradient, which is then cut to the largest allowed one."""
         if self.clip is not None:
-            self.engine.clip_grad_norm_(self.module.parameters(), self.clip)
+            norm: Tensor = self.engine.clip_grad_norm_(self.module.parameters(), self.clip)
+            return norm
+        gradients = [parameter.grad for parameter in self.module.parameters() if parameter.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients)
+
+    def _update(self, stopped: Tensor, lr: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         if self.engine.scaler is None:

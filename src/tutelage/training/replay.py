@@ -1,0 +1,27 @@
+"""``replay``: the step that a run failed at, taken again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tutelage.training.api import build_taught_job, load_run
+from tutelage.training.diagnosis import Failure, diagnose
+from tutelage.training.engine import build_engine
+from tutelage.training.folder import RunFolder
+
+
+def replay(folder: str | Path) -> Failure:
+    """Takes the step of ``RUN/failure.json`` again, in one process, from the weights it began with.
+
+    Raises :class:`TutelageError` where ``folder`` is no run, or no step of it has failed.
+    """
+    path = Path(folder).expanduser()
+    settings = load_run(path)
+    state = RunFolder(path).load_failed()
+    job = build_taught_job(settings, path)
+    engine = build_engine(settings.precision, settings.device)
+    progress = state["progress"]
+    job.distiller.to(engine.device).enter(progress["stage"])
+    job.distiller.student.load_state_dict(state["student"])
+    job.distiller.terms.load_state_dict(state["terms"])
+    return diagnose(job, engine, progress["stage"], progress["records"], progress["step"])
