@@ -30,9 +30,19 @@ def test_deviation_divides_by_n_minus_one() -> None:
 def test_the_table_shows_every_group() -> None:
     out = io.StringIO()
     rows = summarize([result("kd", 0, 90.0), result("kd", 1, 92.0), result("none", 0, 70.0, "resnet20")])
-    Console(file=out, width=160).print(terminal(rows))
+    Console(file=out, width=160).print(terminal(rows, 160))
     lines = out.getvalue().splitlines()
     assert len(lines) == 3 and "91.00 ± 1.41" in lines[1] and "resnet20" in lines[2]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+def test_on_a_narrow_screen_columns_give_way_and_nothing_is_cut(width: int) -> None:
+    rows = summarize([result(method, seed, 70.0 + seed) for method in ("none", "feature_maps") for seed in range(3)])
+    out = io.StringIO()
+    Console(file=out, width=width).print(terminal(rows, width))
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 3 and "…" not in out.getvalue() and max(map(len, lines)) <= width
+    assert "feature_maps" in out.getvalue() and "71.00 ± 1.00" in lines[1]
 
 
 def test_settings_that_are_not_defaults_make_rows_of_their_own() -> None:

@@ -45,6 +45,6 @@ def quickstart(out: Path, seeds: int = 3) -> list[Result]:
             run = out / f"{method}-{seed}"
             results.append(distill(teacher=str(teacher), student=STUDENT, method=method, out=run, **budget))
     console.rule("a tenth of digits, 20 epochs each, last epoch: mean ± standard deviation over seeds")
-    console.print(terminal(summarize(results)))
+    console.print(terminal(summarize(results), console.width))
     console.print(f"runs in {out}; the deployable student of a run is its folder student/", highlight=False)
     return results

@@ -128,7 +128,7 @@ def _write(out: Path, result: Study) -> None:
 
 def _print(out: Path, result: Study) -> None:
     console = build_console()
-    console.print(terminal(result.rows))
+    console.print(terminal(result.rows, console.width))
     console.print(NOTE, style="dim", highlight=False)
     for name, error in result.failed.items():
         console.print(f"failed: {name}: {error}", style="red", highlight=False, soft_wrap=True, markup=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -28,14 +29,21 @@ def columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return [_COLUMNS[place][0] for place in kept], [[line[place] for place in kept] for line in cells]
 
 
-def terminal(rows: Sequence[Row]) -> Table:
-    """Returns the table to print."""
+def terminal(rows: Sequence[Row], width: int) -> Table:
+    """Returns the table to print in ``width`` characters; the least important columns give way where it has no room."""
     headers, cells = columns(rows)
+    widths = [max(len(text.strip("*")) for text in column) for column in zip(headers, *cells)]
+    least = ["network"] * (len({row.student for row in rows}) == 1) + [name for name in _LEAST if name in headers]
+    kept = list(range(len(headers)))
+    for name in least:
+        if sum(widths[n] + 2 for n in kept) - 2 > width:
+            kept.remove(headers.index(name))
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for header in headers:
-        table.add_column(header, justify="left" if header in _LEFT else "right", no_wrap=header in _IN_BOLD)
+    for n in kept:
+        side: Literal["left", "right"] = "left" if headers[n] in _LEFT else "right"
+        table.add_column(headers[n], justify=side, no_wrap=headers[n] not in _LONG)
     for line in cells:
-        table.add_row(*(Text(cell.strip("*"), "bold" if cell.startswith("**") else "") for cell in line))
+        table.add_row(*(Text(line[n].strip("*"), "bold" if line[n].startswith("**") else "") for n in kept))
     return table
 
 
@@ -103,3 +111,6 @@ _COLUMNS: list[tuple[str, Callable[[Row, Sequence[Row]], str]]] = [
 ]
 _LEFT = ("network", "method", "teacher", "setting", "on")
 _IN_BOLD = ("method", "top-1 %")
+_LONG = ("network", "teacher", "setting")
+_LEAST = ("ms an image", "MACs", "images/s", "parameters", "on", "seconds a run", "gap closed %", "seeds", "p")
+"""Left out first on a narrow screen, in this order."""
