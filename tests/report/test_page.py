@@ -76,18 +76,20 @@ def test_tabs_by_click_and_by_keyboard(opened: Opened) -> None:
     page = opened.page
     tabs = page.locator("#learning [role=tab]")
     panels = page.locator("#learning [role=tabpanel]")
-    assert tabs.all_inner_texts() == ["Loss", "Each term", "Learning rate"]
-    assert [panel.is_visible() for panel in panels.all()] == [True, False, False]
-    tabs.nth(1).click()
-    assert [panel.is_visible() for panel in panels.all()] == [False, True, False]
-    for key, chosen in (("ArrowRight", 2), ("ArrowRight", 0), ("ArrowLeft", 2), ("Home", 0), ("End", 2)):
+    names = ["Loss", "Each term", "Gradients", "With the task", "Learning rate"]
+    last = len(names) - 1
+    assert tabs.all_inner_texts() == names
+    assert [panel.is_visible() for panel in panels.all()] == [number == 0 for number in range(len(names))]
+    tabs.nth(last - 1).click()
+    assert [panel.is_visible() for panel in panels.all()] == [number == last - 1 for number in range(len(names))]
+    for key, chosen in (("ArrowRight", last), ("ArrowRight", 0), ("ArrowLeft", last), ("Home", 0), ("End", last)):
         page.keyboard.press(key)
-        assert [panel.is_visible() for panel in panels.all()] == [number == chosen for number in range(3)], key
-        assert page.evaluate("document.activeElement.textContent") == "Learning rate" if chosen == 2 else "Loss"
+        assert [panel.is_visible() for panel in panels.all()] == [number == chosen for number in range(len(names))], key
+        assert page.evaluate("document.activeElement.textContent") == names[chosen]
         assert tabs.nth(chosen).get_attribute("aria-selected") == "true"
     # One stop on the way of the tab key, and the panel is named by its tab.
     assert tabs.evaluate_all("tabs => tabs.filter(tab => tab.tabIndex === 0).length") == 1
-    assert panels.nth(2).get_attribute("aria-labelledby") == tabs.nth(2).get_attribute("id")
+    assert panels.nth(last).get_attribute("aria-labelledby") == tabs.nth(last).get_attribute("id")
 
 
 def test_details_open_by_keyboard(opened: Opened) -> None:

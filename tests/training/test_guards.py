@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import resource
+import warnings
+from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
 
 from harness.cases import CASES, batch, rebuilt
+from harness.processes import FORKED, settle
 from tutelage import TutelageError, distill, train
 from tutelage.config import TrainSettings, load
 from tutelage.data import TrainLoader, open_data
@@ -148,3 +154,39 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
     torch.manual_seed(0)
     untouched = create_model("resnet8", 10).state_dict()
     assert all(torch.equal(state["student"][name], value) for name, value in untouched.items() if "weight" in name)
+
+
+def test_a_teacher_that_knows_less_than_the_student_alone_is_told_before_training(tmp_path: Path) -> None:
+    train(**{**RUN, "batch_size": 13}, model="resnet8", epochs=6, out=tmp_path / "good", optimizer={"lr": 0.05})
+    train(**RUN, model="resnet14", epochs=1, out=tmp_path / "bad", optimizer={"lr": 1e-6})
+    pair = {**RUN, "student": "resnet8", "epochs": 1}
+    with pytest.warns(UserWarning) as told:
+        distill(**pair, teacher=str(tmp_path / "bad"), out=tmp_path / "one")
+    said = "\n".join(str(warning.message) for warning in told)
+    assert "and guessing 10.00 %" in said and "the student alone" in said and "good" in said
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        distill(**pair, teacher=str(tmp_path / "good"), out=tmp_path / "two")
+
+
+def short_of_memory(folder: Path, said: Queue[str]) -> None:
+    settle()
+    taken = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (taken + 300_000_000, resource.RLIM_INFINITY))
+    try:
+        train(**{**RUN, "data": "digits", "batch_size": 900}, model="wrn_16_4", epochs=1, out=folder)
+    except TutelageError as error:
+        said.put(str(error))
+
+
+def test_memory_that_runs_out_is_explained(tmp_path: Path) -> None:
+    said = FORKED.Queue()
+    process = FORKED.Process(target=short_of_memory, args=(tmp_path / "run", said))
+    process.start()
+    error = said.get(timeout=120)
+    process.join()
+    found = re.search(r"for 900 images at once the student keeps about ([\d.]+) GB .* \(([\d.]+) MB an image\)", error)
+    assert found and "Give accumulate=" in error and "batch_size=450" in error
+    # A wide block keeps each of its outputs: 64 channels at 16×16 in float32, of six convolutions and as many norms.
+    assert 6 * 64 * 256 * 4 / 1e6 < float(found[2]) < 30 * 64 * 256 * 4 / 1e6
+    assert float(found[1]) == pytest.approx(0.9 * float(found[2]), abs=0.01)

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from tutelage.report.axis import Metrics, curve, label_epochs, marker
 from tutelage.report.blocks import Beside, Block, Chart, Section, Tabs, Words
 from tutelage.report.drawing import color, dashes, legend, new_axes, plain_log_ticks, series, shortened
+from tutelage.report.gradients import pulls
 from tutelage.report.marks import marks_of
 from tutelage.report.material import Material
 from tutelage.report.wording import listed, plural
 
-Metrics = Sequence[dict[str, Any]]
 TERM = "train/"
 
 
@@ -31,6 +31,7 @@ def learning(material: Material) -> Section | None:
     tabs: list[tuple[str, list[Block]]] = [("Loss", [_loss(metrics, terms)])]
     if len(terms) > 1:
         tabs.append(("Each term", [_each_term(metrics, terms)]))
+    tabs += pulls(metrics, terms)
     tabs.append(("Learning rate", [_rate(metrics)]))
     columns.append([Tabs("Of one run", tabs)])
     text = f"Loss, terms and rate are of {material.run.folder}."
@@ -47,7 +48,7 @@ def _terms(metrics: Metrics) -> list[str]:
 def _accuracy(material: Material) -> Chart:
     figure, axes = new_axes(3.0)
     for group, mark in marks_of(material).items():
-        curves = [_curve(run.metrics, "val/top1") for run in group.runs]
+        curves = [curve(run.metrics, "val/top1") for run in group.runs]
         curves = [curve for curve in curves if len(curve[0])]
         for epochs, values in curves if len(curves) > 1 and mark.own else []:
             axes.plot(epochs, values, color=mark.color, linewidth=0.8, alpha=0.4)
@@ -58,7 +59,7 @@ def _accuracy(material: Material) -> Chart:
     run, top1 = material.run, material.run.teacher_on_validation
     if top1 is not None:
         axes.axhline(top1, color=color("teacher"), linestyle=(0, (4, 3)), linewidth=1.4, label="teacher")
-    _epochs(axes, run.metrics)
+    label_epochs(axes, run.metrics)
     axes.set_ylabel("top-1 on validation, %")
     legend(axes)
     start, end = _ends(run.metrics, "val/top1")
@@ -76,14 +77,14 @@ def _accuracy(material: Material) -> Chart:
 def _loss(metrics: Metrics, terms: Sequence[str]) -> Chart:
     figure, axes = new_axes(3.0)
     if len(terms) > 1:
-        axes.plot(*_curve(metrics, f"{TERM}loss"), color=color("ink"), label="loss", linewidth=2.2)
+        axes.plot(*curve(metrics, f"{TERM}loss"), color=color("ink"), label="loss", linewidth=2.2)
     for number, term in enumerate(terms):
         line = {"color": series(number), "linestyle": dashes(number), "label": shortened(term)}
-        axes.plot(*_curve(metrics, TERM + term), **line, marker=_marker(metrics))
-    if min(_curve(metrics, f"{TERM}loss")[1]) > 0:
+        axes.plot(*curve(metrics, TERM + term), **line, marker=marker(metrics))
+    if min(curve(metrics, f"{TERM}loss")[1]) > 0:
         axes.set_yscale("log")
         plain_log_ticks(axes.yaxis)
-    _epochs(axes, metrics)
+    label_epochs(axes, metrics)
     axes.set_ylabel("loss, weights included")
     legend(axes)
     start, end = _ends(metrics, f"{TERM}loss")
@@ -102,7 +103,7 @@ def _each_term(metrics: Metrics, terms: Sequence[str]) -> Chart:
         if number >= len(terms):
             axes.axis("off")
             continue
-        axes.plot(*_curve(metrics, TERM + terms[number]), color=series(number), marker=_marker(metrics))
+        axes.plot(*curve(metrics, TERM + terms[number]), color=series(number), marker=marker(metrics))
         axes.set_title(shortened(terms[number], 22), fontsize=9.5)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(MaxNLocator(3))
@@ -118,27 +119,17 @@ def _each_term(metrics: Metrics, terms: Sequence[str]) -> Chart:
 
 def _rate(metrics: Metrics) -> Chart:
     figure, axes = new_axes(2.6)
-    axes.plot(*_curve(metrics, "lr"), color=color("ink"), marker=_marker(metrics))
+    axes.plot(*curve(metrics, "lr"), color=color("ink"), marker=marker(metrics))
     axes.set_ylim(bottom=0)
-    _epochs(axes, metrics)
+    label_epochs(axes, metrics)
     axes.set_ylabel("learning rate")
-    highest = max(_curve(metrics, "lr")[1])
+    highest = max(curve(metrics, "lr")[1])
     return Chart(
         "learning-rate",
         figure,
         f"Learning rate over {plural(len(metrics), 'epoch')}, at most {highest:.3g}.",
         "The learning rate at the end of each epoch.",
     )
-
-
-def _curve(metrics: Metrics, key: str) -> tuple[list[int], list[float]]:
-    known = [record for record in metrics if key in record]
-    return [record["epoch"] for record in known], [record[key] for record in known]
-
-
-def _marker(metrics: Metrics) -> str | None:
-    """A single epoch is a dot: it makes no line."""
-    return "o" if len(metrics) == 1 else None
 
 
 def _mean(curves: Sequence[tuple[list[int], list[float]]]) -> tuple[list[int], Any]:
@@ -148,21 +139,5 @@ def _mean(curves: Sequence[tuple[list[int], list[float]]]) -> tuple[list[int], A
 
 
 def _ends(metrics: Metrics, key: str) -> tuple[float, float]:
-    values = _curve(metrics, key)[1] or [float("nan")]
+    values = curve(metrics, key)[1] or [float("nan")]
     return values[0], values[-1]
-
-
-def _epochs(axes: Axes, metrics: Metrics) -> None:
-    """Labels the epochs, and tells the stages apart where there are several."""
-    axes.set_xlabel("epoch")
-    axes.set_xlim(0.5, len(metrics) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    names = [record["stage"] for record in metrics]
-    starts = [n for n in range(len(names)) if n == 0 or names[n] != names[n - 1]]
-    if len(starts) < 2:
-        return
-    for start in starts:
-        if start:
-            axes.axvline(start + 0.5, color=color("muted"), linewidth=1, linestyle=(0, (2, 2)))
-        place = axes.get_xaxis_transform()
-        axes.text(start + 0.6, 1.01, names[start], color=color("muted"), fontsize=9, transform=place, va="bottom")

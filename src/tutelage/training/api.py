@@ -25,6 +25,7 @@ from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job, build_job
 from tutelage.training.loggers import check_loggers, open_loggers
 from tutelage.training.measuring import Measured, measure_teacher
+from tutelage.training.memory import explain, is_out_of_memory
 from tutelage.training.networks import add_note
 from tutelage.training.plan import describe_plan
 from tutelage.training.preemption import Notice, Preempted
@@ -32,6 +33,7 @@ from tutelage.training.progress import build_console, build_display
 from tutelage.training.result import Result
 from tutelage.training.targets import RunTargets, open_targets
 from tutelage.training.tuning import tune
+from tutelage.training.weak_teacher import warn_of_a_weak_teacher
 
 
 def train(**config: Any) -> Result:
@@ -200,6 +202,7 @@ def _introduce(job: Job, measured: Measured | None, targets: RunTargets | None) 
     """Shows the plan, and keeps it, with what is known of the teacher."""
     plan, folder = describe_plan(job, measured, targets), RunFolder(job.path)
     build_console().print(plan)
+    warn_of_a_weak_teacher(job, measured)
     folder.log(plan)
     if job.teacher is not None and measured is not None:
         figure = {"split": measured.split, "top1": measured.top1, "measure": measured.kind}
@@ -220,15 +223,16 @@ def _complete(
     with open_loggers(engine, settings, folder):
         console = build_console(quiet=not engine.is_main_process)
         notice, known = Notice(), measured.predictions if measured is not None else None
-        with _said_how_to_go_on(console, job.path), notice.awaited(), build_display(console, steps) as display:
+        with _said_how_to_go_on(console, job, engine), notice.awaited(), build_display(console, steps) as display:
             fit = Fit(job, engine, folder, display, known, targets, notice)
             fit.run(checkpoint)
         return finish(job, fit.network, engine, fit.progress)
 
 
 @contextmanager
-def _said_how_to_go_on(console: Console, path: Path) -> Iterator[None]:
-    """Says, where the run is stopped or the disk fails it, which command continues it."""
+def _said_how_to_go_on(console: Console, job: Job, engine: Accelerator) -> Iterator[None]:
+    """Says, where the run is stopped, or the disk or the memory fails it, how it goes on."""
+    path = job.path
     try:
         yield
     except (KeyboardInterrupt, Preempted):
@@ -239,3 +243,7 @@ def _said_how_to_go_on(console: Console, path: Path) -> Iterator[None]:
             f"{error.filename or path}: {error.strerror or error}. The last checkpoint is kept; once this is mended: "
             f"tutelage resume {path}"
         ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise explain(error, job, engine) from None
