@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart browser test bench recipes docs lint clean
+.PHONY: quickstart browser test chaos bench recipes docs lint clean
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,10 @@ browser:
 
 test: lint browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Long runs under faults, and real launchers: what docs/reliability.md counts.
+chaos: .venv/dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m chaos -rA
 
 bench: .venv/ready
 	$(BIN)/python benchmarks/performance.py

@@ -114,6 +114,7 @@ def _go_on(job: Job, checkpoint: dict[str, Any] | None, damage: str | None) -> N
     """Says from where the run goes on, and drops the metrics of what comes after that."""
     done, steps = (checkpoint["progress"][key] for key in ("records", "step")) if checkpoint is not None else (0, 0)
     RunFolder(job.path).keep_metrics(done)
+    RunFolder(job.path).stopped.unlink(missing_ok=True)
     line = f"resuming {job.path} after {done} of {job.epochs} epochs" + (f" and {steps} steps" if steps else "")
     for said in (damage, line):
         if said is not None:
@@ -235,7 +236,9 @@ def _said_how_to_go_on(console: Console, job: Job, engine: Accelerator) -> Itera
     path = job.path
     try:
         yield
-    except (KeyboardInterrupt, Preempted):
+    except (KeyboardInterrupt, Preempted) as stop:
+        if isinstance(stop, Preempted) and engine.is_main_process:
+            RunFolder(path).stopped.touch()
         console.print(f"stopped; its last checkpoint is kept: tutelage resume {path}", highlight=False, soft_wrap=True)
         raise
     except OSError as error:

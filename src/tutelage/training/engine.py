@@ -7,18 +7,29 @@ import atexit
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
+
+from tutelage.errors import TutelageError
+
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
 def build_engine(precision: str, device: str) -> Accelerator:
     """Returns an Accelerator for one run.
 
     ``precision`` is ``fp32``, ``bf16``, or, on a GPU, ``fp16`` with a gradient scaler; ``device`` is ``auto`` or
-    ``cpu``.
+    ``cpu``. Raises :class:`TutelageError` where the launcher asks for weights that are spread over the processes.
     """
     atexit.register(_part)
     # Accelerate keeps its state for the life of the process; several runs in one process may differ in precision.
     AcceleratorState._reset_state()
-    return Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=device == "cpu")
+    engine = Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=device == "cpu")
+    if engine.distributed_type in SHARDED:
+        raise TutelageError(
+            f"accelerate asks for {engine.distributed_type.value}, and here every process holds the whole student and "
+            f"the whole teacher: launch without it; accumulate=N, precision=bf16 and cache.views=N save memory"
+        )
+    return engine
 
 
 def _part() -> None:

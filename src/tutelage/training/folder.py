@@ -78,6 +78,11 @@ class RunFolder:
         return self.path / "checkpoints" / "failed"
 
     @property
+    def stopped(self) -> Path:
+        """There where the run ended itself and waits to be resumed; launchers do not pass on its exit code."""
+        return self.path / "checkpoints" / "stopped"
+
+    @property
     def last(self) -> Path:
         return self.path / "checkpoints" / "last"
 
@@ -100,10 +105,23 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Returns the lines of ``metrics.jsonl``; none where there is no such file yet."""
+        """Returns the lines of ``metrics.jsonl``; none where there is no such file yet.
+
+        A last one that a stopped run did not write to its end is left out. Raises :class:`TutelageError` for any other
+        that is no record.
+        """
         if not self.metrics.exists():
             return []
-        return [json.loads(line) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+        records: list[dict[str, Any]] = []
+        lines = self.metrics.read_bytes().splitlines(keepends=True)
+        for number, line in enumerate(lines, start=1):
+            try:
+                records.append(dict(json.loads(line)))
+            except (ValueError, TypeError) as error:
+                if number == len(lines) and not line.endswith(b"\n"):
+                    break
+                raise TutelageError(f"{self.metrics}, line {number}, is damaged: {error}") from None
+        return records
 
     def keep_metrics(self, count: int) -> None:
         """Drops the lines written after the checkpoint that a resumed run starts from."""

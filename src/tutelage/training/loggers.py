@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from accelerate.tracking import (
 )
 from accelerate.utils import LoggerType
 
-from tutelage.config import DistillSettings, RunSettings, dump, flatten
+from tutelage.config import DistillSettings, RunSettings, dump, flatten, read_json
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
 from tutelage.training.engine import stay_together
@@ -50,7 +49,7 @@ def open_loggers(engine: Accelerator, settings: RunSettings, folder: RunFolder) 
     them. Where the run is resumed, W&B and MLflow go on with what they have of it.
     """
     path = folder.path / NAMES
-    names = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    names = read_json(path, dict[str, str]) if path.exists() else {}
     engine.log_with = [_build(logger, folder.path, names.get(logger)) for logger in settings.loggers]
     engine.init_trackers(PROJECT)
     if engine.is_main_process:

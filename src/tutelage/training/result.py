@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tutelage.config import read_json
 from tutelage.errors import TutelageError
 
 
@@ -51,8 +51,8 @@ class Result(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Result:
-        """Returns the result of a finished run; raises :class:`TutelageError` where there is none."""
+        """Returns the result of a finished run; raises :class:`TutelageError` where there is none, or it is damaged."""
         path = folder / "result.json"
         if not path.is_file():
             raise TutelageError(f"{folder} has no result.json: the run is not finished (tutelage resume {folder})")
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return read_json(path, cls)

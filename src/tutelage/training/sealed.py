@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,5 +45,8 @@ def read_sealed(path: Path) -> dict[str, Any]:
     start = len(MARK) + hashlib.sha256().digest_size
     if data[: len(MARK)] != MARK or hashlib.sha256(data[start:]).digest() != data[len(MARK) : start]:
         raise TutelageError(f"{path} is damaged: its content is not what its hash says")
-    state: dict[str, Any] = torch.load(io.BytesIO(data[start:]), map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(data[start:]), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError):
+        raise TutelageError(f"{path} is not a checkpoint of a run: it holds more than tensors and values") from None
     return state
