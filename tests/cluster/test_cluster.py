@@ -147,6 +147,7 @@ def test_two_hosts(somewhere: Path, hosts: list[str], monkeypatch: pytest.Monkey
     started = []
     for number, name in enumerate(hosts):
         monkeypatch.setenv("GLOO_SOCKET_IFNAME", f"veth{number}")
+        monkeypatch.setenv("NODE", str(number))
         command = ["ip", "netns", "exec", name, str(SCRIPTS / "hosts.sh"), *words.split()]
         started.append(subprocess.Popen(command))
     assert [process.wait(timeout=300) for process in started] == [0, 0]

@@ -1,7 +1,8 @@
-"""Two processes compute what one does with the same two micro-batches; each sample is evaluated once."""
+"""Several processes compute what one does with the same micro-batches; each sample is evaluated once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,26 +28,25 @@ RUN: dict[str, Any] = {
 }
 
 
-def micro_batches() -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return [batch(4, seed=seed) for seed in (1, 2)]
+def micro_batches(world: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return [batch(4, seed=seed) for seed in range(1, world + 1)]
 
 
 def gradients_of_one_rank(rank: int, case: Case) -> tuple[float, dict[str, torch.Tensor]]:
     engine = build_engine("fp32", "cpu")
     distiller = build(case).train()
     module = engine.prepare(distiller)
-    loss = module(*micro_batches()[rank]).loss
+    loss = module(*micro_batches(engine.num_processes)[rank]).loss
     engine.backward(loss)
     mean = engine.reduce(loss.detach(), "mean").item()
     return mean, {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_gradients_of_two_processes_are_those_of_one(case: Case, pool: Pool) -> None:
+def assert_as_one(case: Case, pool: Pool, world: int) -> None:
     distiller = build(case).train()
     losses = []
-    for images, labels in micro_batches():
-        loss = distiller(images, labels).loss / 2
+    for images, labels in micro_batches(world):
+        loss = distiller(images, labels).loss / world
         loss.backward()
         losses.append(loss.item())
     for mean, gradients in pool.run(gradients_of_one_rank, case):
@@ -55,6 +55,24 @@ def test_gradients_of_two_processes_are_those_of_one(case: Case, pool: Pool) -> 
         assert gradients.keys() == expected.keys()
         for name, gradient in gradients.items():
             torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradients_of_two_processes_are_those_of_one(case: Case, pool: Pool) -> None:
+    assert_as_one(case, pool, 2)
+
+
+@pytest.fixture(scope="module")
+def four() -> Iterator[Pool]:
+    pool = Pool(4)
+    yield pool
+    pool.close()
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradients_of_four_processes_are_those_of_one(case: Case, four: Pool) -> None:
+    assert_as_one(case, four, 4)
 
 
 def train_on_one_rank(rank: int, out: str) -> tuple[float, float | None]:

@@ -1,0 +1,112 @@
+"""Breaks lines that matter, one at a time, in a copy of the package, and sees whether a test notices.
+
+python benchmarks/mutations.py --out docs/results/mutations.txt
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import typer
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Mutation(NamedTuple):
+    """A line of a file, what it becomes, and the tests that are to notice."""
+
+    file: str
+    line: str
+    broken: str
+    tests: str
+
+
+MUTATIONS = [
+    Mutation(
+        "losses/kd.py",
+        'reduction="batchmean") * temperature**2',
+        'reduction="batchmean") * temperature',
+        "losses/test_kd.py",
+    ),
+    Mutation(
+        "losses/attention.py", "unit_norm(attention.flatten(1))", "attention.flatten(1)", "losses/test_attention.py"
+    ),
+    Mutation("losses/fsp.py", "/ (size[0] * size[1])", "/ size[0]", "losses/test_fsp.py"),
+    Mutation(
+        "losses/ofd.py", "(student > target) | (target > 0)", "(student > target) & (target > 0)", "losses/test_ofd.py"
+    ),
+    Mutation("losses/nst.py", "within - 2 * kernel", "within - kernel", "losses/test_nst.py"),
+    Mutation(
+        "taps/pairing.py",
+        "zip(teacher_taps[-count:], student_taps[-count:])",
+        "zip(teacher_taps[:count], student_taps[:count])",
+        "taps/test_stages.py",
+    ),
+    Mutation(
+        "taps/batch_statistics.py", "sharing_clone(model).eval()", "model.eval()", "taps/test_batch_statistics.py"
+    ),
+    Mutation(
+        "distillation/teacher.py",
+        "return super().train(False)",
+        "return super().train(mode)",
+        "methods/test_every_method.py",
+    ),
+    Mutation("data/views.py", "(2 * self.padding + 1)", "(2 * self.padding)", "data/test_views.py"),
+    Mutation("data/hashing.py", "state ^ _shift_right(state, 31)", "state", "data/test_hashing.py"),
+    Mutation("data/loader.py", "batches[first:]", "batches", "training/test_faults.py"),
+    Mutation("training/checkpoint.py", '    torch.set_rng_state(state["cpu"])\n', "", "training/test_killed.py"),
+    Mutation(
+        "training/checkpoint.py",
+        '    optimizer.load_state_dict(checkpoint["optimizer"])\n',
+        "",
+        "training/test_faults.py",
+    ),
+    Mutation(
+        "training/sealed.py",
+        "!= data[len(MARK) : start]:",
+        '== b"":',
+        "training/test_faults.py",
+    ),
+    Mutation("training/step.py", "stopped = stopped + ~torch.isfinite(norm)", "pass", "training/test_guards.py"),
+]
+
+
+def main(out: Path | None = None) -> None:
+    """Prints, and writes, a line a mutation: what was broken, and the first test that failed."""
+    lines = []
+    for number, mutation in enumerate(MUTATIONS):
+        with tempfile.TemporaryDirectory() as folder:
+            noticed = _try(mutation, Path(folder))
+        changed = f"{mutation.line.strip()} -> {mutation.broken.strip() or '(left out)'}"
+        lines.append(
+            f"{number + 1:>2}  {mutation.file:<28} {changed}\n    {noticed or 'NOT NOTICED by ' + mutation.tests}"
+        )
+        print(lines[-1], flush=True)
+    if out is not None:
+        out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if any("NOT NOTICED" in line for line in lines):
+        raise typer.Exit(1)
+
+
+def _try(mutation: Mutation, folder: Path) -> str | None:
+    """Returns the first test that fails once the line is broken; None where all pass."""
+    shutil.copytree(ROOT / "src" / "tutelage", folder / "tutelage")
+    path = folder / "tutelage" / mutation.file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(mutation.line) == 1, mutation
+    path.write_text(text.replace(mutation.line, mutation.broken), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-x", "-n0", "-p", "no:cacheprovider", f"tests/{mutation.tests}"]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].partition(" - ")[0] if failed else None
+
+
+if __name__ == "__main__":
+    typer.run(main)
