@@ -55,7 +55,7 @@ MUTATIONS = [
         "distillation/teacher.py",
         "return super().train(False)",
         "return super().train(mode)",
-        "methods/test_every_method.py",
+        "distillation/test_teacher.py",
     ),
     Mutation("data/views.py", "(2 * self.padding + 1)", "(2 * self.padding)", "data/test_views.py"),
     Mutation("data/hashing.py", "state ^ _shift_right(state, 31)", "state", "data/test_hashing.py"),

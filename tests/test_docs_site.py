@@ -18,7 +18,7 @@ from tutelage.config import DistillSettings, TrainSettings, keys
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-VERBS = {command.name for command in app.registered_commands}
+VERBS = {verb.name for verb in [*app.registered_commands, *app.registered_groups]}
 SETTINGS = {"train": TrainSettings, "distill": DistillSettings, "cache": DistillSettings}
 
 

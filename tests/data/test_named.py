@@ -13,7 +13,7 @@ from tutelage.errors import TutelageError
 
 
 def test_names() -> None:
-    assert list_datasets() == ["cifar10", "cifar100", "digits", "fashion-mnist", "imagenette"]
+    assert list_datasets() == ["cifar10", "cifar100", "digits", "fashion-mnist", "imagenet-1k", "imagenette"]
 
 
 def test_cifar10_in_torchvisions_layout(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

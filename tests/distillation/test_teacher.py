@@ -100,3 +100,12 @@ def test_a_student_without_second_derivative_is_refused() -> None:
         tutelage.Distiller(student, network("wrn_10_1"), "at_gradient", input_size=32)
     assert student.training and all(p.grad is None and p.requires_grad for p in student.parameters())
     assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+
+
+def test_a_teacher_put_in_train_mode_stays_in_eval_mode() -> None:
+    """As by ``module.train()`` of whatever holds it: its running statistics must not move."""
+    teacher = Teacher(network("wrn_10_1"))
+    before = {name: value.clone() for name, value in teacher.network.state_dict().items()}
+    teacher.train()(torch.rand(4, 3, 16, 16))
+    assert not any(module.training for module in teacher.modules())
+    assert all(torch.equal(value, before[name]) for name, value in teacher.network.state_dict().items())

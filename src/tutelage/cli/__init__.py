@@ -13,6 +13,7 @@ from tutelage.cli import (
     bench,
     cache,
     compare,
+    data,
     distill,
     evaluate,
     export,
@@ -51,6 +52,7 @@ app.command("export")(export.main)
 app.command("predict")(predict.main)
 app.command("compare")(compare.main)
 app.command("list")(listing.main)
+app.add_typer(data.app, name="data")
 app.command("quickstart")(quickstart.main)
 
 
@@ -73,9 +75,16 @@ def _explain(error: Exception) -> int:
     """Shows an error in a few lines, and returns the exit code."""
     console = Console(stderr=True)
     if isinstance(error, TutelageError):
-        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]error:[/] {_shown(error)}", highlight=False, soft_wrap=True)
         return 2
-    said = str(error).strip() or "no message"
-    console.print(f"[bold red]{type(error).__name__}:[/] {escape(said)}", highlight=False, soft_wrap=True)
+    said = _shown(error) or "no message"
+    console.print(f"[bold red]{type(error).__name__}:[/] {said}", highlight=False, soft_wrap=True)
+    if isinstance(error, OSError) and error.filename is not None:
+        return 1  # of a file, and it says what is wrong with it
     console.print("This was not foreseen. The same command with --debug shows where it came from.", soft_wrap=True)
     return 1
+
+
+def _shown(error: Exception) -> str:
+    """The message as rich prints it; names on a disk may hold bytes that are no character."""
+    return escape(str(error).strip().encode(errors="backslashreplace").decode())

@@ -1,5 +1,6 @@
 """Settings of a run: pydantic models, YAML files, ``key=value`` overrides, and errors that name the way out."""
 
+from tutelage.config.files import read_json
 from tutelage.config.load import as_mapping, dump, load, read_yaml
 from tutelage.config.sections import keys
 from tutelage.config.settings import (
@@ -25,5 +26,6 @@ __all__ = [
     "flatten",
     "keys",
     "load",
+    "read_json",
     "read_yaml",
 ]

@@ -10,7 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from tutelage.config.sections import Key, keys, section_of
-from tutelage.errors import TutelageError, nearest
+from tutelage.errors import LONGEST, TutelageError, nearest, shortened
+
+SHOWN = 10
+"""Mistakes that a message names."""
 
 _WAYS_OUT = {
     "dict_type": "give pairs, as in {key}={{layer2: layer3}}",
@@ -20,8 +23,11 @@ _WAYS_OUT = {
 
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
-    """Returns the error to show: one line for each thing that is wrong with the settings."""
-    return TutelageError("\n".join(dict.fromkeys(_line(detail, kind) for detail in error.errors())))
+    """Returns the error to show: a line for each thing that is wrong with the settings, up to ``SHOWN``."""
+    details = error.errors()
+    lines = dict.fromkeys(_line(detail, kind) for detail in details[:SHOWN])
+    more = [f"and {len(details) - SHOWN} more"] if len(details) > SHOWN else []
+    return TutelageError("\n".join([*lines, *more]))
 
 
 def _line(detail: Any, kind: type[BaseModel]) -> str:
@@ -29,9 +35,9 @@ def _line(detail: Any, kind: type[BaseModel]) -> str:
     missing = detail["type"] == "missing"
     # An element that a list lacks is a mistake in the list.
     key = ".".join(map(str, around if missing and isinstance(last, int) else detail["loc"]))
-    value = "null" if detail["input"] is None else detail["input"]
+    value = "null" if detail["input"] is None else shortened(detail["input"])
     if detail["type"] == "extra_forbidden":
-        return f"unknown key '{key}': {_suggestion(key, keys(kind))}"
+        return f"unknown key '{shortened(key)}': {_suggestion(key, keys(kind))}"
     if missing and isinstance(last, int):
         return f"{key}={value}: give {last + 1} or more values"
     if missing:
@@ -44,12 +50,12 @@ def _line(detail: Any, kind: type[BaseModel]) -> str:
         return message
     if detail["type"] == "literal_error":
         expected = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        close = nearest(str(value), expected)
+        close = nearest(value, expected)
         message += f"; did you mean {close[0]}?" if close else ""
     if detail["type"] in _WAYS_OUT:
         message = _WAYS_OUT[detail["type"]].format(key=key)
     # Where settings of a section do not go together, the message says which.
-    together = detail["type"] == "value_error" and isinstance(value, Mapping)
+    together = detail["type"] == "value_error" and isinstance(detail["input"], Mapping)
     return f"{key}: {message}" if together else f"{key}={value}: {message}"
 
 
@@ -62,7 +68,7 @@ def _section_way_out(key: str, section: type[BaseModel] | None) -> str:
 
 def _suggestion(key: str, known: list[Key]) -> str:
     """Says which key was probably meant: by its spelling, in its section or another, or by a word for it."""
-    section, _, name = key.rpartition(".")
+    section, _, name = key[:LONGEST].rpartition(".")
     beside = [other.name for other in known if other.name.rpartition(".")[0] == section]
     close = (
         _spelt_like(name, beside, 0.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +14,13 @@ from tutelage.config.explain import explain
 from tutelage.config.sections import section_of
 from tutelage.config.settings import with_new_methods
 from tutelage.config.text import parse
-from tutelage.errors import TutelageError
+from tutelage.errors import TutelageError, shortened
 
 S = TypeVar("S", bound=BaseModel)
 Tree = dict[str, Any]
+
+LARGEST = 2**18
+"""Bytes of a file of settings: YAML is slow to read, and something else may be named so."""
 
 
 def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
@@ -55,11 +59,13 @@ def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]
     if "=" in word and not isinstance(layer, Path):
         key, _, text = word.partition("=")
         if not key.strip():
-            raise TutelageError(f"'{word}' has no key before the =: give key=value")
+            raise TutelageError(f"'{shortened(word)}' has no key before the =: give key=value")
+        if key.endswith("."):
+            raise TutelageError(f"'{shortened(word)}': a key ends with a name, not with a dot")
         return [(key, _value(key, text))]
     if word.endswith((".yaml", ".yml")):
         return _entries(read_yaml(Path(word)))
-    raise TutelageError(f"'{word}' is neither key=value nor a YAML file (*.yaml)")
+    raise TutelageError(f"'{shortened(word)}' is neither key=value nor a YAML file (*.yaml)")
 
 
 def _value(key: str, text: str) -> Any:
@@ -67,15 +73,18 @@ def _value(key: str, text: str) -> Any:
         return parse(text) if text else None
     except ValueError as error:
         raise TutelageError(
-            f"{key}={text}: the value is not readable as YAML ({error}); to take it as it stands, quote it: "
-            f"'{key}=\"{text}\"'"
+            f"{key}={shortened(text)}: the value is not readable as YAML ({error}); to take it as it stands, quote it: "
+            f"'{key}=\"{shortened(text)}\"'"
         ) from None
 
 
 def read_yaml(path: Path) -> Tree:
     """Returns the keys and values of a YAML file; raises :class:`TutelageError` where it is none."""
     try:
-        tree = parse(path.expanduser().read_text(encoding="utf-8"))
+        path = Path(os.path.expanduser(path))
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it has {path.stat().st_size:,} bytes, and settings are a few lines of 'key: value'")
+        tree = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TutelageError(f"there is no file {path}") from None
     except OSError as error:

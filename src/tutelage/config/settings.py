@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from tutelage.data import DataSettings
 from tutelage.distillation import CacheSettings
 from tutelage.methods import METHODS, Method, parse
+from tutelage.paths import expand
 from tutelage.terms import OptimizerSettings, ScheduleSettings
 
 S = TypeVar("S", bound=BaseModel)
@@ -29,7 +30,7 @@ class ModelSettings(Settings):
 
     name: str
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
-    input_size: Annotated[int, Field(gt=0)] | Literal["own"] | None = Field(
+    input_size: Annotated[int, Field(gt=0, le=2**14)] | Literal["own"] | None = Field(
         None, description="side the images are resized to for it; own: what it was made for; None: as they come"
     )
     mean: Channels | None = Field(
@@ -52,7 +53,7 @@ class TeacherSettings(Settings):
 
     name: str | Annotated[tuple[str, ...], Field(min_length=1)]
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: its own")
-    input_size: int | None = Field(None, gt=0, description="side the images are resized to for the teacher")
+    input_size: int | None = Field(None, gt=0, le=2**14, description="side the images are resized to for the teacher")
     mean: Channels | None = Field(
         None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"
     )
@@ -140,10 +141,7 @@ class RunSettings(Settings):
     @field_validator("out")
     @classmethod
     def _expand(cls, out: Path | None) -> Path | None:
-        try:
-            return out.expanduser() if out is not None else None
-        except RuntimeError:
-            raise ValueError("there is no such user") from None
+        return expand(out) if out is not None else None
 
 
 class TrainSettings(RunSettings):

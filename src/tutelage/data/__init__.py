@@ -1,4 +1,4 @@
-"""Data: sets by name, folder or parquet; splits, views, loaders, normalisation."""
+"""Data: sets by name, folder, parquet, tar shards or from the hub; splits, views, loaders, normalisation."""
 
 from tutelage.data.batch import Batch
 from tutelage.data.cache import cache_folder
@@ -11,6 +11,7 @@ from tutelage.data.opening import list_datasets, open_data
 from tutelage.data.randaugment import RandAugment
 from tutelage.data.samples import PackedSamples
 from tutelage.data.settings import DataSettings
+from tutelage.data.shards import Shrinking, write_shards
 from tutelage.data.source import fingerprint_words
 from tutelage.data.views import Views
 
@@ -23,6 +24,7 @@ __all__ = [
     "Normalization",
     "PackedSamples",
     "RandAugment",
+    "Shrinking",
     "Split",
     "TrainLoader",
     "Views",
@@ -31,4 +33,5 @@ __all__ = [
     "list_datasets",
     "open_data",
     "uniform",
+    "write_shards",
 ]

@@ -41,8 +41,8 @@ def read_folder(root: Path) -> Source:
 
     Images may lie at any depth below their class folder. A split whose images lie in no class folder has no labels; if
     it is the training set, the classes are those of the other splits, none where these have none either. Raises
-    :class:`TutelageError` where there are neither class folders nor images, a class folder has no image, or a split
-    has a class that the training set has not.
+    :class:`TutelageError` where there are neither class folders nor images, a class folder has no image, links lead to
+    one folder twice, or a split has a class that the training set has not.
     """
     folders = _splits(root)
     classes = next((found for folder in (folders["train"], *folders.values()) if (found := _classes(folder))), ())
@@ -96,8 +96,9 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
             f"them to train"
         )
     found = []
+    walked: dict[str, str] = {}
     for name in present:
-        images = list_images(folder / name)
+        images = list_images(folder / name, walked)
         if not images:
             raise TutelageError(
                 f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}): add some, or remove the folder"
@@ -106,10 +107,19 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
     return found
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Returns the images at any depth below ``folder``, sorted; hidden ones are left out."""
+def list_images(folder: Path, walked: dict[str, str] | None = None) -> list[Path]:
+    """Returns the images at any depth below ``folder``, sorted; hidden ones are left out, and links are followed.
+
+    ``walked`` gathers the folders seen, by their real paths. Raises :class:`TutelageError` where a link leads to one of
+    them again: its images would count twice, or without end.
+    """
+    walked = {} if walked is None else walked
     found = []
     for inside, _, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(inside)
+        if real in walked:
+            raise TutelageError(f"{inside} and {walked[real]} are the same folder: remove the link between them")
+        walked[real] = inside
         visible = (name for name in names if not name.startswith(".") and name.lower().endswith(SUFFIXES))
         found += [Path(inside, name) for name in visible]
     return sorted(found)

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     MIX_QUANTILE = 7
     MIX_ROW = 8
     MIX_COLUMN = 9
+    SHARD = 10
     RESIZED_CROP = 64
     """The first of the 40 streams that a random resized crop draws from."""
     RANDAUGMENT = 128

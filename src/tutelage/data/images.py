@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from tutelage.data.order import Windows
 from tutelage.data.samples import Samples
 from tutelage.data.source import Rows
 
@@ -18,6 +19,8 @@ class Split:
     samples: Samples
     rows: Rows
     """Places in the samples, sorted: what a batch's ``index`` holds."""
+    windows: Windows | None = None
+    """What bounds the shuffling of streamed data; None: nothing."""
 
     def __len__(self) -> int:
         return len(self.rows)

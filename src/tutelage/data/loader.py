@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 
 from tutelage.data.batch import Batch
-from tutelage.data.hashing import Stream, bits
 from tutelage.data.images import Split
+from tutelage.data.order import shuffled
 from tutelage.data.source import Rows
 from tutelage.errors import TutelageError
 
@@ -17,9 +16,9 @@ from tutelage.errors import TutelageError
 class TrainLoader:
     """Shuffled training batches.
 
-    The order is a permutation by (seed, epoch) alone, cut into global batches of which each process takes its equal
-    share: any number of processes sees the same global batches. The incomplete last batch is dropped; a split smaller
-    than a batch is one batch.
+    The order is a permutation by (seed, epoch) alone, within windows of shards where data are streamed, cut into global
+    batches of which each process takes its equal share: any number of processes sees the same global batches. The
+    incomplete last batch is dropped; a split smaller than a batch is one batch.
 
     Args:
         split: what is trained on.
@@ -51,9 +50,8 @@ class TrainLoader:
 
         Images that are cropped as they are decoded are so for ``view``, or for ``epoch`` where that is None.
         """
-        rows = self.split.rows
         view = epoch if view is None else view
-        order = rows[np.argsort(bits(self.seed, epoch, torch.from_numpy(rows), Stream.ORDER).numpy())]
+        order = shuffled(self.split.rows, self.seed, epoch, self.split.windows)
         batches = order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
         read = first
         for batch in self.read([np.ascontiguousarray(batch[self._own]) for batch in batches[first:]], view):

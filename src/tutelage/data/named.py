@@ -17,6 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from tutelage.data.cache import cache_folder
 from tutelage.data.folder import read_folder
+from tutelage.data.hub import read_repository
 from tutelage.data.pack import keep
 from tutelage.data.parquet import read_parquet
 from tutelage.data.source import Pixels, Source, fingerprint_files
@@ -26,6 +27,8 @@ from tutelage.registry import Registry
 
 DATASETS: Registry[Callable[[], Source]] = Registry("data set")
 
+REPOSITORIES = {"imagenet-1k": "ILSVRC/imagenet-1k"}
+"""Data sets that are read from the hub, whole or shard by shard."""
 IMAGENETTE_CLASSES = {
     "n01440764": "tench",
     "n02102040": "English springer",
@@ -133,6 +136,12 @@ def imagenette() -> Source:
     )
 
 
+@DATASETS.register("imagenet-1k")
+def imagenet_1k() -> Source:
+    """ImageNet-1k: 1,281,167 training and 50,000 validation images; on the hub for those who accept its conditions."""
+    return read_repository(REPOSITORIES["imagenet-1k"])
+
+
 def roots() -> list[Path]:
     """Returns the folders in which named data sets are looked for: ``$TUTELAGE_DATA``, ``data`` in the cache folder."""
     given = os.environ.get("TUTELAGE_DATA")
@@ -190,6 +199,6 @@ def _offline(name: str, error: Exception) -> TutelageError:
     reason = str(error).strip().split("\n")[0]
     return TutelageError(
         f"data={name} is not on this machine and cannot be downloaded ({reason}). Either run once with a connection, "
-        f"which keeps it in the cache, or give data= a folder that has it (class folders or parquet files); "
+        f"which keeps it in the cache, or give data= a folder that has it (class folders, parquet files, tar shards); "
         f"torchvision's layout is found in $TUTELAGE_DATA and in {cache_folder() / 'data'}"
     )

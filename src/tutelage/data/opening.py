@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from tutelage.data.crops import CENTRE
 from tutelage.data.folder import FileImages, read_folder
+from tutelage.data.hub import is_repository, read_repository
 from tutelage.data.images import ImageData, Split
-from tutelage.data.named import DATASETS, find
+from tutelage.data.named import DATASETS, REPOSITORIES, find
+from tutelage.data.order import Windows
 from tutelage.data.pack import pixel_statistics
 from tutelage.data.parquet import read_parquet
 from tutelage.data.samples import DecodedSamples, PackedSamples, Samples
 from tutelage.data.settings import DataSettings
-from tutelage.data.source import Rows, Source, fingerprint_words
-from tutelage.data.split import carve_validation, stratified, without
+from tutelage.data.shard_sources import Stream
+from tutelage.data.source import Rows, Sharded, Source, fingerprint_words
+from tutelage.data.split import carve_from_shards, carve_validation, stratified, without
 from tutelage.data.storage import open_samples
+from tutelage.data.tar import find_shards, read_tar
 from tutelage.errors import TutelageError, nearest
+from tutelage.paths import expand
 
 IMAGENET_STATS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -35,14 +41,17 @@ def open_data(settings: DataSettings) -> ImageData:
     are needed. Raises :class:`TutelageError` for an unknown name, an empty or mixed-up folder, an image that cannot be
     read (where all are decoded beforehand), and settings that do not fit the data.
     """
-    source = _read(settings.name)
+    source = read_source(settings)
     samples = open_samples(source, settings)
     rows = {split: _readable(part) for split, part in samples.items()}
     _warn_of_missing_classes(source, samples, rows)
     train = samples["train"]
     kept, held_out = rows["train"], np.empty(0, dtype=np.int64)
+    encoded = source.splits["train"]
+    starts = encoded.starts if settings.stream and isinstance(encoded, Sharded) else None
     if "validation" not in samples and settings.validation > 0:
-        held_out = carve_validation(train.labels, kept, settings.validation, settings.split_seed, source.classes)
+        carve = carve_validation if starts is None else partial(carve_from_shards, starts)
+        held_out = carve(train.labels, kept, settings.validation, settings.split_seed, source.classes)
         kept = without(kept, held_out)
     if settings.fraction < 1:
         kept = stratified(train.labels, kept, settings.fraction, settings.split_seed)
@@ -54,7 +63,8 @@ def open_data(settings: DataSettings) -> ImageData:
             f"data.validation={settings.validation:g}: {source.name} has no validation and no test split of its own, "
             f"so nothing is left to measure on; give data.validation=0.1, or more images a class"
         )
-    return _describe(source, settings, Split(train, kept), splits, held_out)
+    windows = Windows(starts, settings.window) if starts is not None else None
+    return _describe(source, settings, Split(train, kept, windows), splits, held_out)
 
 
 def _describe(
@@ -91,16 +101,38 @@ def _describe(
     )
 
 
-def _read(name: str) -> Source:
-    folder = find(name) or Path(name).expanduser()
-    if folder.is_dir():
-        return read_parquet(folder) if next(folder.rglob("*.parquet"), None) is not None else read_folder(folder)
-    if name in DATASETS:
+def read_source(settings: DataSettings) -> Source:
+    """Reads what a data set consists of, before it is split: by its name, from a folder, or from the hub.
+
+    Raises :class:`TutelageError` for what is none of these.
+    """
+    name = settings.name
+    folder = find(name) or expand(name)
+    repository = REPOSITORIES.get(name, name)
+    if settings.stream:
+        stream = Stream(settings.window, int(settings.disk_gb * 1e9) if settings.disk_gb is not None else None)
+        if folder.is_dir():
+            return stream.folder(folder)
+        if is_repository(repository) and not folder.exists():
+            return stream.repository(repository)
+        if name in DATASETS:
+            raise TutelageError(f"data.stream=true is for shards; {name} is read at once: leave it out")
+    elif folder.is_dir():
+        return _read_folder(folder)
+    elif name in DATASETS:
         return DATASETS[name]()
+    elif is_repository(name) and not folder.exists():
+        return read_repository(name)
     close = nearest(name, DATASETS)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known names: {', '.join(DATASETS)}"
     what = "is a file, not a folder" if folder.exists() else "is no known data set, and there is no such folder"
     raise TutelageError(f"data={name} {what}: {hint}")
+
+
+def _read_folder(folder: Path) -> Source:
+    if next(folder.rglob("*.parquet"), None) is not None:
+        return read_parquet(folder)
+    return read_tar(folder) if find_shards(folder) else read_folder(folder)
 
 
 def _readable(samples: Samples) -> Rows:

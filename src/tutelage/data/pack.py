@@ -16,7 +16,7 @@ import torch
 from tutelage.data.cache import make_once
 from tutelage.data.crops import resize
 from tutelage.data.decode import read_image
-from tutelage.data.source import Encoded, Pixels, fingerprint_words
+from tutelage.data.source import Encoded, Pixels, ShardError, fingerprint_words
 from tutelage.errors import TutelageError
 
 Size = tuple[int, int]
@@ -43,6 +43,8 @@ def pack(encoded: Encoded, key: str, size: Size, native: Size | None) -> Pixels 
             for row in rows:
                 try:
                     image = read_image(encoded, row)
+                except ShardError:
+                    raise
                 except TutelageError as error:
                     faults[row] = str(error)
                     continue

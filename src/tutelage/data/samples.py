@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 from tutelage.data.batch import Batch
 from tutelage.data.crops import Draws, centre_crop, draw_boxes, random_box, resized_crop
 from tutelage.data.decode import read_image
-from tutelage.data.source import Encoded, Pixels, Rows
+from tutelage.data.source import Encoded, Near, Pixels, Rows, ShardError
 from tutelage.errors import TutelageError
 
-Task = tuple[Rows, int | None]
-"""The rows of a batch, and the epoch of their views; None: the views of evaluation."""
+Task = tuple[Rows, int | None, Near]
+"""The rows of a batch, the epoch of their views (None: those of evaluation), and the shards to have near by then."""
 
 
 class Reader(Protocol):
@@ -140,8 +140,11 @@ class DecodingReader:
         )
 
     def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
-        self._plan.tasks = [(rows, epoch) for rows in groups]
-        for images, rows, faults in self._loader:
+        nears = self._samples.encoded.plan(groups)
+        self._plan.tasks = [(rows, epoch, near) for rows, near in zip(groups, nears)]
+        for images, rows, faults, failure in self._loader:
+            if failure is not None:
+                raise ShardError(failure)
             self._samples.report(faults)
             if len(rows):
                 yield Batch(images, torch.from_numpy(self._samples.labels[rows.numpy()]), rows)
@@ -164,6 +167,8 @@ class _Decoded(NamedTuple):
     images: Tensor
     rows: Tensor
     faults: dict[int, str]
+    failure: str | None = None
+    """Why the shard of an image cannot be had."""
 
 
 class _Decoder(Dataset[_Decoded]):
@@ -174,12 +179,15 @@ class _Decoder(Dataset[_Decoded]):
         self.policy = policy
 
     def __getitems__(self, task: Task) -> _Decoded:
-        wanted, epoch = task
+        wanted, epoch, near = task
+        self.encoded.bring(near)
         images, rows, faults = [], [], {}
         for row, draws in zip(wanted.tolist(), self.policy.draw(wanted, epoch)):
             try:
                 images.append(self.policy(read_image(self.encoded, row), draws))
                 rows.append(row)
+            except ShardError as error:
+                return _Decoded(torch.empty(0), torch.empty(0), {}, str(error))
             except TutelageError as error:
                 faults[row] = str(error)
         if faults and rows and epoch is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class DataSettings(BaseModel):
@@ -12,8 +12,13 @@ class DataSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str = Field(description="a registered name (digits, cifar10, …) or a folder: class folders or parquet files")
-    size: int | None = Field(None, ge=1, description="side of the square images; None: their own, 224 where they vary")
+    name: str = Field(
+        description="a registered name (digits, cifar10, …), a folder (class folders, parquet files or tar shards), or "
+        "USER/NAME on the Hugging Face hub"
+    )
+    size: int | None = Field(
+        None, ge=1, le=2**14, description="side of the square images; None: their own, 224 where they vary"
+    )
     fraction: float = Field(1.0, gt=0, le=1, description="class-balanced part of train to train on")
     validation: float = Field(0.1, ge=0, lt=1, description="part of train to hold out where there is no validation set")
     split_seed: int = Field(0, ge=0, lt=2**63, description="of fraction and validation")
@@ -30,13 +35,16 @@ class DataSettings(BaseModel):
         None,
         description="least and greatest area of larger images' random crop; None: (0.08, 1), up to 96 px (0.35, 1)",
     )
-    randaugment: int = Field(0, ge=0, description="operations of RandAugment in a row; 0: none")
+    randaugment: int = Field(0, ge=0, le=100, description="operations of RandAugment in a row; 0: none")
     randaugment_magnitude: int = Field(9, ge=0, le=30, description="strength of all of them, from 0 to 30")
     mixup: float = Field(0.0, ge=0, description="alpha of mixup's Beta distribution; 0: no mixup")
     cutmix: float = Field(0.0, ge=0, description="alpha of CutMix's Beta distribution; 0: no CutMix")
     mix_probability: float = Field(1.0, ge=0, le=1, description="that a pair of images is mixed at all")
-    workers: int = Field(2, ge=0, description="processes that decode larger images")
+    workers: int = Field(2, ge=0, le=1024, description="processes that decode larger images")
     skip_broken: bool = Field(False, description="leave out unreadable images, and say so, instead of stopping")
+    stream: bool = Field(False, description="bring shards (tar, parquet) as they are needed; shuffle within windows")
+    window: int = Field(16, ge=1, description="of stream: shards shuffled together, and brought ahead of their use")
+    disk_gb: float | None = Field(None, gt=0, description="of stream: what shards may take in the cache; None: all")
 
     @field_validator("scale")
     @classmethod
@@ -44,6 +52,12 @@ class DataSettings(BaseModel):
         if scale is not None and not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f"scale={scale} must be 0 < least <= greatest <= 1")
         return scale
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> DataSettings:
+        if not self.stream and (self.window, self.disk_gb) != (16, None):
+            raise ValueError("data.window and data.disk_gb are of streaming: give data.stream=true too")
+        return self
 
     @property
     def mixing(self) -> tuple[str, ...]:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
+import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tutelage.errors import TutelageError
+
 Rows = npt.NDArray[np.int64]
 """Row numbers, or one label a row."""
+MOST_CLASSES = 2**20
+"""That are known by their numbers alone."""
+
+Near = tuple[int, ...]
+"""Numbers of the shards that are to be near at hand, in the order in which they are needed."""
+
+
+class ShardError(TutelageError):
+    """A shard that cannot be had, and with it all its images: no matter of a broken image."""
 
 
 class Encoded(ABC):
@@ -28,8 +42,32 @@ class Encoded(ABC):
     def place(self, row: int) -> str:
         """Returns what to call a row in a message."""
 
+    def probes(self, count: int) -> Rows:
+        """Returns a few rows to learn from what the images are like, evenly spaced."""
+        return np.unique(np.linspace(0, len(self) - 1, count).astype(np.int64))
+
+    def plan(self, groups: Sequence[Rows]) -> list[Near]:
+        """Returns what is to be brought near while each of the groups is read, one after the other."""
+        return [()] * len(groups)
+
+    def bring(self, near: Near) -> None:
+        """Begins to bring shards near, and returns at once."""
+        assert not near
+
     def __len__(self) -> int:
         return len(self.labels)
+
+
+class Sharded(Encoded):
+    """One split whose images lie in shards, files that hold many each."""
+
+    starts: Rows
+    """The first row of each shard."""
+
+    def locate(self, row: int) -> tuple[int, int]:
+        """Returns the shard of a row, and which of the shard's images it is."""
+        shard = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return shard, row - int(self.starts[shard])
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,16 +95,71 @@ class Source:
     """Of the random crop; None: an eighth of the size."""
     flip: bool = True
 
+    def __post_init__(self) -> None:
+        numbers: dict[str, int] = {}
+        for number, name in enumerate(self.classes):
+            # Two spellings of one letter look the same wherever the names are shown; capitals and small letters do not.
+            shown = unicodedata.normalize("NFC", name).strip()
+            if not shown:
+                raise TutelageError(f"data={self.name}: class {number} has no name: give it one")
+            if numbers.setdefault(shown, number) != number:
+                raise TutelageError(
+                    f"data={self.name}: classes {numbers[shown]} and {number} are both called '{shown}': rename one "
+                    f"or make them one class"
+                )
+
 
 def fingerprint_files(root: Path, files: Iterable[Path]) -> str:
-    """Returns a hash over the names (below ``root``), sizes and modification times of files."""
+    """Returns a hash over the names (below ``root``), sizes and modification times of files.
+
+    Links that lead nowhere count by their name. Raises :class:`TutelageError` for a name that is not UTF-8, and for
+    what is no file (a pipe, a device), which might never end.
+    """
     digest = hashlib.sha256()
     for path in files:
-        status = path.stat()
-        digest.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        try:
+            digest.update(f"{path.relative_to(root)}\0".encode())
+        except UnicodeEncodeError:
+            shown = os.fsencode(path).decode(errors="backslashreplace")
+            raise TutelageError(f"{shown}: its name is not UTF-8, so that nothing can record it: rename it") from None
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            raise TutelageError(f"{path} is not a file: remove it, or give it another suffix")
+        digest.update(f"{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
 def fingerprint_words(*words: object) -> str:
     """Returns a hash over the words' printed forms."""
     return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()
+
+
+def check_range(images: Encoded, classes: int) -> None:
+    """Raises :class:`TutelageError` for the first label that is neither a class nor −1."""
+    wrong = np.flatnonzero((images.labels < -1) | (images.labels >= classes))
+    if len(wrong):
+        raise TutelageError(
+            f"{images.place(int(wrong[0]))}: label {images.labels[wrong[0]]} is not one of the {classes} classes "
+            f"(0 … {classes - 1}; -1 is unlabelled)"
+        )
+
+
+def numbered(labels: Rows, place: Path | str) -> tuple[str, ...]:
+    """Returns the names of classes that have none: their numbers, as far as the labels reach.
+
+    Raises :class:`TutelageError` for labels beyond ``MOST_CLASSES``, which number something else.
+    """
+    count = int(labels.max(initial=-1)) + 1
+    if count > MOST_CLASSES:
+        raise TutelageError(
+            f"data={place}: a label is {count - 1:,}, and labels number the classes from 0: number them so"
+        )
+    return tuple(map(str, range(count)))
+
+
+def shard_starts(counts: Sequence[int]) -> Rows:
+    """Returns the first row of each shard, for shards of so many rows that follow each other."""
+    return np.cumsum([0, *counts[:-1]], dtype=np.int64)

@@ -49,3 +49,16 @@ def carve_validation(labels: Rows, rows: Rows, share: float, seed: int, classes:
             f"give a smaller part"
         )
     return held_out
+
+
+def carve_from_shards(starts: Rows, labels: Rows, rows: Rows, share: float, seed: int, classes: Sequence[str]) -> Rows:
+    """Returns the rows to hold out as :func:`carve_validation` does, from as few shards as leave half of each to train.
+
+    ``starts`` are the first rows of all shards. Validation then needs few of them, not all.
+    """
+    shards = torch.arange(len(starts))
+    order = np.argsort(bits(seed, 0, shards, Stream.SHARD).numpy())
+    own = np.searchsorted(starts, rows, side="right") - 1
+    taken = np.cumsum(np.bincount(own, minlength=len(starts))[order]) >= min(1, 2 * share) * len(rows)
+    chosen = np.isin(own, order[: int(np.argmax(taken)) + 1])
+    return carve_validation(labels, rows[chosen], share * len(rows) / chosen.sum(), seed, classes)

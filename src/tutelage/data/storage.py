@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
-
 from tutelage.data.decode import read_image
 from tutelage.data.pack import Size, pack, resize_pixels
 from tutelage.data.samples import CropPolicy, DecodedSamples, PackedSamples, Samples
 from tutelage.data.settings import DataSettings
-from tutelage.data.source import Encoded, Pixels, Source
+from tutelage.data.source import Encoded, Pixels, ShardError, Source
 from tutelage.errors import TutelageError
 
 SMALL = 64
@@ -36,7 +34,7 @@ def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
     train = splits["train"]
     native = train.images.shape[2:] if isinstance(train, Pixels) else _native_size(train, settings.skip_broken)
     packed = None
-    if native is not None and max(native) <= SMALL:
+    if native is not None and max(native) <= SMALL and not settings.stream:
         packed = _pack_all(source, splits, native, settings)
         native = native if packed is not None else None
     if packed is not None:
@@ -60,14 +58,14 @@ def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
 
 
 def _native_size(encoded: Encoded, skip_broken: bool) -> Size | None:
-    """(H, W) of a few images, evenly spaced; None where they differ."""
+    """(H, W) of a few images; None where they differ."""
     sizes, faults = set(), []
-    for row in np.unique(np.linspace(0, len(encoded) - 1, PROBED).astype(np.int64)):
+    for row in encoded.probes(PROBED).tolist():
         try:
-            height, width = read_image(encoded, int(row)).shape[1:]
+            height, width = read_image(encoded, row).shape[1:]
             sizes.add((height, width))
         except TutelageError as error:
-            if not skip_broken:
+            if not skip_broken or isinstance(error, ShardError):
                 raise
             faults.append(error)
     if not sizes:

@@ -50,7 +50,8 @@ class Distiller(nn.Module):
         epochs: length of the run, which a staged method shares out (``distiller.stages[i].epochs``).
 
     Raises:
-        TutelageError: unknown method or tap; a term needs the teacher's logits and its classes are not the student's.
+        TutelageError: unknown method or tap; a term needs the teacher's logits and its classes are not the student's;
+            the teacher gives NaN.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Distiller(nn.Module):
     ) -> None:
         super().__init__()
         self.student = student
-        if isinstance(teacher, nn.Module) and not isinstance(teacher, Teacher):
+        if teacher is not None and not isinstance(teacher, Teacher):
+            if not isinstance(teacher, nn.Module):
+                raise TutelageError(f"a {type(teacher).__name__} is no teacher: give a network (tutelage.create_model)")
             teacher = Teacher(teacher)
         # A tuple hides the teacher from nn.Module's registration of submodules.
         self._teacher = (teacher,)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 import torch.nn as nn
+from torch import Tensor
 
 from tutelage.distillation.gradients import require_second_derivative
 from tutelage.distillation.teacher import Teacher
@@ -36,6 +38,8 @@ def make_stages(
     student_probe = Probe(student, size)
     members = teacher.members if teacher is not None else []
     probes = [Probe(member.network, member.input_size or size) for member in members]
+    for member in members:
+        _check_numbers(member, size)
     stages = plan(methods, Pair(student_probe, probes[0] if probes else None, epochs, max(1, len(members))))
     if any(stage.teacher_logits for stage in stages):
         for member, probe in zip(members, probes):
@@ -60,6 +64,29 @@ def foreign_classes(difference: str) -> TutelageError:
         f"the data's by name, where they are among its own (teacher.classes=own or imagenet-1k), or choose a method "
         f"that reads features only (such as method=at)"
     )
+
+
+def _check_numbers(teacher: Teacher, size: tuple[int, int]) -> None:
+    """Raises :class:`TutelageError` where a teacher's weights, or what it gives for noise, are no numbers."""
+    state = teacher.network.state_dict()
+    broken = [name for name, value in state.items() if value.is_meta or (value.is_floating_point() and _has_nan(value))]
+    if broken:
+        raise TutelageError(
+            f"the teacher's weights hold NaN, or nothing ({', '.join(broken[:4])}): load them again, or take "
+            f"an earlier checkpoint of their training"
+        )
+    # Not a black image, by whose deviation a network may well divide.
+    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    given = teacher(noise.to(next(iter(state.values()), noise).device))
+    if _has_nan(given) or given.isposinf().any():
+        raise TutelageError(
+            "the teacher gives NaN or infinity for an image of noise: are its mean, std and input size right, and its "
+            "precision (half of it overflows beyond 65,504)?"
+        )
+
+
+def _has_nan(values: Tensor) -> bool:
+    return bool(values.isnan().any())
 
 
 def native_size(model: nn.Module) -> tuple[int, int]:

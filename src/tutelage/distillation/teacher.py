@@ -12,11 +12,15 @@ from torch import Tensor
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
 from tutelage.models import ModelSpec, find_heads, parameter_count, weights_hash
 from tutelage.taps import folded, tapped, with_batch_statistics
+from tutelage.taps.sharing import main_output
 from tutelage.terms import IMAGE_GRADIENT, LOGITS
 
 
 class Teacher(nn.Module):
     """A frozen network with its own normalisation; no step of training ever changes a parameter or buffer of it.
+
+    Its images are cast to the precision of its weights. Of a network that returns a tuple, a list or a dictionary the
+    main output counts: what is called ``logits``, else the first entry.
 
     Args:
         network: the network; it is put in eval mode and its parameters stop requiring gradients.
@@ -93,14 +97,21 @@ class Teacher(nn.Module):
         return {**detached, IMAGE_GRADIENT: gradient}
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
-        logits, features = self._reader(self.normalization(images))
+        logits, features = self._reader(self._normalized(images))
         read = features if logits is None else {**features, LOGITS: logits}
         return {tap: feature.clone() for tap, feature in read.items()} if self._copied else read
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Returns the logits, (B, K)."""
-        return self.network(self.normalization(images))
+        """Returns the logits, (B, K): the main ones of a network that gives several outputs."""
+        logits: Tensor = main_output(self.network(self._normalized(images)), (Tensor,))
+        return logits
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        """What the network is given: in its own precision, for one in half of it takes no other images."""
+        weight = next((value for value in self.network.parameters() if value.is_floating_point()), images)
+        normalized: Tensor = self.normalization(images)
+        return normalized.to(weight.dtype)
 
     @property
     def headless(self) -> bool:
@@ -116,7 +127,7 @@ class Teacher(nn.Module):
         reader = tapped(self.network, (tap,), logits=False, frozen=("",)).eval()
 
         def embed(images: Tensor) -> Tensor:
-            feature: Tensor = reader(self.normalization(images))[1][tap]
+            feature: Tensor = reader(self._normalized(images))[1][tap]
             return feature.flatten(2).mean(2) if feature.ndim == 4 else feature
 
         return embed

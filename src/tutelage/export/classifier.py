@@ -14,6 +14,7 @@ from tutelage.export.formats import FORMATS
 from tutelage.export.record import Record
 from tutelage.export.student import Predict, load_student, predictor
 from tutelage.models import count_macs, parameter_count
+from tutelage.paths import expand
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ def open_classifier(path: str | Path) -> Classifier:
 
     Raises :class:`TutelageError` for anything else, and where a file's runtime is not installed.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     return _open_file(path) if path.is_file() else _open_folder(path)
 
 

@@ -16,6 +16,7 @@ from tutelage.errors import TutelageError
 from tutelage.export.classifier import Classifier, open_classifier
 from tutelage.export.student import is_run
 from tutelage.export.verify import measure
+from tutelage.paths import expand
 from tutelage.training import load_run
 
 BATCH = 32
@@ -78,7 +79,7 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
     Raises :class:`TutelageError` for what is no model, for models that are not of the data's classes, and where
     ``out`` exists.
     """
-    runs = [path for model in models if is_run(path := Path(model).expanduser())]
+    runs = [path for model in models if is_run(path := expand(model))]
     known = {"data": load_run(runs[0]).data.model_dump(mode="json")} if runs else {}
     settings = load(CompareSettings, as_mapping(known, config))
     out = settings.out.expanduser() if settings.out is not None else None

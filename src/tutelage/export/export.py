@@ -21,6 +21,7 @@ from tutelage.export.settings import ExportSettings
 from tutelage.export.student import is_run, load_student
 from tutelage.export.task import Task
 from tutelage.export.verify import batches, spread
+from tutelage.paths import expand
 from tutelage.training import load_run
 
 
@@ -70,7 +71,7 @@ def export_student(model: str | Path, tell: Callable[[str], object] = lambda lin
 
 def _load_settings(model: str | Path, config: dict[str, Any]) -> ExportSettings:
     """Returns the settings of an export; its data are those of the run where not given."""
-    folder = Path(model).expanduser()
+    folder = expand(model)
     known = {"data": load_run(folder).data.model_dump(mode="json")} if is_run(folder) else {}
     tree = as_mapping(known, config, {"model": str(model)})
     if "data" not in tree:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tutelage.config import DistillSettings, RunSettings, command
+from tutelage.config import DistillSettings, RunSettings, command, read_json
 from tutelage.export.licence import licence
 from tutelage.training import Result, load_run
 
@@ -53,6 +52,6 @@ class History:
 def read_history(folder: Path) -> History:
     """Reads a finished run's folder."""
     path = folder / "teacher.json"
-    teacher = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    teacher = read_json(path, dict[str, Any]) if path.is_file() else None
     teachers = teacher.get("members", [teacher]) if teacher is not None else []
     return History(load_run(folder), Result.read(folder), teachers)

@@ -9,6 +9,7 @@ import timm
 from tutelage.config import read_yaml
 from tutelage.errors import TutelageError
 from tutelage.models.timm_models import HUB, TIMM
+from tutelage.paths import expand
 
 RANDOM = "none: random weights"
 UNKNOWN = "unknown"
@@ -28,11 +29,11 @@ def licence(name: str, weights: str | None) -> str:
         pretrained = timm.get_pretrained_cfg(name.removeprefix(TIMM))
         return (pretrained.license if pretrained is not None else None) or UNKNOWN
     if weights in (None, "random"):
-        folder = Path(name).expanduser()
+        folder = expand(name)
         if folder.is_dir():
             return _of_folder(folder)
         return UNKNOWN if name.startswith(HUB) else RANDOM
-    folder = Path(weights).expanduser()
+    folder = expand(weights)
     return _of_folder(folder) if folder.is_dir() else UNKNOWN
 
 

@@ -13,6 +13,7 @@ from tutelage.data.decode import UNREADABLE, decode
 from tutelage.data.folder import SUFFIXES, list_images
 from tutelage.errors import TutelageError
 from tutelage.export.classifier import Classifier, open_classifier
+from tutelage.paths import expand
 
 BATCH = 16
 
@@ -40,7 +41,7 @@ def predict(model: str | Path, images: Sequence[str | Path], top: int = 5) -> It
     Raises :class:`TutelageError` for what is no model, before any image is read, and for what is no image.
     """
     classifier = open_classifier(model)
-    files = [file for image in images for file in _files(Path(image).expanduser())]
+    files = [file for image in images for file in _files(expand(image))]
     return _predict(classifier, files, min(top, len(classifier.classes)))
 
 

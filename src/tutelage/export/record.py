@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tutelage.config import read_json
 from tutelage.errors import TutelageError
 
 NAME = "export.json"
@@ -68,4 +69,4 @@ class Record(BaseModel):
         path = folder / NAME
         if not path.is_file():
             raise TutelageError(f"{folder} has no {NAME}, which says what the files of an export take")
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        return read_json(path, cls)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tutelage.data import Normalization
 from tutelage.errors import TutelageError
 from tutelage.models import ModelSpec, create_model, spec_of
+from tutelage.paths import expand
 from tutelage.training.folder import RunFolder
 
 Predict = Callable[[Tensor], Tensor]
@@ -62,7 +63,7 @@ def load_student(path: str | Path) -> Student:
     Raises :class:`TutelageError` for a run that is not finished, for a path that is neither, and for a model that does
     not say how its input is to be normalised.
     """
-    folder = Path(path).expanduser()
+    folder = expand(path)
     if is_run(folder) and not RunFolder(folder).is_finished():
         raise TutelageError(f"{folder} is not finished: continue it with 'tutelage resume {folder}'")
     if not folder.is_dir():

@@ -6,11 +6,11 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 from timm.data import ImageNetInfo
 
 from tutelage.errors import TutelageError, nearest
+from tutelage.paths import expand
 
 _SHOWN = 3
 
@@ -21,7 +21,7 @@ def read_names(where: str) -> tuple[str, ...]:
     ``where`` is ``imagenet-1k`` (or another of the subsets that timm knows: ``imagenet-12k``, ``imagenet-21k``,
     ``imagenet-22k``), or a file: a JSON list, or one name a line. Raises :class:`TutelageError` where it is neither.
     """
-    path = Path(where).expanduser()
+    path = expand(where)
     if not path.is_file():
         try:
             return tuple(ImageNetInfo(where).label_names())

@@ -16,6 +16,7 @@ from tutelage.models.storage import CONFIG, load_folder
 from tutelage.models.timm_models import HUB, TIMM, build_from_hub, build_timm
 from tutelage.models.torchvision_models import TORCHVISION, build_torchvision, torchvision_names
 from tutelage.models.weights import find_weights
+from tutelage.paths import expand
 
 _OWN_CLASSES = 10
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
@@ -64,7 +65,7 @@ def list_models() -> list[str]:
 def _weights_file(weights: str | None) -> Path | None:
     if weights is None or weights == "pretrained":
         return None
-    path = Path(weights).expanduser()
+    path = expand(weights)
     return path if path.exists() or path.suffix in _WEIGHTS_SUFFIXES or len(path.parts) > 1 else None
 
 
@@ -90,7 +91,7 @@ def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.
 
 
 def _from_path(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec]:
-    path = Path(name).expanduser()
+    path = expand(name)
     if path.is_file():
         raise TutelageError(
             f"model '{name}': this is a file; give the architecture's name as the model, weights={name}"

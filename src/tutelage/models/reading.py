@@ -70,6 +70,8 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return (
             "this is a TorchScript program, not a weights file; save its state dict (torch.save(model.state_dict(), …))"
         )
+    if isinstance(error, pickle.UnpicklingError):  # torch's own words are about how to trust a file
+        reason = f"it begins with {start!r}"
     first_line = (reason or type(error).__name__).splitlines()[0][:160]
     return (
         f"this is not a weights file: neither safetensors (named *.safetensors) nor a state dict written by torch.save "

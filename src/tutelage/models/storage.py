@@ -5,21 +5,28 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import safetensors.torch
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import nn
 
-from tutelage.errors import TutelageError
+from tutelage.errors import TutelageError, shortened
 from tutelage.models.own import build_own
 from tutelage.models.spec import ModelSpec
 from tutelage.models.timm_models import HUB, TIMM, describe_timm, ordered_names, rebuild_timm
 from tutelage.models.torchvision_models import TORCHVISION, rebuild_torchvision, torchvision_arguments
 from tutelage.models.weights import load_weights
+from tutelage.paths import expand
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+
+#: Arguments of timm that say where weights are, and not what the network is.
+_ELSEWHERE = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
+_Side = Annotated[int, Field(ge=1, le=2**14)]
+_Positive = Annotated[float, Field(gt=0)]
 
 
 def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
@@ -34,7 +41,7 @@ def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
         folder: will hold ``model.safetensors`` and ``config.json``.
         spec: ``spec.name`` must be the name of the model's architecture, as ``model.spec.name`` is.
     """
-    folder = Path(folder).expanduser()
+    folder = expand(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # safetensors takes neither tensors that share memory nor other memory formats.
     tensors = {
@@ -54,24 +61,26 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
     Raises:
         TutelageError: the files are missing or damaged, or the architecture is unknown here.
     """
-    config = _read_config(folder / CONFIG)
+    path = folder / CONFIG
+    config = _read_config(path)
+    seen = config.pretrained_cfg
+    names = config.label_names or seen.label_names
+    spec = ModelSpec(
+        name=config.tutelage.name if config.tutelage is not None else TIMM + config.architecture,
+        num_classes=config.num_classes,
+        input_size=seen.input_size[1:] if seen.input_size else None,
+        mean=seen.mean,
+        std=seen.std,
+        crop=seen.crop_pct,
+        classes=ordered_names(names) if names else None,
+        source=str(folder),
+    )
     try:
-        preprocessing = config["pretrained_cfg"]
-        names = config.get("label_names") or preprocessing.get("label_names")
-        size, mean, std = (preprocessing.get(key) for key in ("input_size", "mean", "std"))
-        spec = ModelSpec(
-            name=config["tutelage"]["name"] if "tutelage" in config else TIMM + config["architecture"],
-            num_classes=config["num_classes"],
-            input_size=(size[1], size[2]) if size else None,
-            mean=tuple(mean) if mean else None,
-            std=tuple(std) if std else None,
-            crop=preprocessing.get("crop_pct"),
-            classes=ordered_names(names) if names else None,
-            source=str(folder),
-        )
-        model = _rebuild(config, spec)
-    except (KeyError, TypeError) as error:
-        raise TutelageError(f"'{folder / CONFIG}': not the config of a saved model ({error!r})") from error
+        model = _rebuild(config.model_dump(exclude_unset=True), spec)
+    except TutelageError:
+        raise
+    except Exception as error:  # arguments of unknown origin make a network's code fail in every way there is
+        raise TutelageError(f"'{path}': no such network can be built ({shortened(error)})") from error
     load_weights(model, folder / WEIGHTS)
     return model, spec
 
@@ -106,11 +115,52 @@ def _rebuild(config: dict[str, Any], spec: ModelSpec) -> nn.Module:
     return build_own(spec.name, spec.num_classes)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+class _Preprocessing(BaseModel):
+    """How timm describes what a network is given; what else is in it goes to timm as it is."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    input_size: tuple[_Side, _Side, _Side] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[_Positive, ...] | None = None
+    crop_pct: _Positive | None = None
+    label_names: list[str] | dict[int, str] | None = None
+
+
+class _Named(BaseModel):
+    name: str
+
+
+class _Config(BaseModel):
+    """The content of ``config.json``, which may come from anywhere."""
+
+    model_config = ConfigDict(extra="allow")
+
+    architecture: str
+    num_classes: int = Field(ge=0, le=10_000_000)
+    pretrained_cfg: _Preprocessing
+    label_names: list[str] | dict[int, str] | None = None
+    model_args: dict[str, Any] = {}
+    tutelage: _Named | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> _Config:
+        names = self.label_names or self.pretrained_cfg.label_names
+        if names and len(names) != self.num_classes:
+            raise ValueError(f"it names {len(names)} classes and says there are {self.num_classes}")
+        elsewhere = sorted(_ELSEWHERE & self.model_args.keys())
+        if elsewhere:
+            raise ValueError(f"model_args.{elsewhere[0]} would load weights from elsewhere: remove it")
+        return self
+
+
+def _read_config(path: Path) -> _Config:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return _Config.model_validate_json(path.read_bytes())
+    except OSError as error:
         raise TutelageError(f"'{path}': the config of a saved model cannot be read ({error})") from error
-    if not isinstance(config, dict):
-        raise TutelageError(f"'{path}': not the config of a saved model")
-    return config
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        said = first["msg"].removeprefix("Value error, ")
+        raise TutelageError(f"'{path}': not the config of a saved model ({place}{': ' * bool(place)}{said})") from None

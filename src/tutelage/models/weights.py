@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tutelage.errors import TutelageError, nearest
 from tutelage.models.layouts import translate
 from tutelage.models.reading import read_file
+from tutelage.paths import expand
 
 #: What wrappers put before the names of the model's own entries.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "student.", "net.")
@@ -42,6 +43,7 @@ class Found:
         """Copies every entry into ``model``; raises :class:`TutelageError`, nothing changed, where one does not fit."""
         expected = model.state_dict()
         _check_fit(self.state, expected, self.path)
+        _check_values(self.state, expected, self.path)
         # Not load_state_dict: some torchvision models read there a version that safetensors does not keep.
         for name in expected.keys() & self.state.keys():
             expected[name].copy_(self.state[name])
@@ -61,7 +63,7 @@ def load_weights(model: nn.Module, path: str | Path) -> list[str]:
 
     Raises:
         TutelageError: there is no such file; it is not a weights file, or not a safe one; it holds several state
-            dicts that fit; its entries do not fit the model.
+            dicts that fit; its entries do not fit the model, are no plain numbers, or are NaN or infinite.
     """
     found = find_weights(model, path)
     found.copy_to(model)
@@ -70,7 +72,7 @@ def load_weights(model: nn.Module, path: str | Path) -> list[str]:
 
 def find_weights(model: nn.Module, path: str | Path) -> Found:
     """Returns the state dict in a file that belongs to ``model``, not yet loaded; see :func:`load_weights`."""
-    path = Path(path).expanduser()
+    path = expand(path)
     state, notes = _choose_state(read_file(path), model.state_dict(), path)
     return Found(path, state, tuple(notes))
 
@@ -164,6 +166,28 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path
             theirs, ours = counts
             problems.append(f"the file's head has {theirs} classes, the model's {ours}: give num_classes={theirs}")
         raise TutelageError(f"weights '{path}' do not fit the model: {'; '.join(problems)}")
+
+
+def _check_values(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    """Raises :class:`TutelageError` for tensors that hold no plain numbers, or none that a network can compute with."""
+    shared = [name for name in expected if name in state]
+    packed = [name for name in shared if not _is_plain(state[name], expected[name])]
+    if packed:
+        raise TutelageError(
+            f"weights '{path}': {_first(packed)}: these are quantised, sparse, or otherwise no plain floating-point "
+            f"numbers; save them as such (tensor.dequantize(), tensor.to_dense())"
+        )
+    broken = [name for name in shared if not state[name].to(expected[name].dtype).isfinite().all()]
+    if broken:
+        raise TutelageError(
+            f"weights '{path}': {len(broken)} of its entries hold NaN or infinite numbers ({_first(broken)}): the "
+            f"training that made them broke down; take an earlier checkpoint of it"
+        )
+
+
+def _is_plain(found: Tensor, expected: Tensor) -> bool:
+    dense = found.layout == torch.strided and not found.is_meta
+    return dense and found.is_floating_point() >= expected.is_floating_point()
 
 
 def _first(names: list[str]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tutelage.config import RunSettings, read_yaml
+from tutelage.config import RunSettings, read_json, read_yaml
 from tutelage.errors import TutelageError
 from tutelage.study import read_study
 from tutelage.study.statistics import method_label
@@ -102,4 +101,4 @@ def read_run(folder: Path) -> Run:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path, dict[str, Any]) if path.is_file() else {}

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from tutelage.config import Settings, load
 from tutelage.errors import TutelageError
+from tutelage.paths import expand
 from tutelage.report.attention import attention
 from tutelage.report.blocks import Chart, Section, drawn
 from tutelage.report.calibration import calibration
@@ -50,7 +51,7 @@ def write_report(*runs: str | Path, **config: Any) -> Path:
     :class:`TutelageError`, before any work, where a run is not finished or a file would be overwritten.
     """
     settings = load(ReportSettings, {"runs": [str(run) for run in runs], **config})
-    folders = [folder.expanduser() for folder in settings.runs]
+    folders = [expand(folder) for folder in settings.runs]
     source = read_source(folders)
     out = _page_path(settings, folders)
     figures = settings.figures.expanduser() if settings.figures is not None else None

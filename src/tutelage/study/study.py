@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from tutelage.bench.latency import measure_latency
+from tutelage.config import read_json
 from tutelage.errors import TutelageError
 from tutelage.export.student import load_student
 from tutelage.methods import METHODS
@@ -81,7 +81,7 @@ def read_study(folder: Path) -> Study:
     path = folder / "study.json"
     if not path.is_file():
         raise TutelageError(f"{folder} has no study.json: it is no study, or not a finished one (tutelage study …)")
-    return Study(**json.loads(path.read_text(encoding="utf-8")))
+    return read_json(path, Study)
 
 
 def _rows(cells: Sequence[Cell]) -> list[Row]:

@@ -27,7 +27,7 @@ class Probe:
     points: all taps in order of execution, except inputs (``NAME:in``).  stages: see ``choose_stages``.
     observations: the points with what the search for stages needs.
 
-    Raises TutelageError where the network does not run on images of this size.
+    Raises TutelageError where the network does not run on images of this size, or gives no floating-point tensor.
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int]) -> None:
@@ -38,6 +38,9 @@ class Probe:
         except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
             size = "x".join(map(str, input_size))
             raise TutelageError(f"the network does not run on images of {size} pixels: {error}") from error
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            found = output.dtype if isinstance(output, Tensor) else type(output).__name__
+            raise TutelageError(f"the network returned {found}, where a floating-point tensor is needed")
         self.num_classes = output.shape[1] if output.ndim == 2 else None
         self._inputs = {f"{o.point.name}:in": o.source_shape for o in observations if o.source_shape is not None}
         self.observations = observations

@@ -15,6 +15,7 @@ from rich.console import Console
 from tutelage.config import DistillSettings, RunSettings, TeacherSettings, TrainSettings, dump, load, read_yaml
 from tutelage.data import TrainLoader
 from tutelage.errors import TutelageError
+from tutelage.paths import expand
 from tutelage.training.checks import check_trained, warn_of_few_views
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.environment import describe_environment
@@ -90,7 +91,7 @@ def resume(folder: str | Path) -> Result:
     The number of processes may be another one; rounding and dropout are then others. Raises :class:`TutelageError` for
     a folder that is no run, a finished run, one that is under way, and one whose checkpoints are all damaged.
     """
-    path = Path(folder).expanduser()
+    path = expand(folder)
     if RunFolder(path).is_finished():
         raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
     settings = load_run(path)
@@ -166,7 +167,10 @@ def load_run(folder: Path) -> RunSettings:
     if not (folder / "config.yaml").is_file():
         raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
     kind = TrainSettings if "model" in read_yaml(folder / "config.yaml") else DistillSettings
-    return load(kind, folder / "config.yaml", {"out": str(folder)})
+    try:
+        return load(kind, folder / "config.yaml", {"out": str(folder)})
+    except TutelageError as error:
+        raise TutelageError(f"{folder / 'config.yaml'}: {error}") from None
 
 
 def _check_folder(job: Job, settings: RunSettings) -> None:
@@ -176,7 +180,7 @@ def _check_folder(job: Job, settings: RunSettings) -> None:
     read = [settings.data.name, job.spec.source]
     read += [member.source for member in job.teacher.members if member.source] if job.teacher is not None else []
     for source in read:
-        path = Path(source).expanduser().resolve()
+        path = expand(source).resolve()
         if path.exists() and path.is_relative_to(job.path.resolve()):
             raise TutelageError(f"out={job.path} holds {source}, which this run reads: choose another out=…")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from tutelage.config import ModelSettings, Settings, load
 from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
 from tutelage.models import spec_of
+from tutelage.paths import expand
 from tutelage.training.api import load_run
 from tutelage.training.engine import build_engine
 from tutelage.training.evaluation import evaluate_network
@@ -59,7 +59,7 @@ def evaluate(**config: Any) -> dict[str, Any]:
 
 def _data_of_run(config: dict[str, Any]) -> dict[str, Any]:
     """Returns the data of the run that is to be evaluated, as a layer of settings; empty where it is no run."""
-    folder = Path(str(config.get("model", ""))).expanduser()
+    folder = expand(str(config.get("model", "")))
     if not (folder / "config.yaml").is_file():
         return {}
     return {"data": load_run(folder).data.model_dump(mode="json")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from tutelage.models import (
     replace_head,
     spec_of,
 )
+from tutelage.paths import expand
 
 LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
 
@@ -51,8 +51,8 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
 
 def _has_classes(settings: ModelSettings) -> bool:
     """Whether the weights are a file's or a folder's, which come with their own classifier."""
-    file = settings.weights is not None and Path(settings.weights).expanduser().is_file()
-    return file or Path(settings.name).expanduser().is_dir()
+    file = settings.weights is not None and expand(settings.weights).is_file()
+    return file or expand(settings.name).is_dir()
 
 
 def _resize(network: nn.Module, side: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tutelage.paths import expand
 from tutelage.training.api import build_taught_job, load_run
 from tutelage.training.diagnosis import Failure, diagnose
 from tutelage.training.engine import build_engine
@@ -15,7 +16,7 @@ def replay(folder: str | Path) -> Failure:
 
     Raises :class:`TutelageError` where ``folder`` is no run, or no step of it has failed.
     """
-    path = Path(folder).expanduser()
+    path = expand(folder)
     settings = load_run(path)
     state = RunFolder(path).load_failed()
     job = build_taught_job(settings, path)

@@ -1,0 +1,29 @@
+"""JSON files of run folders, read with the care that is due to what somebody may have edited, or half written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from tutelage.errors import TutelageError, shortened
+
+T = TypeVar("T")
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Returns what a JSON file holds, as ``kind``: a pydantic model, or a plain type.
+
+    Raises :class:`TutelageError`, naming the file and the first fault, where it is not readable or something else.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        raise TutelageError(f"{path} cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise TutelageError(
+            f"{path} is damaged, or was changed by hand: {place}{': ' * bool(place)}{shortened(first['msg'])}"
+        ) from None
