@@ -60,7 +60,7 @@ MUTATIONS = [
     Mutation("data/views.py", "(2 * self.padding + 1)", "(2 * self.padding)", "data/test_views.py"),
     Mutation("data/hashing.py", "state ^ _shift_right(state, 31)", "state", "data/test_hashing.py"),
     Mutation("data/loader.py", "batches[first:]", "batches", "training/test_faults.py"),
-    Mutation("training/checkpoint.py", '    torch.set_rng_state(state["cpu"])\n', "", "training/test_killed.py"),
+    Mutation("training/checkpoint.py", '    torch.set_rng_state(state["cpu"])\n', "", "training/test_faults.py"),
     Mutation(
         "training/checkpoint.py",
         '    optimizer.load_state_dict(checkpoint["optimizer"])\n',

@@ -58,20 +58,24 @@ def in_process(work: Callable[..., None], *arguments: Any) -> int:
     return process.exitcode
 
 
-def preempted(folder: Path, step: int) -> None:
+def preempted(folder: Path, step: int, model: str) -> None:
     settle()
     at_step(step, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    train(**RUN, epochs=3, out=folder)
+    train(**{**RUN, "model": model}, epochs=2, out=folder)
 
 
-@pytest.mark.parametrize("step", [STEPS + 2, STEPS], ids=["within an epoch", "at its end"])
-def test_sigterm_saves_and_says_so(step: int, tmp_path: Path) -> None:
-    assert in_process(preempted, tmp_path / "run", step) == EXIT_CODE
+@pytest.mark.parametrize(
+    ("step", "model"),
+    [(STEPS + 2, "resnet8"), (STEPS, "resnet8"), (2, "torchvision/mobilenet_v3_small")],
+    ids=["within an epoch", "at its end", "with dropout"],
+)
+def test_sigterm_saves_and_says_so(step: int, model: str, tmp_path: Path) -> None:
+    assert in_process(preempted, tmp_path / "run", step, model) == EXIT_CODE
     checkpoint, damage = RunFolder(tmp_path / "run").load_checkpoint()
     assert checkpoint is not None and damage is None
     assert (checkpoint["progress"]["epoch"], checkpoint["progress"]["step"]) == divmod(step, STEPS)
     resume(tmp_path / "run")
-    train(**RUN, epochs=3, out=tmp_path / "whole")
+    train(**{**RUN, "model": model}, epochs=2, out=tmp_path / "whole")
     weights = [(tmp_path / name / "student" / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert weights[0] == weights[1]
 

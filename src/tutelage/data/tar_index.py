@@ -84,6 +84,7 @@ def _scan(path: Path) -> pa.RecordBatch:
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
+                _check_member(member)
                 parts = _MEMBER.fullmatch(member.name)
                 if member.isreg() and parts is not None:
                     _take(samples, parts[1], parts[2].lower(), member, tar, path)
@@ -103,6 +104,18 @@ def _scan(path: Path) -> pa.RecordBatch:
         [sample.label for sample in samples.values()],
     ]
     return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, SCHEMA)], schema=SCHEMA)
+
+
+def _check_member(member: tarfile.TarInfo) -> None:
+    """Raises for what tarfile lets pass: sizes that lead backwards, or that a few bytes stand for; names of no letters."""
+    if member.size < 0:
+        raise tarfile.ReadError(f"{member.name!r} has the size {member.size}")
+    if member.issparse():
+        raise tarfile.ReadError(f"{member.name!r} is packed as a sparse file; pack it anew without that")
+    try:
+        member.name.encode()
+    except UnicodeEncodeError:
+        raise tarfile.ReadError(f"the name {member.name!r} is not UTF-8") from None
 
 
 def _take(
@@ -128,7 +141,7 @@ def _label(content: bytes, extension: str, what: str) -> int | None:
     """The class number in KEY.cls, or in KEY.json under ``label``; None where the latter has none."""
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = content[:40].decode("utf-8", "replace").strip()
     if extension == "json":
         value = value.get("label") if isinstance(value, dict) else None
