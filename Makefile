@@ -4,15 +4,20 @@ BIN := .venv/bin
 
 .PHONY: quickstart browser test chaos bench recipes docs lint clean
 
-.venv/ready: pyproject.toml
+# What is installed is compiled as it is imported, and most of it never is.
+PIP := $(BIN)/python -m pip install --quiet --no-compile
+
+.venv/bin/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	$(PIP) --upgrade pip
+
+.venv/ready: pyproject.toml | .venv/bin/python
+	$(PIP) --editable .
 	touch $@
 
-.venv/dev: .venv/ready
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	touch $@
+.venv/dev: pyproject.toml | .venv/bin/python
+	$(PIP) --editable '.[dev]'
+	touch .venv/ready $@
 
 quickstart: .venv/ready
 	$(BIN)/tutelage quickstart

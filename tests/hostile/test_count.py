@@ -9,6 +9,8 @@ from hostile.test_model_folders import LIES, TEXTS
 from hostile.test_parquet import READ as PARQUET_READ
 from hostile.test_parquet import REFUSED as PARQUET_REFUSED
 from hostile.test_run_folders import BROKEN, RESUMED
+from hostile.test_tar import READ as TAR_READ
+from hostile.test_tar import REFUSED as TAR_REFUSED
 from hostile.test_teachers import READ as TEACHERS_READ
 from hostile.test_teachers import REFUSED as TEACHERS_REFUSED
 from hostile.test_weights import CODE, CONVERTED, FILES
@@ -20,6 +22,7 @@ COUNTS = {
     "names": len(NAMES),
     "links and files that are none": len(CIRCLES) + len(NOWHERE) + len(NO_FILES),
     "parquet": len(PARQUET_REFUSED) + len(PARQUET_READ),
+    "tar shards": len(TAR_REFUSED) + len(TAR_READ),
     "settings in YAML": len(YAML),
     "words after a verb": len(WORDS),
     "weights with code": len(CODE),

@@ -107,7 +107,7 @@ def _scan(path: Path) -> pa.RecordBatch:
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
-    """Raises for what tarfile lets pass: sizes that lead backwards, or that a few bytes stand for; names of no letters."""
+    """Raises for what tarfile lets pass: a size that leads backwards, or that few bytes stand for; a name of bytes."""
     if member.size < 0:
         raise tarfile.ReadError(f"{member.name!r} has the size {member.size}")
     if member.issparse():
