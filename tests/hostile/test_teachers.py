@@ -116,7 +116,10 @@ def test_a_teacher_of_another_batch_size_is_refused(count: int) -> None:
         distiller(teacher)(IMAGES, LABELS)
 
 
-@pytest.mark.parametrize("teacher", ["resnet8", 3, {"a": 1}, lambda images: images, torch.zeros(3)], ids=lambda teacher: type(teacher).__name__)
+NO_NETWORKS = ["resnet8", 3, {"a": 1}, lambda images: images, torch.zeros(3)]
+
+
+@pytest.mark.parametrize("teacher", NO_NETWORKS, ids=lambda teacher: type(teacher).__name__)
 def test_what_is_no_network_is_refused(teacher: Any) -> None:
     with pytest.raises(TutelageError, match="is no teacher: give a network"):
         distiller(teacher)
