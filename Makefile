@@ -36,7 +36,7 @@ browser:
 test: lint browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Long runs under faults, and real launchers: what docs/reliability.md counts.
+# What takes long: runs under faults, real launchers, all recipes. docs/reliability.md counts it.
 chaos: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m chaos -rA
 

@@ -50,6 +50,7 @@ def test_cifar_from_folder_to_student(real_data: Path, tmp_path: Path) -> None:
     assert student(torch.rand(1, 3, 32, 32)).shape == (1, 10)
 
 
+@pytest.mark.chaos
 def test_a_timm_teacher_and_a_torchvision_student_with_no_taps_given(real_data: Path, tmp_path: Path) -> None:
     (tmp_path / "imagenette").mkdir()
     data = {

@@ -186,6 +186,7 @@ def _pack_and_die(folder: Path, out: Path) -> None:
     write_shards(str(folder), out, Shrinking(80), 50_000, advance=die)
 
 
+@pytest.mark.chaos
 def test_what_is_killed_leaves_nothing_that_looks_finished(folder: Path, tmp_path: Path) -> None:
     process = FORKED.Process(target=_pack_and_die, args=(folder, tmp_path / "packed"))
     process.start()

@@ -36,7 +36,13 @@ STEPPED = [
 ]
 
 
-@pytest.mark.parametrize("name", list_recipes())
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if number % 5 == 0 or name in STEPPED else pytest.param(name, marks=pytest.mark.chaos)
+        for number, name in enumerate(list_recipes())
+    ],
+)
 def test_the_stages_of_a_recipe_fit_its_networks(name: str) -> None:
     recipe = load_recipe(name)
     settings, stages = settings_of(recipe), stages_of(recipe)

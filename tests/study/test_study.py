@@ -77,6 +77,7 @@ def test_a_study_that_cannot_work_writes_nothing(shared: dict[str, Any], tmp_pat
         study(shared, {"out": str(tmp_path)})
 
 
+@pytest.mark.chaos
 def test_a_search_is_on_validation_and_goes_on(shared: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "out"
     space = {"kd.temperature": {"low": 1, "high": 8, "log": True}, "kd.alpha": ["0.5", "0.9"]}
@@ -95,6 +96,7 @@ def test_a_search_is_on_validation_and_goes_on(shared: dict[str, Any], tmp_path:
         search(ours, {"space": {"kd.alpha": 0.5}})
 
 
+@pytest.mark.chaos
 def test_a_choice_within_a_time(shared: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     candidates = {"grid": {"method": ["none", "kd"]}, "out": str(out)}
@@ -118,6 +120,7 @@ def test_rounds_of_halving() -> None:
     assert [candidate.label for candidate in survivors(Round(epochs=1, candidates=ranked))] == ["0", "1", "2"]
 
 
+@pytest.mark.chaos
 def test_a_teacher_is_fine_tuned_once_for_all_runs(shared: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "out"
     teacher = {"name": shared["teacher"], "finetune": "head", "epochs": 1}

@@ -403,6 +403,7 @@ def test_a_killed_filling_goes_on_where_it_was(run: dict[str, Any], tmp_path: Pa
     assert fill_cache(**settings).computed == 0
 
 
+@pytest.mark.chaos
 def test_a_killed_run_resumes_bit_for_bit(run: dict[str, Any], tmp_path: Path) -> None:
     settings = {**run, "method": "kd+at", "epochs": 4, "ema": 0.9, "accumulate": 2}
     whole = distill(**{**settings, "cache.folder": str(tmp_path / "other")}, out=tmp_path / "whole")

@@ -28,6 +28,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.chaos
 def test_a_network_learns_from_mixtures_and_teaches_on_them_without_labels(tmp_path: Path) -> None:
     result = train(**RUN, model="resnet8", epochs=4, out=tmp_path / "teacher")
     losses = [record["train/ce"] for record in records(tmp_path / "teacher")]

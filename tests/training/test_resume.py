@@ -37,6 +37,7 @@ def measured(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if not key.startswith("time/")} for line in lines]
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("method", "killed_after", "more"),
     [

@@ -116,6 +116,7 @@ def test_the_fine_tuned_teacher_is_a_run_of_its_own(whole: Path) -> None:
     assert again.teacher.name == "resnet8" and again.teacher.finetune == "full"
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("steps", "finished"), [(STEPS + 2, 0), (2 * STEPS + 2, 0), (3 * STEPS + 2, 1)], ids=["teacher", "start", "student"]
 )
@@ -170,6 +171,7 @@ def run_on_one_rank(rank: int, out: str) -> float | None:
     return distill(**{**RUN, "epochs": 1, "teacher": teacher, "out": out}).teacher_top1
 
 
+@pytest.mark.chaos
 def test_two_processes_fine_tune_together(pool: Pool, tmp_path: Path) -> None:
     first, second = pool.run(run_on_one_rank, str(tmp_path / "run"))
     assert first == second == json.loads((tmp_path / "run" / "teacher" / "result.json").read_text())["top1"]

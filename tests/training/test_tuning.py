@@ -100,6 +100,7 @@ def test_what_is_differentiated_twice_is_not_compiled(pair: dict[str, Any], tmp_
     assert len(seen.losses) == 5
 
 
+@pytest.mark.chaos
 def test_a_compiled_teacher_teaches_the_same(pair: dict[str, Any], tmp_path: Path) -> None:
     off = watch(**pair, precision="fp32", compile="off", out=tmp_path / "off")[1]
     before = compiled()
