@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from tutelage.errors import TutelageError
 from tutelage.training.job import Job
 from tutelage.training.measuring import ACCURACY, Measured
 from tutelage.training.result import Result
@@ -45,8 +43,8 @@ def _alone(job: Job, split: str) -> dict[Path, float]:
     found = {}
     for path in job.path.parent.glob("*/result.json"):
         try:
-            result = Result(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, ValidationError):
+            result = Result.read(path.parent)
+        except TutelageError:
             continue  # some other program's
         top1 = result.validation_top1 if split == "validation" else result.top1
         same = (result.method, result.student, result.data) == ("none", job.spec.name, job.data.name)
