@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from multiprocessing.queues import Queue
@@ -58,19 +59,27 @@ def in_process(work: Callable[..., None], *arguments: Any) -> int:
     return process.exitcode
 
 
-def preempted(folder: Path, step: int, model: str) -> None:
+def stopped(folder: Path, step: int, model: str, *signals: signal.Signals) -> None:
     settle()
-    at_step(step, lambda: os.kill(os.getpid(), signal.SIGTERM))
-    train(**{**RUN, "model": model}, epochs=2, out=folder)
+    at_step(step, lambda: [os.kill(os.getpid(), number) for number in signals])
+    try:
+        train(**{**RUN, "model": model}, epochs=2, out=folder)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 @pytest.mark.parametrize(
-    ("step", "model"),
-    [(STEPS + 2, "resnet8"), (STEPS, "resnet8"), (2, "torchvision/mobilenet_v3_small")],
+    ("number", "step", "model"),
+    [
+        (signal.SIGTERM, STEPS + 2, "resnet8"),
+        (signal.SIGINT, STEPS, "resnet8"),
+        (signal.SIGINT, 2, "torchvision/mobilenet_v3_small"),
+    ],
     ids=["within an epoch", "at its end", "with dropout"],
 )
-def test_sigterm_saves_and_says_so(step: int, model: str, tmp_path: Path) -> None:
-    assert in_process(preempted, tmp_path / "run", step, model) == EXIT_CODE
+def test_a_run_that_is_stopped_loses_no_step(number: signal.Signals, step: int, model: str, tmp_path: Path) -> None:
+    expected = EXIT_CODE if number == signal.SIGTERM else 130
+    assert in_process(stopped, tmp_path / "run", step, model, number) == expected
     checkpoint, damage = RunFolder(tmp_path / "run").load_checkpoint()
     assert checkpoint is not None and damage is None
     assert (checkpoint["progress"]["epoch"], checkpoint["progress"]["step"]) == divmod(step, STEPS)
@@ -78,6 +87,13 @@ def test_sigterm_saves_and_says_so(step: int, model: str, tmp_path: Path) -> Non
     train(**{**RUN, "model": model}, epochs=2, out=tmp_path / "whole")
     weights = [(tmp_path / name / "student" / "model.safetensors").read_bytes() for name in ("run", "whole")]
     assert weights[0] == weights[1]
+
+
+def test_ctrl_c_twice_does_not_wait(tmp_path: Path) -> None:
+    assert in_process(stopped, tmp_path / "run", STEPS + 2, "resnet8", signal.SIGINT, signal.SIGINT) == 130
+    checkpoint, _ = RunFolder(tmp_path / "run").load_checkpoint()
+    assert checkpoint is not None
+    assert (checkpoint["progress"]["epoch"], checkpoint["progress"]["step"]) == (1, 0)
 
 
 def cut(folder: Path, step: int, minutes: float) -> None:

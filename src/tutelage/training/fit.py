@@ -26,7 +26,7 @@ from tutelage.training.job import Job
 from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.pictures import log_attention
-from tutelage.training.preemption import Notice, Preempted
+from tutelage.training.preemption import Notice
 from tutelage.training.progress import Bar, Lines
 from tutelage.training.schedule import lr_factor, restarts
 from tutelage.training.step import Step, moving_average
@@ -61,7 +61,7 @@ class Fit:
     def run(self, checkpoint: dict[str, Any] | None = None) -> None:
         """Trains all stages, or what is left of them after ``checkpoint``.
 
-        Raises :class:`Preempted` after a checkpoint, where ``notice`` was received.
+        After a checkpoint, raises what ``notice`` answers, where it was received.
         """
         stages = self.job.distiller.stages
         if checkpoint is not None:
@@ -176,13 +176,13 @@ class Fit:
         if together and self.progress.step % settings.log_every:
             return  # they have to agree, which takes an exchange
         old = time.monotonic() - self.saved >= 60 * settings.checkpoint_minutes
-        stop, due = self._agree(self.notice.received, old)
+        stop, due = self._agree(self.notice.received is not None, old)
         if stop or due:
             self._check(meters, run_epoch)
             self.progress.terms = {"meters": meters.state(), "gradients": watch.state()}
             self._save()
         if stop:
-            raise Preempted
+            raise self.notice.answer()
 
     def _agree(self, *any_of: bool) -> list[bool]:
         """Returns of each flag whether any process has it."""
@@ -227,8 +227,8 @@ class Fit:
         if measured is not None and (first or run_epoch + 1 == self.job.epochs):
             log_attention(self.job, self.network, self.engine, run_epoch + 1)
         self.engine.wait_for_everyone()
-        if any(self._agree(self.notice.received)):
-            raise Preempted
+        if any(self._agree(self.notice.received is not None)):
+            raise self.notice.answer()
 
     def _validate(self, stage: Stage, epoch: int) -> Evaluation | None:
         """Evaluates the student if ``epoch`` is due; None if its head is not trained yet, or there are no such data."""

@@ -74,7 +74,8 @@ def _build(logger: str, path: Path, name: str | None) -> GeneralTracker:
     if logger == "tensorboard":
         return TensorBoardTracker("", path)
     if logger == "wandb":
-        ours = {"project": PROJECT, "dir": str(path), "mode": "offline"}
+        # Absolute, as its service keeps the working directory that it was started in.
+        ours = {"project": PROJECT, "dir": str(path.resolve()), "mode": "offline"}
         chosen = {key: os.environ.get(f"WANDB_{key.upper()}", default) for key, default in ours.items()}
         if chosen["mode"] == "offline":
             os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
