@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.runs import SMALL
 from harness.teachers import train_teachers
 from tutelage import TutelageError, distill
 from tutelage.config import DistillSettings, load
@@ -17,21 +18,13 @@ from tutelage.study import choose, read_study, search, study
 from tutelage.study.halving import Candidate, Round, round_lengths, survivors
 from tutelage.training import Result
 
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "batch_size": 32,
-    "precision": "fp32",
-    "compile": "off",
-    "device": "cpu",
-}
-
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("study")
     os.environ["TUTELAGE_CACHE"] = str(folder / "cache")
-    (teacher,) = train_teachers(folder / "teacher", RUN, epochs=2, count=1)
-    return {**RUN, "teacher": str(teacher), "student": "resnet8", "epochs": 2}
+    (teacher,) = train_teachers(folder / "teacher", SMALL, epochs=2, count=1)
+    return {**SMALL, "teacher": str(teacher), "student": "resnet8", "epochs": 2}
 
 
 def test_a_study(shared: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from harness.pool import Pool
 from harness.processes import kill_after, words
+from harness.runs import IMAGES, SMALL
 from harness.steps import Watch, watch
 from harness.teachers import train_teachers
 from tutelage import TutelageError, distill, resume
@@ -31,21 +32,11 @@ from tutelage.training.feed import build_feed
 from tutelage.training.job import Job, build_job
 from tutelage.training.targets import RunTargets, fill, identity, open_targets
 
-IMAGES = 130
-"""All that are trained on: five batches, and none left over."""
-BATCH = 26
 KD_AT = ("attention", "attention", "attention", "logits")
 """The targets of method=kd+at."""
 HALF = 2**-11
 """The largest relative error of rounding to 16 bits."""
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "batch_size": BATCH,
-    "optimizer": {"lr": 0.02},
-    "precision": "fp32",
-    "compile": "off",
-    "device": "cpu",
-}
+RUN: dict[str, Any] = {**SMALL, "optimizer": {"lr": 0.02}}
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +382,7 @@ def test_a_killed_filling_goes_on_where_it_was(run: dict[str, Any], tmp_path: Pa
     assert "computed" not in said
     kept = values(tmp_path / "cache")
     filled = fill_cache(**settings)
-    assert filled.computed == 3 * BATCH
+    assert filled.computed == 3 * SMALL["batch_size"]
     fill_cache(**{**settings, "cache.folder": str(tmp_path / "whole")})
     assert count(tmp_path / "cache") == count(tmp_path / "whole")
     whole = values(tmp_path / "whole")

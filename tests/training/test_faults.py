@@ -17,23 +17,13 @@ import pytest
 
 from data.pictures import picture
 from harness.processes import FORKED, settle
+from harness.runs import SMALL, STEPS
 from tutelage import TutelageError, resume, train
 from tutelage.training.folder import RunFolder
 from tutelage.training.preemption import EXIT_CODE
 from tutelage.training.step import Step
 
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "model": "resnet8",
-    "batch_size": 26,
-    "precision": "fp32",
-    "compile": "off",
-    "device": "cpu",
-    "optimizer": {"lr": 0.05},
-    "loggers": [],
-}
-STEPS = 5
-"""Steps an epoch."""
+RUN: dict[str, Any] = {**SMALL, "model": "resnet8"}
 
 
 def at_step(count: int, act: Callable[[], object]) -> None:

@@ -10,16 +10,16 @@ import psutil
 import pytest
 
 from harness.processes import FORKED, settle
+from harness.runs import SMALL
 from tutelage import distill, train
 from tutelage.training.fit import Fit
 
 RUN: dict[str, Any] = {
+    **SMALL,
     "data": {"name": "digits", "fraction": 0.02},
     "batch_size": 10,
-    "precision": "fp32",
-    "compile": "off",
-    "device": "cpu",
     "log_every": 1,
+    "loggers": ["tensorboard"],
 }
 EPOCHS = 1000
 

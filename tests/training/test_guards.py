@@ -9,7 +9,6 @@ import resource
 import warnings
 from multiprocessing.queues import Queue
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from harness.cases import CASES, batch, rebuilt
 from harness.processes import FORKED, settle
+from harness.runs import SMALL
 from tutelage import TutelageError, distill, train
 from tutelage.config import TrainSettings, load
 from tutelage.data import TrainLoader, open_data
@@ -33,19 +33,12 @@ from tutelage.training.gradients import GradientWatch, warn_of_drowned_task
 from tutelage.training.job import build_job
 
 BY_NAME = {case.name: case for case in CASES}
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "batch_size": 26,
-    "precision": "fp32",
-    "compile": "off",
-    "device": "cpu",
-}
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("teacher") / "run"
-    train(**RUN, model="resnet8", epochs=1, out=out)
+    train(**SMALL, model="resnet8", epochs=1, out=out)
     return str(out)
 
 
@@ -75,7 +68,7 @@ def test_norms_and_cosines_are_those_of_each_term_alone() -> None:
 
 
 def test_a_look_changes_nothing_and_is_in_the_metrics(teacher: str, tmp_path: Path) -> None:
-    pair = {**RUN, "teacher": teacher, "student": "resnet8", "method": "kd+at", "epochs": 2}
+    pair = {**SMALL, "teacher": teacher, "student": "resnet8", "method": "kd+at", "epochs": 2}
     looked = distill(**pair, log_every=1, out=tmp_path / "looked")
     distill(**pair, log_every=1000, out=tmp_path / "not")
     weights = [(tmp_path / name / "student" / "model.safetensors").read_bytes() for name in ("looked", "not")]
@@ -100,7 +93,7 @@ def test_a_term_that_drowns_the_task_is_told_once() -> None:
 def test_a_step_that_is_not_finite_can_be_replayed(tmp_path: Path) -> None:
     """The rate explodes with the first step of epoch 2, so that the second is not finite."""
     explosion = {"name": "step", "milestones": [1], "gamma": 1e30}
-    settings = {**RUN, "model": "resnet8", "epochs": 3, "schedule": explosion, "out": tmp_path / "run"}
+    settings = {**SMALL, "model": "resnet8", "epochs": 3, "schedule": explosion, "out": tmp_path / "run"}
     with pytest.raises(TutelageError, match=r"not finite: ce, .*epoch 2, step 2 \(26 images\).*tutelage replay"):
         train(**settings)
     failure = json.loads((tmp_path / "run" / "failure.json").read_text())
@@ -122,7 +115,7 @@ def test_a_step_that_is_not_finite_can_be_replayed(tmp_path: Path) -> None:
     ],
 )
 def test_the_first_layer_that_is_not_finite_is_found(parameter: str | None, where: str | None) -> None:
-    job = build_job(load(TrainSettings, {**RUN, "model": "resnet8"}))
+    job = build_job(load(TrainSettings, {**SMALL, "model": "resnet8"}))
     if parameter is not None:
         job.student.get_parameter(parameter).data.select(0, 0).fill_(torch.inf)
     found = diagnose(job, build_engine("fp32", "cpu"), 0, 4, 3)
@@ -147,7 +140,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
 ) -> None:
     monkeypatch.setitem(METHODS._items, "steep", Steep)
     with pytest.raises(TutelageError, match="the gradient.*first at the gradient of student.layer3"):
-        distill(**RUN, teacher=teacher, student="resnet8", method="steep", epochs=2, out=tmp_path / "run")
+        distill(**SMALL, teacher=teacher, student="resnet8", method="steep", epochs=2, out=tmp_path / "run")
     failure = json.loads((tmp_path / "run" / "failure.json").read_text())
     assert all(math.isfinite(float(value)) for value in failure["terms"].values())
     state = RunFolder(tmp_path / "run").load_failed()
@@ -157,9 +150,9 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
 
 
 def test_a_teacher_that_knows_less_than_the_student_alone_is_told_before_training(tmp_path: Path) -> None:
-    train(**{**RUN, "batch_size": 13}, model="resnet8", epochs=6, out=tmp_path / "good", optimizer={"lr": 0.05})
-    train(**RUN, model="resnet14", epochs=1, out=tmp_path / "bad", optimizer={"lr": 1e-6})
-    pair = {**RUN, "student": "resnet8", "epochs": 1}
+    train(**{**SMALL, "batch_size": 13}, model="resnet8", epochs=6, out=tmp_path / "good")
+    train(**{**SMALL, "optimizer": {"lr": 1e-6}}, model="resnet14", epochs=1, out=tmp_path / "bad")
+    pair = {**SMALL, "student": "resnet8", "epochs": 1}
     with pytest.warns(UserWarning) as told:
         distill(**pair, teacher=str(tmp_path / "bad"), out=tmp_path / "one")
     said = "\n".join(str(warning.message) for warning in told)
@@ -174,7 +167,7 @@ def short_of_memory(folder: Path, said: Queue[str]) -> None:
     taken = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (taken + 300_000_000, resource.RLIM_INFINITY))
     try:
-        train(**{**RUN, "data": "digits", "batch_size": 900}, model="wrn_16_4", epochs=1, out=folder)
+        train(**{**SMALL, "data": "digits", "batch_size": 900}, model="wrn_16_4", epochs=1, out=folder)
     except TutelageError as error:
         said.put(str(error))
 

@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 
 from harness.chaos import OFTEN, run_and_kill
+from harness.runs import SMALL
 from tutelage import distill, train
 
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1, "mixup": 0.8, "mix_probability": 0.5},
-    "batch_size": 26,
-    "compile": "off",
-    "device": "cpu",
-    "optimizer": {"lr": 0.05},
-}
+RUN: dict[str, Any] = {**SMALL, "data": {**SMALL["data"], "mixup": 0.8, "mix_probability": 0.5}}
 STEPS = 5
 """Steps an epoch."""
 RESTARTED = {"name": "step", "milestones": [1, 2], "restart": True}
@@ -40,7 +35,7 @@ STORED: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("teacher") / "run"
-    train(**RUN, model="resnet14", epochs=2, precision="fp32", out=out)
+    train(**RUN, model="resnet14", epochs=2, out=out)
     return out
 
 

@@ -11,19 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from harness.cases import CASES, batch, build
+from harness.runs import SMALL
 from tutelage import train
 from tutelage.distillation.distiller import task_loss
 from tutelage.terms import OptimizerSettings
 from tutelage.training.optimizer import build_optimizer
 
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "model": "resnet8",
-    "epochs": 2,
-    "batch_size": 64,
-    "precision": "fp32",
-    "device": "cpu",
-}
+RUN: dict[str, Any] = {**SMALL, "model": "resnet8", "epochs": 2, "batch_size": 64, "optimizer": {}}
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -90,6 +84,6 @@ def test_the_optimiser_holds_student_and_connectors_and_not_the_teacher(name: st
 def test_a_restart_forgets_the_momentum_and_nothing_else(momentum: float, same: bool, tmp_path: Path) -> None:
     for restart in (False, True):
         schedule = {"name": "step", "milestones": [1], "gamma": 1.0, "restart": restart}
-        train(**RUN, optimizer={"momentum": momentum}, schedule=schedule, out=tmp_path / str(restart))
+        train(**{**RUN, "optimizer": {"momentum": momentum}}, schedule=schedule, out=tmp_path / str(restart))
     kept, restarted = weights(tmp_path / "False"), weights(tmp_path / "True")
     assert all(torch.equal(kept[name], restarted[name]) for name in kept) is same

@@ -10,25 +10,16 @@ import pytest
 import torch
 
 from harness.processes import kill_after
+from harness.runs import SMALL, STEPS
 from tutelage import TutelageError, distill, resume, train
 from tutelage.training.folder import RunFolder
 from tutelage.training.step import Step
-
-STEPS = 5
-"""Steps an epoch."""
-BUDGET: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "batch_size": 26,
-    "precision": "fp32",
-    "device": "cpu",
-    "optimizer": {"lr": 0.05},
-}
 
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("teacher") / "run"
-    train(model="resnet14", epochs=2, out=out, **BUDGET)
+    train(model="resnet14", epochs=2, out=out, **SMALL)
     return out
 
 
@@ -49,9 +40,9 @@ def measured(folder: Path) -> list[dict[str, Any]]:
 def test_killed_and_resumed_is_the_same(
     method: str, killed_after: list[int], more: dict[str, Any], teacher: Path, tmp_path: Path
 ) -> None:
-    data = {**BUDGET["data"], "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.9, "randaugment": 1}
+    data = {**SMALL["data"], "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.9, "randaugment": 1}
     run = {"data": data, "teacher": str(teacher), "student": "resnet8", "method": method, "epochs": 4}
-    settings = {**BUDGET, **run, **more}
+    settings = {**SMALL, **run, **more}
     whole = distill(**settings, out=tmp_path / "whole")
     for epochs in killed_after:
         folder = tmp_path / f"killed after {epochs}"
@@ -75,7 +66,7 @@ def test_only_an_unfinished_run_is_resumed(teacher: Path, tmp_path: Path) -> Non
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     explosion = {"name": "step", "milestones": [1], "gamma": 1e30}
     with pytest.raises(TutelageError, match="not finite: ce, in stage train, epoch 2"):
-        train(model="resnet8", epochs=3, out=tmp_path / "run", schedule=explosion, **BUDGET)
+        train(model="resnet8", epochs=3, out=tmp_path / "run", schedule=explosion, **SMALL)
     state, _ = RunFolder(tmp_path / "run").load_checkpoint()
     assert state is not None
     assert state["progress"]["epoch"] == 1
@@ -86,7 +77,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
 def test_a_term_that_is_not_finite_is_named(teacher: Path, tmp_path: Path) -> None:
     with pytest.raises(TutelageError, match="not finite: hint.layer2, in stage hint"):
         distill(
-            **BUDGET,
+            **SMALL,
             teacher=teacher,
             student="resnet8",
             method="fitnets",

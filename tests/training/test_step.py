@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from harness.cases import CASES, batch, build, rebuilt
+from harness.runs import SMALL
 from harness.steps import Watch, watch
 from tutelage import TutelageError, evaluate, train
 from tutelage.distillation import TASK, Distiller
@@ -37,15 +38,7 @@ INDEPENDENT = [
 ]
 LR = 1e-4
 WEIGHT = "student.layer1.0.conv1.weight"
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "model": "resnet8",
-    "batch_size": 26,
-    "optimizer": {"lr": 0.05},
-    "precision": "fp32",
-    "compile": "off",
-    "device": "cpu",
-}
+RUN: dict[str, Any] = {**SMALL, "model": "resnet8"}
 
 
 def exact(case: str) -> Distiller:

@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from harness.pool import Pool
 from harness.processes import kill_after
+from harness.runs import SMALL, STEPS
 from tutelage import TutelageError, create_model, distill, evaluate, resume, train
 from tutelage.config import DistillSettings, load
 from tutelage.models import match_classes, read_names, save_model
@@ -24,18 +25,12 @@ from tutelage.training.neighbours import nearest_classes
 from tutelage.training.step import Step
 from tutelage.training.targets import identity
 
-STEPS = 5
-"""Steps an epoch."""
 RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1, "validation": 0.05},
+    **SMALL,
+    "data": {**SMALL["data"], "validation": 0.05},
     "student": "resnet8",
     "epochs": 2,
-    "batch_size": 26,
-    "precision": "fp32",
-    "device": "cpu",
-    "loggers": [],
     "validate_every": 9,
-    "optimizer": {"lr": 0.05},
 }
 FULL = {"name": "resnet8", "finetune": "full", "epochs": 2, "lr": 0.01}
 NAMES = ("spare", *"9876543210", "other")

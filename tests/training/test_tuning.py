@@ -22,6 +22,7 @@ RUN: dict[str, Any] = {
     "batch_size": 26,
     "optimizer": {"lr": 0.02},
     "device": "cpu",
+    "loggers": [],
 }
 
 
