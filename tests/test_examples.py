@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ LINES = {
 
 
 def test_every_example_is_run() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*LINES, "digits.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*LINES, "sharded_weights.py", "digits.py"}
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -37,6 +39,16 @@ def test_example(name: str, tmp_path: Path) -> None:
     accuracies = [float(accuracy) for accuracy in re.findall(r"student +([\d.]+) %", said)]
     assert not losses or losses[-1] < 0.9 * losses[-2], said
     assert losses or name == "losses_only.py" or accuracies[-1] > 50, said
+
+
+@pytest.mark.chaos
+def test_the_example_of_several_processes(tmp_path: Path) -> None:
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(EXAMPLES / "sharded_weights.py")]
+    done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    losses = [float(loss) for loss in re.findall(r"epoch \d: loss ([\d.]+)", done.stdout)]
+    assert done.returncode == 0, done.stderr
+    assert len(losses) == 3 and losses[-1] < 0.9 * losses[0]
+    assert float(re.findall(r"student ([\d.]+) %", done.stdout)[0]) > 50
 
 
 def test_the_plain_loop_is_short() -> None:

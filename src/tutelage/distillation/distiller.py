@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import fully_shard
 
 from tutelage.distillation.gradients import differentiable, image_gradient, mirrored_gradient, twice_differentiable
+from tutelage.distillation.sharding import hand_back, is_sharded, shard_layers
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
@@ -96,7 +99,15 @@ class Distiller(nn.Module):
         return [TASK] * (self.stage.task_weight > 0) + [term.name for term in self.stage.terms]
 
     def enter(self, index: int) -> Stage:
-        """Starts stage ``index``: its terms, its truncated student and teacher, its trainable parameters."""
+        """Starts stage ``index``: its terms, its truncated student and teacher, its trainable parameters.
+
+        Raises :class:`TutelageError` after :meth:`shard`, which lasts for one stage.
+        """
+        if is_sharded(self.student):
+            raise TutelageError(
+                f"stage '{self.stages[index].name}' cannot follow here, as the student's weights are spread over the "
+                f"processes: gather them, and make a Distiller of that stage alone (docs/clusters.md)"
+            )
         stage = self.stages[index]
         self.stage = stage
         self.progress = 0.0
@@ -179,6 +190,28 @@ class Distiller(nn.Module):
         assert self.teacher is not None
         for member in self.teacher.members:
             member.compile_reader(graphs)
+
+    def shard(self, mesh: DeviceMesh | None = None, smallest: int = 100_000) -> None:
+        """Spreads the weights that the current stage runs, and their gradients, over the processes (PyTorch's FSDP2).
+
+        Call it before the optimiser is made, whose state is then spread too. Every process holds its part of each
+        layer, and all of a layer only while that runs; layers of fewer than ``smallest`` parameters are gathered
+        together. Loss and gradients are those of a DistributedDataParallel. From then on the networks run through the
+        distiller alone, and for this stage; ``student.state_dict()`` gives DTensors. Where a term reads gradients of
+        the image, all layers are gathered together, and the teacher stays whole.
+
+        ``mesh``: the processes, all of the default group where none is given.
+        """
+        if self.stage.image_gradient:
+            # Its backward pass within the forward one would part what the second derivative comes back to.
+            fully_shard(self, mesh=mesh)
+            return
+        for network in (self._reader[0], *self.terms):
+            shard_layers(network, mesh, smallest)
+        hand_back(self._reader[0], self.student)
+        if self.teacher is not None and self.stage.needs_teacher:
+            for member in self.teacher.members:
+                member.shard(mesh, smallest)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
         logits, features = self._reader[0](self.normalization(images))

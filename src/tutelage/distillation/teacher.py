@@ -8,8 +8,10 @@ from typing import Literal
 import torch
 import torch.nn as nn
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh
 
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
+from tutelage.distillation.sharding import shard_layers, shard_rest
 from tutelage.models import ModelSpec, find_heads, parameter_count, weights_hash
 from tutelage.taps import folded, tapped, with_batch_statistics
 from tutelage.taps.sharing import main_output
@@ -79,6 +81,12 @@ class Teacher(nn.Module):
         compile_frozen(self._reader, graphs)
         # What a graph gives lies where the next graph to run may write.
         self._copied = graphs
+
+    def shard(self, mesh: DeviceMesh | None, smallest: int) -> None:
+        """Spreads the weights over the processes, for what :meth:`features` runs; see ``Distiller.shard``."""
+        shard_layers(self._reader, mesh, smallest)
+        # Folded layers are copies of the network's own, which nobody runs any more.
+        shard_rest(self.network, mesh, smallest)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Returns {tap: activation}, with what else :meth:`read` asked for under its reserved name.

@@ -27,7 +27,8 @@ def build_engine(precision: str, device: str) -> Accelerator:
     if engine.distributed_type in SHARDED:
         raise TutelageError(
             f"accelerate asks for {engine.distributed_type.value}, and here every process holds the whole student and "
-            f"the whole teacher: launch without it; accumulate=N, precision=bf16 and cache.views=N save memory"
+            f"the whole teacher: launch without it; accumulate=N, precision=bf16 and cache.views=N save memory, and "
+            f"Distiller.shard spreads weights in a loop of your own (docs/clusters.md)"
         )
     return engine
 

@@ -1,0 +1,62 @@
+"""Weights spread over the processes (FSDP2), for networks that one device has no room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import fx, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
+
+from tutelage.taps.tracing import LEAVES
+
+
+def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
+    """Leaves every process its part of the parameters; a layer is gathered as it runs, and parted again after it.
+
+    Layers of fewer than ``smallest`` parameters are gathered together, as the network begins to run.
+    """
+    for layer in list(large_layers(network, smallest)):
+        fully_shard(layer, mesh=mesh, reshard_after_forward=True)
+    if any(not isinstance(parameter, DTensor) for parameter in network.parameters()):
+        fully_shard(network, mesh=mesh, reshard_after_forward=True)
+
+
+def shard_rest(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
+    """Spreads the large layers of a network that :func:`shard_layers` has not reached through another body of it."""
+    for layer in list(large_layers(network, smallest)):
+        fully_shard(layer, mesh=mesh)
+
+
+def hand_back(part: nn.Module, whole: nn.Module) -> None:
+    """Puts the spread parameters of ``part`` under the same names into ``whole``, which it was taken from."""
+    for path, parameter in part.named_parameters(remove_duplicate=False):
+        owner, _, name = path.rpartition(".")
+        whole.get_submodule(owner)._parameters[name] = parameter
+
+
+def is_sharded(network: nn.Module) -> bool:
+    """Whether any of the parameters is spread over processes."""
+    return any(isinstance(parameter, DTensor) for parameter in network.parameters())
+
+
+def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
+    """Yields the layers of at least ``smallest`` parameters that are not spread yet.
+
+    A layer is what a traced graph calls: what has no children, and what cannot be traced through.
+    """
+    for name, child in network.named_children():
+        if not _is_layer(child, name):
+            yield from large_layers(child, smallest)
+        elif not isinstance(child, FSDPModule):
+            own = [parameter.numel() for parameter in child.parameters() if not isinstance(parameter, DTensor)]
+            if own and sum(own) >= smallest:
+                yield child
+
+
+def _is_layer(module: nn.Module, name: str) -> bool:
+    if type(module) is nn.Module:
+        return False  # a reader keeps what it calls, and the tensors of what it runs through, in modules nobody calls
+    childless = next(module.children(), None) is None
+    return childless or isinstance(module, LEAVES) or fx.Tracer().is_leaf_module(module, name)
