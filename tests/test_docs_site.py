@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 import tutelage
-from tutelage.cli import app
+from tutelage.cli import VERBS
 from tutelage.config import DistillSettings, TrainSettings, keys
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-VERBS = {verb.name for verb in [*app.registered_commands, *app.registered_groups]}
 SETTINGS = {"train": TrainSettings, "distill": DistillSettings, "cache": DistillSettings}
 
 
@@ -84,4 +83,4 @@ def test_every_command_exists(page: Path) -> None:
         if verb == "run":
             assert words[0] in tutelage.list_recipes(), words[0]
     inline = re.findall(r"`tutelage ([a-z]+)[ `]", page.read_text(encoding="utf-8"))
-    assert VERBS.issuperset(inline), set(inline) - VERBS
+    assert VERBS.keys() >= set(inline), set(inline) - VERBS.keys()

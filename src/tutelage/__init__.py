@@ -1,13 +1,33 @@
 """tutelage: distils image classifiers; a small student learns from a large teacher."""
 
-from tutelage import losses
-from tutelage.data import list_datasets
-from tutelage.distillation import Distiller, Teacher
-from tutelage.errors import TutelageError
-from tutelage.methods import list_methods
-from tutelage.models import create_model, list_models
-from tutelage.recipes import list_recipes
-from tutelage.training import distill, evaluate, resume, train
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tutelage import losses
+    from tutelage.data import list_datasets
+    from tutelage.distillation import Distiller, Teacher
+    from tutelage.errors import TutelageError
+    from tutelage.methods import list_methods
+    from tutelage.models import create_model, list_models
+    from tutelage.recipes import list_recipes
+    from tutelage.training import distill, evaluate, resume, train
+
+_HOMES = {
+    "Distiller": "distillation",
+    "Teacher": "distillation",
+    "TutelageError": "errors",
+    "create_model": "models",
+    "distill": "training",
+    "evaluate": "training",
+    "list_datasets": "data",
+    "list_methods": "methods",
+    "list_models": "models",
+    "list_recipes": "recipes",
+    "resume": "training",
+    "train": "training",
+}
 
 __all__ = [
     "Distiller",
@@ -24,3 +44,16 @@ __all__ = [
     "resume",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for: PyTorch takes seconds, and the command line's help needs none of it (PEP 562)."""
+    if name in _HOMES:
+        return getattr(import_module(f"tutelage.{_HOMES[name]}"), name)
+    if find_spec(f"tutelage.{name}") is None:
+        raise AttributeError(f"module 'tutelage' has no attribute '{name}'")
+    return import_module(f"tutelage.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__

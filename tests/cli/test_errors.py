@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import signal_after
+from harness.runs import SMALL, STEPS
 from tutelage import TutelageError
-from tutelage.cli import _explain, main
+from tutelage.cli import VERBS, _explain, find_verb, main
+from tutelage.training.step import Step
 
 
 def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,24 +33,19 @@ def test_an_unforeseen_error_is_short_and_says_how_to_see_more(capsys: pytest.Ca
 
 
 def test_a_stopped_run_says_how_to_go_on(tmp_path: Path) -> None:
-    """SIGINT, as Ctrl-C sends it, once the first epoch is finished."""
-    words = "train data=digits data.fraction=0.1 model=resnet8 epochs=500 precision=fp32 compile=off device=cpu out=run"
-    run = subprocess.Popen(
-        [sys.executable, "-m", "tutelage", *words.split()],
-        cwd=tmp_path,
-        env=os.environ | {"TUTELAGE_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # As in a terminal: what is started in the background by a shell ignores it, and so do its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert run.stdout is not None
-    shown = ""
-    for line in run.stdout:
-        shown += line
-        if "epoch   1" in line:
-            run.send_signal(signal.SIGINT)
-    assert run.wait() == 130
-    assert "stopped" in shown and "tutelage resume run" in shown and "Traceback" not in shown
+    settings = {**SMALL, "model": "resnet8", "epochs": 3, "out": str(tmp_path / "run")}
+    code, shown = signal_after(signal.SIGINT, STEPS + 1, Step, "__call__", "train", settings)
+    assert code == 130
+    assert "epoch   1" in shown and f"tutelage resume {tmp_path / 'run'}" in shown and "Traceback" not in shown
     assert (tmp_path / "run" / "checkpoints" / "last").is_file()
+
+
+def test_help_does_not_wait_for_pytorch_and_says_what_the_verbs_say_themselves() -> None:
+    lines = "import sys", "from tutelage.cli import app", "app(['--help'], standalone_mode=False)"
+    script = "\n".join([*lines, "sys.exit('torch' in sys.modules)"])
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert all(summary in shown for summary in VERBS.values())
+    for name, summary in VERBS.items():
+        own = find_verb(name)
+        callback = own.registered_callback or own.registered_commands[0]
+        assert (callback.callback.__doc__ or "").splitlines()[0] == summary

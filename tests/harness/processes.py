@@ -16,7 +16,9 @@ import torch
 
 FORKED = multiprocessing.get_context("forkserver")
 # What a first run imports besides is named too.
-FORKED.set_forkserver_preload(["tutelage.cli", "sklearn.datasets", "torch.utils.tensorboard"])
+FORKED.set_forkserver_preload(
+    ["tutelage.study", "tutelage.export", "tutelage.report", "sklearn.datasets", "torch.utils.tensorboard"]
+)
 
 
 def settle() -> None:
@@ -38,30 +40,38 @@ def kill_after(calls: int, owner: type, method: str, verb: str, settings: dict[s
 
     SIGKILL comes at the end of so many calls of the method ``owner.method``.
     """
+    code, said = signal_after(signal.SIGKILL, calls, owner, method, verb, settings)
+    assert code == -signal.SIGKILL, said
+    return said
+
+
+def signal_after(
+    number: signal.Signals, calls: int, owner: type, method: str, verb: str, settings: dict[str, Any]
+) -> tuple[int | None, str]:
+    """Does the same with any signal, and returns the exit code too."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as said:
-        arguments = (calls, owner, method, [verb, *words(settings)], said.name)
-        process = FORKED.Process(target=_run_and_die, args=arguments)
+        arguments = (number, calls, owner, method, [verb, *words(settings)], said.name)
+        process = FORKED.Process(target=_run_and_signal, args=arguments)
         process.start()
         process.join()
-        assert process.exitcode == -signal.SIGKILL, said.read()
-        return said.read()
+        return process.exitcode, said.read()
 
 
-def _run_and_die(calls: int, owner: type, method: str, words: list[str], said: str) -> None:
+def _run_and_signal(number: signal.Signals, calls: int, owner: type, method: str, words: list[str], said: str) -> None:
     from tutelage.cli import main
 
     settle()
     left, original = calls, getattr(owner, method)
 
-    def call_and_die(*arguments: Any) -> Any:
+    def call_and_signal(*arguments: Any) -> Any:
         nonlocal left
         answer = original(*arguments)
         left -= 1
         if not left:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return answer
 
-    setattr(owner, method, call_and_die)
+    setattr(owner, method, call_and_signal)
     sys.argv = ["tutelage", *words]
     with open(said, "w", buffering=1, encoding="utf-8") as out, redirect_stdout(out):
         main()

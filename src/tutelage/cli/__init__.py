@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib import import_module
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tutelage.cli import (
-    bench,
-    cache,
-    compare,
-    data,
-    distill,
-    evaluate,
-    export,
-    inspect,
-    listing,
-    predict,
-    quickstart,
-    recipe,
-    replay,
-    report,
-    resume,
-    study,
-    train,
-)
 from tutelage.errors import TutelageError
+
+VERBS = {
+    "train": "Train one network on labels, for example a teacher.",
+    "distill": "Train a student under a teacher.",
+    "run": "Run a published experiment, beside its figures.",
+    "resume": "Continue an interrupted run from its last checkpoint.",
+    "replay": "Take the step again at which a run stopped being finite.",
+    "evaluate": "Measure a run, or any network, on a split of data.",
+    "inspect": "List the points where a network can be tapped.",
+    "bench": "Measure how fast a distillation trains.",
+    "cache": "Store what a distillation needs of its teacher.",
+    "study": "Compare methods or any settings, over seeds.",
+    "report": "Draw what runs came to, as one page.",
+    "export": "Write the student of a run for other runtimes.",
+    "predict": "Say what is in images, with probabilities.",
+    "compare": "Put models side by side: size, speed, accuracy.",
+    "list": "List what there is by name, or every setting.",
+    "quickstart": "See what distillation gains, on embedded data.",
+    "data": "Prepare data.",
+}
+"""What the help says of each verb: the first line of its own."""
+MODULES = {"run": "recipe", "list": "listing"}
+"""The file of a verb that is not called like it."""
 
 app = typer.Typer(
     help="Distils image classifiers: a small student learns from a large teacher.",
@@ -37,23 +42,28 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("train")(train.main)
-app.command("distill")(distill.main)
-app.command("run")(recipe.main)
-app.command("resume")(resume.main)
-app.command("replay")(replay.main)
-app.command("evaluate")(evaluate.main)
-app.command("inspect")(inspect.main)
-app.command("bench")(bench.main)
-app.command("cache")(cache.main)
-app.command("study")(study.main)
-app.command("report")(report.main)
-app.command("export")(export.main)
-app.command("predict")(predict.main)
-app.command("compare")(compare.main)
-app.command("list")(listing.main)
-app.add_typer(data.app, name="data")
-app.command("quickstart")(quickstart.main)
+
+
+def find_verb(name: str) -> typer.Typer:
+    """Imports a verb: PyTorch takes seconds, which help and completion need not wait for."""
+    main = import_module(f"tutelage.cli.{MODULES.get(name, name)}").main
+    if isinstance(main, typer.Typer):
+        return main
+    verb = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    verb.command()(main)
+    return verb
+
+
+def _add(name: str, summary: str) -> None:
+    everything = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+    @app.command(name, help=summary, context_settings=everything)
+    def run(context: typer.Context) -> None:
+        find_verb(name)(context.args, prog_name=context.command_path)
+
+
+for _name, _summary in VERBS.items():
+    _add(_name, _summary)
 
 
 def main() -> None:

@@ -13,7 +13,16 @@ from tutelage.config import Settings, load
 from tutelage.data import Shrinking, write_shards
 from tutelage.training.progress import build_console
 
-app = typer.Typer(help="Prepare data.", no_args_is_help=True, rich_markup_mode=None)
+main = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@main.callback()
+def group() -> None:
+    """Prepare data.
+
+    \b
+    tutelage data pack data=~/imagenet out=~/imagenet-256
+    """
 
 
 class PackedData(Settings):
@@ -36,7 +45,7 @@ class PackSettings(Settings):
     overwrite: bool = Field(False, description="replace an existing folder of shards")
 
 
-@app.command("pack")
+@main.command("pack")
 def pack(settings: Words) -> None:
     """Make images small once, and write them to tar shards.
 
