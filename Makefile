@@ -2,7 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart browser test chaos bench recipes docs lint clean
+.PHONY: quickstart browser test suite chaos bench recipes docs lint clean
+
+# Checking types takes one core, and so does much of setting up.
+MAKEFLAGS += --jobs=2
 
 # What is installed is compiled as it is imported, and most of it never is.
 PIP := $(BIN)/python -m pip install --quiet --no-compile
@@ -33,8 +36,10 @@ browser:
 		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 		echo "no Chromium here: install one to test the report's page"
 
-test: lint browser
+suite: .venv/dev browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test: lint suite
 
 # What takes long: runs under faults, real launchers, all recipes. docs/reliability.md counts it.
 chaos: .venv/dev

@@ -19,7 +19,8 @@ from sklearn.datasets import load_digits
 
 from data.pictures import encode, picture
 from data.shards import samples, write_tar
-from harness.processes import FORKED, settle
+from harness.processes import in_process, settle
+from harness.steps import at_step
 from tutelage import resume, train
 from tutelage.data import DataSettings, EvalLoader, TrainLoader, open_data
 from tutelage.data.folder import read_folder
@@ -29,7 +30,6 @@ from tutelage.data.split import carve_from_shards
 from tutelage.data.streaming import IMAGES, SPANS, Shard, StreamedImages
 from tutelage.errors import TutelageError
 from tutelage.training.folder import RunFolder
-from tutelage.training.step import Step
 
 PICTURES = [encode(picture(seed, 70 + seed % 7, 90), "JPEG") for seed in range(40)]
 LABELS = [0, 1] * 20
@@ -290,16 +290,7 @@ def cut(run: dict[str, Any], folder: Path, cache: Path, step: int) -> None:
     """Trains until the end of a step of that number, and is killed."""
     settle()
     os.environ["TUTELAGE_CACHE"] = str(cache)
-    original, taken = Step.__call__, 0
-
-    def call(self: Step, *arguments: Any) -> None:
-        nonlocal taken
-        original(self, *arguments)
-        taken += 1
-        if taken == step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    Step.__call__ = call  # type: ignore[method-assign]
+    at_step(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
     train(**run, out=folder)
 
 
@@ -316,10 +307,8 @@ def test_killed_within_an_epoch_and_resumed_is_the_same(
             write_tar(tmp_path / "tars" / f"train-{start:03d}.tar", members)
         root = tmp_path / "tars"
     run = {**RUN, "data": {"name": str(root), "stream": True, "window": 3, "workers": 0}}
-    process = FORKED.Process(target=cut, args=(run, tmp_path / "killed", tmp_path / "another cache", STEPS + 2))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    killed, elsewhere = tmp_path / "killed", tmp_path / "another cache"
+    assert in_process(cut, run, killed, elsewhere, STEPS + 2) == -signal.SIGKILL
     checkpoint, _ = RunFolder(tmp_path / "killed").load_checkpoint()
     assert checkpoint is not None
     assert (checkpoint["progress"]["epoch"], checkpoint["progress"]["step"]) == (1, 1)

@@ -9,6 +9,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.tensor import DTensor
 
 from harness.cases import CASES, Case, batch, build
+from harness.marks import quickly
 from harness.pool import Pool
 from tutelage import Distiller, TutelageError, create_model
 
@@ -38,14 +39,8 @@ def learnt_by_one_rank(rank: int, case: Case, smallest: int) -> dict[str, Tensor
     return {name: v.full_tensor() if isinstance(v, DTensor) else v for name, v in weights(distiller).items()}
 
 
-CHOICES = [
-    pytest.param(case, smallest, marks=[pytest.mark.chaos] if smallest > 1 or case.name not in QUICK else [])
-    for case in CASES
-    for smallest in (1, 10_000)
-]
-
-
-@pytest.mark.parametrize(("case", "smallest"), CHOICES, ids=str)
+@pytest.mark.parametrize("smallest", quickly([1, 10_000], {"1"}))
+@pytest.mark.parametrize("case", quickly(CASES, QUICK), ids=str)
 def test_spread_weights_learn_as_whole_ones(case: Case, smallest: int, pool: Pool) -> None:
     distiller = build(case).train()
     before = {name: value.clone() for name, value in weights(distiller).items()}

@@ -15,7 +15,14 @@ import tutelage
 from tutelage.export import export_student
 
 NAMES = ("<img src=x onerror=alert(1)>", "a|b `c`: # d", "two_*three*")
-TINY: dict[str, Any] = {"epochs": 1, "precision": "fp32", "device": "cpu", "batch_size": 16, "compile": "off"}
+TINY: dict[str, Any] = {
+    "epochs": 1,
+    "precision": "fp32",
+    "device": "cpu",
+    "batch_size": 16,
+    "compile": "off",
+    "loggers": [],
+}
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -33,6 +34,15 @@ def settle() -> None:
 def words(settings: dict[str, Any]) -> list[str]:
     """Returns settings as words of the command line."""
     return [f"{key}={json.dumps(value) if isinstance(value, dict) else value}" for key, value in settings.items()]
+
+
+def in_process(work: Callable[..., None], *arguments: Any) -> int:
+    """Does the work in a process of its own and returns its exit code."""
+    process = FORKED.Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def kill_after(calls: int, owner: type, method: str, verb: str, settings: dict[str, Any]) -> str:

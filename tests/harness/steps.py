@@ -1,7 +1,8 @@
-"""A run in this process, watched after every step."""
+"""What is seen, or done, after every step of a run in this process."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from tutelage.training.engine import build_engine
 from tutelage.training.fit import Fit
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import build_job
+from tutelage.training.step import Step
 from tutelage.training.targets import open_targets
 from tutelage.training.tuning import tune
 
@@ -55,3 +57,17 @@ def watch(**config: Any) -> tuple[Fit, Watch]:
     fit = Fit(job, engine, folder, seen, None, targets)  # type: ignore[arg-type]
     fit.run()
     return fit, seen
+
+
+def at_step(count: int, act: Callable[[], object]) -> None:
+    """Has ``act`` done at the end of the step of that number, from now on."""
+    original, taken = Step.__call__, 0
+
+    def call(self: Step, *arguments: Any) -> None:
+        nonlocal taken
+        original(self, *arguments)
+        taken += 1
+        if taken == count:
+            act()
+
+    Step.__call__ = call  # type: ignore[method-assign]

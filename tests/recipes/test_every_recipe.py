@@ -10,6 +10,7 @@ import torch
 import yaml
 
 import tutelage.recipes
+from harness.marks import quickly
 from harness.recipes import settings_of, stages_of, take_steps, term_on_zeros
 from tutelage.config import DistillSettings, dump, load
 from tutelage.recipes import list_recipes, load_recipe, recipe_of
@@ -34,15 +35,10 @@ STEPPED = [
     "crd/cifar100-wrn_40_2-shufflenet_v1-at",
     "ofd/imagenet-b",
 ]
+LARGE = {"funmatch/imagenet-bit_r152x2-bit_r50x1"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if number % 5 == 0 or name in STEPPED else pytest.param(name, marks=pytest.mark.chaos)
-        for number, name in enumerate(list_recipes())
-    ],
-)
+@pytest.mark.parametrize("name", quickly(list_recipes(), {*list_recipes()[::5], *STEPPED} - LARGE))
 def test_the_stages_of_a_recipe_fit_its_networks(name: str) -> None:
     recipe = load_recipe(name)
     settings, stages = settings_of(recipe), stages_of(recipe)

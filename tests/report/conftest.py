@@ -24,7 +24,14 @@ CLASSES = (
     "$x^$ & {{ 7*7 }}",
     "漢字, and a very long name",
 )
-FAST: dict[str, Any] = {"precision": "fp32", "compile": "off", "device": "cpu", "batch_size": 32, "epochs": 2}
+FAST: dict[str, Any] = {
+    "precision": "fp32",
+    "compile": "off",
+    "device": "cpu",
+    "batch_size": 32,
+    "epochs": 2,
+    "loggers": [],
+}
 NAMES = ("teacher", "none-0", "none-1", 'it\'s "kd" <b>&lt;')
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
+from harness.marks import quickly
 from harness.pool import Pool
 from harness.processes import kill_after, words
 from harness.runs import IMAGES, SMALL
@@ -93,7 +94,7 @@ STORABLE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("case", STORABLE)
+@pytest.mark.parametrize("case", quickly(STORABLE, {"kd", "fsp", "fitnets"}))
 def test_a_student_learns_from_a_cache_what_it_learns_from_a_live_teacher(
     case: str, run: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -112,7 +113,7 @@ def test_a_student_learns_from_a_cache_what_it_learns_from_a_live_teacher(
     assert shown == [[None, None], [0.0, 0.0], [1.0, 1.0]]
 
 
-@pytest.mark.parametrize("case", ["at", "fitnets"])
+@pytest.mark.parametrize("case", quickly(["at", "fitnets"], {"fitnets"}))
 def test_targets_stored_in_full_precision_make_no_difference_at_all(
     case: str, run: dict[str, Any], tmp_path: Path
 ) -> None:

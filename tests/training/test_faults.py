@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
@@ -16,37 +15,15 @@ from typing import Any
 import pytest
 
 from data.pictures import picture
-from harness.processes import FORKED, settle
+from harness.processes import FORKED, in_process, settle
 from harness.runs import SMALL, STEPS
+from harness.steps import at_step
 from tutelage import TutelageError, resume, train
 from tutelage.training.folder import RunFolder
 from tutelage.training.preemption import EXIT_CODE
 from tutelage.training.step import Step
 
 RUN: dict[str, Any] = {**SMALL, "model": "resnet8"}
-
-
-def at_step(count: int, act: Callable[[], object]) -> None:
-    """Has ``act`` done at the end of the step of that number, from now on."""
-    original, taken = Step.__call__, 0
-
-    def call(self: Step, *arguments: Any) -> None:
-        nonlocal taken
-        original(self, *arguments)
-        taken += 1
-        if taken == count:
-            act()
-
-    Step.__call__ = call  # type: ignore[method-assign]
-
-
-def in_process(work: Callable[..., None], *arguments: Any) -> int:
-    """Does the work in a process of its own and returns its exit code."""
-    process = FORKED.Process(target=work, args=arguments)
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
 
 
 def stopped(folder: Path, step: int, model: str, *signals: signal.Signals) -> None:

@@ -10,16 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.runs import SMALL
 from harness.teachers import train_teachers
 from tutelage import create_model, distill, train
 from tutelage.models import weights_hash
 
-RUN: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "batch_size": 64,
-    "precision": "fp32",
-    "device": "cpu",
-}
+RUN: dict[str, Any] = {**SMALL, "batch_size": 64, "optimizer": {}}
 
 
 @pytest.fixture(scope="module")

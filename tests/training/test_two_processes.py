@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from harness.cases import CASES, Case, batch, build
+from harness.marks import quickly
 from harness.pool import Pool
 from tutelage import evaluate, train
 from tutelage.config import TrainSettings, load
@@ -26,6 +27,13 @@ RUN: dict[str, Any] = {
     "precision": "fp32",
     "device": "cpu",
 }
+
+
+QUICK = {
+    *("none", "kd", "kd-ensemble-probabilities", "at", "at_gradient-symmetry", "nst-gaussian", "fsp"),
+    *("fitnets-hint", "fitnets-kd", "feature_maps-block", "kd+ofd"),
+}
+"""Every method, and every kind of stage."""
 
 
 def micro_batches(world: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -57,7 +65,7 @@ def assert_as_one(case: Case, pool: Pool, world: int) -> None:
             torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", quickly(CASES, QUICK), ids=str)
 def test_gradients_of_two_processes_are_those_of_one(case: Case, pool: Pool) -> None:
     assert_as_one(case, pool, 2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +19,9 @@ from tutelage.terms import Stage
 from tutelage.training.checkpoint import Progress, restore, snapshot
 from tutelage.training.compilation import compile_stage, compiles_student
 from tutelage.training.diagnosis import diagnose
+from tutelage.training.epoch import Epoch
 from tutelage.training.evaluation import Evaluation, evaluate_network
-from tutelage.training.feed import build_feed
+from tutelage.training.feed import Fed, build_feed
 from tutelage.training.folder import RunFolder
 from tutelage.training.gradients import GradientWatch, warn_of_drowned_task
 from tutelage.training.job import Job
@@ -86,81 +88,74 @@ class Fit:
         step.taken = self.progress.images // self.loader.batch_size + self.progress.step
         stored = self.targets.stages.get(index) if self.targets is not None else None
         first = sum(stage.epochs for stage in distiller.stages[:index])
-        for epoch in range(self.progress.epoch, stage.epochs):
-            record = self._run_epoch(stage, step, stored, epoch, first + epoch)
+        for number in range(self.progress.epoch, stage.epochs):
+            record = self._run_epoch(self._begin(stage, number, first + number), step, stored)
             self.progress.end_epoch()
-            self._finish_epoch(stage, record, first + epoch)
+            self._finish_epoch(stage, record, first + number)
         self.engine.unwrap_model(module, keep_fp32_wrapper=False)
         self.engine.free_memory()
 
-    def _run_epoch(
-        self, stage: Stage, step: Step, stored: StoredTargets | None, epoch: int, run_epoch: int
-    ) -> dict[str, Any]:
-        """Trains one epoch, ``epoch`` of the stage and ``run_epoch`` of the run, and returns its metrics."""
-        settings, progress = self.job.settings, self.progress
-        steps = len(self.loader)
-        schedule, peak = stage.schedule or settings.schedule, (stage.optimizer or settings.optimizer).lr
-        meters = Meters(self.job.distiller.term_names, self.engine.device)
+    def _begin(self, stage: Stage, number: int, of_run: int) -> Epoch:
+        loader, meters = self.loader, Meters(self.job.distiller.term_names, self.engine.device)
         watch = GradientWatch(self.job.student)
-        if progress.terms is not None:
-            meters.restore(progress.terms["meters"])
-            watch.restore(progress.terms["gradients"])
-        self.display.start(f"{stage.name} {epoch + 1}/{stage.epochs}", run_epoch * steps + progress.step)
+        return Epoch(stage, number, of_run, len(loader), loader.batch_size, meters, watch, self.progress)
+
+    def _run_epoch(self, epoch: Epoch, step: Step, stored: StoredTargets | None) -> dict[str, Any]:
+        """Trains one epoch, or what is left of it, and returns its metrics."""
+        progress = self.progress
+        self.display.start(epoch.label, epoch.done(progress.step))
         self.job.distiller.train()
-        start = time.perf_counter() - progress.step_seconds
-        batches = self.feed.epoch(run_epoch, stored.read if stored is not None else None, progress.step)
-        for number in range(progress.step, steps):
+        batches = self.feed.epoch(epoch.of_run, stored.read if stored is not None else None, progress.step)
+        for number in range(progress.step, epoch.steps):
             asked = time.perf_counter()
             fed = next(batches)
             progress.waited += time.perf_counter() - asked
             progress.hits += fed.targets is not None
-            place = epoch * steps + number
-            lr = peak * lr_factor(place, stage.epochs * steps, steps, schedule)
-            if restarts(place, steps, schedule):
-                self.optimizer.state.clear()
-            self.job.distiller.progress = place / (stage.epochs * steps)
-            targets = targets_of(self.job, stored, fed, self.engine)
-            # Compiled backward passes free what a second one would need.
-            looks = watch if place % settings.log_every == 0 and not compiles_student(settings.compile) else None
-            step(fed.images, fed.labels, targets, meters, lr, looks)
-            if looks is not None and self.engine.is_main_process:
-                warn_of_drowned_task(looks.values, self.told)
-            if (number + 1) % settings.log_every == 0:
-                self._check(meters, run_epoch)
-                speed = (number + 1) * self.loader.batch_size / (time.perf_counter() - start)
-                cached = progress.hits / (number + 1) if stored is not None else None
-                self.display.advance(run_epoch * steps + number + 1, meters.means(), speed, cached)
-            progress.step, progress.step_seconds = number + 1, time.perf_counter() - start
-            if progress.step < steps:
-                self._save_if_due(meters, watch, run_epoch)
-        self._check(meters, run_epoch)
+            lr = self._take(step, epoch, number, fed, targets_of(self.job, stored, fed, self.engine))
+            if (number + 1) % self.job.settings.log_every == 0:
+                self._check(epoch)
+                self._show(epoch, number + 1, cached=stored is not None)
+            progress.step, progress.step_seconds = number + 1, epoch.seconds
+            if progress.step < epoch.steps:
+                self._save_if_due(epoch)
+        self._check(epoch)
         self._share_buffers()
-        seconds = time.perf_counter() - start
-        progress.seconds += seconds
-        progress.images += steps * self.loader.batch_size
-        return {
-            "stage": stage.name,
-            "epoch": run_epoch + 1,
-            "stage_epoch": epoch + 1,
-            "lr": lr,
-            **{f"train/{name}": value for name, value in meters.means().items()},
-            **watch.means(),
-            "time/seconds": seconds,
-            "time/images_per_second": steps * self.loader.batch_size / seconds,
-            "time/data_wait": progress.waited / seconds,
-            **({"cache/hits": progress.hits / steps} if stored is not None else {}),
-        }
+        record = epoch.record(lr, stored is not None)
+        progress.seconds += record["time/seconds"]
+        progress.images += epoch.steps * epoch.batch_size
+        return record
 
-    def _check(self, meters: Meters, run_epoch: int) -> None:
+    def _take(self, step: Step, epoch: Epoch, number: int, fed: Fed, targets: Sequence[Tensor] | None) -> float:
+        """Takes a step of the epoch, as the stage's schedule has it, and returns its learning rate."""
+        settings, stage, place = self.job.settings, epoch.stage, epoch.place(number)
+        schedule, peak = stage.schedule or settings.schedule, (stage.optimizer or settings.optimizer).lr
+        lr = peak * lr_factor(place, stage.epochs * epoch.steps, epoch.steps, schedule)
+        if restarts(place, epoch.steps, schedule):
+            self.optimizer.state.clear()
+        self.job.distiller.progress = place / (stage.epochs * epoch.steps)
+        # Compiled backward passes free what a second one would need.
+        looks = place % settings.log_every == 0 and not compiles_student(settings.compile)
+        step(fed.images, fed.labels, targets, epoch.meters, lr, epoch.watch if looks else None)
+        if looks and self.engine.is_main_process:
+            warn_of_drowned_task(epoch.watch.values, self.told)
+        return lr
+
+    def _show(self, epoch: Epoch, steps: int, cached: bool) -> None:
+        """Shows how the epoch goes, after so many of its steps."""
+        hits = self.progress.hits / steps if cached else None
+        speed = steps * epoch.batch_size / epoch.seconds
+        self.display.advance(epoch.done(steps), epoch.meters.means(), speed, hits)
+
+    def _check(self, epoch: Epoch) -> None:
         """Raises :class:`TutelageError` where a step of the epoch was not finite, once all is kept to look into it."""
-        fault = meters.fault()
+        fault = epoch.meters.fault()
         if fault is None:
             return
         self.progress.step, self.progress.terms = fault.step, None
         state = snapshot(self.job.distiller, self.optimizer, self.engine.scaler, self.averaged, self.progress)
         if self.engine.is_main_process:
             self.folder.save_failed(state)
-            failure = diagnose(self.job, self.engine, self.progress.stage, run_epoch, fault.step)
+            failure = diagnose(self.job, self.engine, self.progress.stage, epoch.of_run, fault.step)
             self.folder.write_json("failure.json", failure.model_dump())
         self.engine.wait_for_everyone()
         path = self.folder.path
@@ -170,7 +165,7 @@ class Fit:
             f"lower weight of the term, or clip=1. To look at that step again: tutelage replay {path}"
         )
 
-    def _save_if_due(self, meters: Meters, watch: GradientWatch, run_epoch: int) -> None:
+    def _save_if_due(self, epoch: Epoch) -> None:
         """Writes a checkpoint within the epoch, where the last one is old or the run is to end; then ends it."""
         settings, together = self.job.settings, self.engine.num_processes > 1
         if together and self.progress.step % settings.log_every:
@@ -178,8 +173,8 @@ class Fit:
         old = time.monotonic() - self.saved >= 60 * settings.checkpoint_minutes
         stop, due = self._agree(self.notice.received is not None, old)
         if stop or due:
-            self._check(meters, run_epoch)
-            self.progress.terms = {"meters": meters.state(), "gradients": watch.state()}
+            self._check(epoch)
+            epoch.keep_terms()
             self._save()
         if stop:
             raise self.notice.answer()
