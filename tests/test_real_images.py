@@ -27,8 +27,8 @@ def part_of(source: Path, folder: Path, **rows: int) -> str:
 
 def test_cifar_from_folder_to_student(real_data: Path, tmp_path: Path) -> None:
     (tmp_path / "cifar").mkdir()
-    data = part_of(real_data / "cifar10-jpeg", tmp_path / "cifar", train=1000, test=250)
-    teacher, budget = tmp_path / "teacher", {**FAST, "batch_size": 32, "epochs": 3}
+    data = part_of(real_data / "cifar10-jpeg", tmp_path / "cifar", train=640, test=200)
+    teacher, budget = tmp_path / "teacher", {**FAST, "batch_size": 32, "epochs": 2}
     tutelage.train(data=data, model="resnet14", out=teacher, **budget)
     result = tutelage.distill(
         data=data, teacher=teacher, student="resnet8", method="kd+at", out=tmp_path / "run", **budget

@@ -41,7 +41,15 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "blocks.1",
     ),
     "timm swin": (
-        lambda: timm.create_model("swin_tiny_patch4_window7_224", img_size=64, window_size=2, num_classes=4),
+        lambda: timm.create_model(
+            "swin_tiny_patch4_window7_224",
+            img_size=64,
+            window_size=2,
+            num_classes=4,
+            embed_dim=24,
+            depths=(1, 2, 1, 1),
+            num_heads=(1, 2, 2, 2),
+        ),
         "layers.1",
     ),
     "timm mobilevit": (lambda: timm.create_model("mobilevit_xxs", num_classes=4), "stages.2"),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from data.pictures import picture
+from harness.marks import quickly
 from harness.processes import FORKED, in_process, settle
 from harness.runs import SMALL, STEPS
 from harness.steps import at_step
@@ -40,7 +41,7 @@ def stopped(folder: Path, step: int, model: str, *signals: signal.Signals) -> No
     [
         (signal.SIGTERM, STEPS + 2, "resnet8"),
         (signal.SIGINT, STEPS, "resnet8"),
-        (signal.SIGINT, 2, "torchvision/mobilenet_v3_small"),
+        pytest.param(signal.SIGINT, 2, "torchvision/mobilenet_v3_small", marks=pytest.mark.chaos),
     ],
     ids=["within an epoch", "at its end", "with dropout"],
 )
@@ -82,7 +83,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("place", [0, 40, -1000], ids=["mark", "hash", "content"])
+@pytest.mark.parametrize("place", quickly([0, 40, -1000], {"-1000"}))
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     place: int, unfinished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

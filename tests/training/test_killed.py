@@ -63,11 +63,6 @@ def survives(case: dict[str, Any], teacher: Path, folder: Path, kills: int, seed
     return killed
 
 
-@pytest.mark.parametrize("name", ["two stages, half precision"])
-def test_a_few_kills(name: str, teacher: Path, tmp_path: Path) -> None:
-    assert survives(CASES[name], teacher, tmp_path, 3, 0) == 3
-
-
 @pytest.mark.chaos
 @pytest.mark.parametrize("name", CASES | STORED)
 def test_twenty_kills(name: str, teacher: Path, tmp_path: Path) -> None:

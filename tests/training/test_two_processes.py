@@ -20,7 +20,7 @@ from tutelage.training.feed import build_feed
 from tutelage.training.job import build_job
 
 RUN: dict[str, Any] = {
-    "data": "digits",
+    "data": {"name": "digits", "fraction": 0.2},
     "model": "resnet8",
     "epochs": 1,
     "batch_size": 64,

@@ -13,14 +13,17 @@ from tutelage.config import Settings, load
 
 
 class QuickstartSettings(Settings):
-    """``tutelage quickstart``: where, and how many seeds."""
+    """``tutelage quickstart``: where, how many seeds, how long."""
 
     out: Path = Path("runs/quickstart")
     seeds: int = Field(3, ge=1)
+    epochs: int = Field(20, ge=2, description="of each training")
 
 
 def main(
-    settings: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="out=FOLDER, seeds=NUMBER.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="out=FOLDER, seeds=NUMBER, epochs=NUMBER.")
+    ] = None,
 ) -> None:
     """See what distillation gains, on embedded data.
 
@@ -30,4 +33,4 @@ def main(
     tutelage quickstart out=runs/quickstart seeds=3
     """
     chosen = load(QuickstartSettings, *(settings or []))
-    study.quickstart(chosen.out.expanduser(), chosen.seeds)
+    study.quickstart(chosen.out.expanduser(), chosen.seeds, chosen.epochs)

@@ -57,7 +57,7 @@ def write_report(*runs: str | Path, **config: Any) -> Path:
     figures = settings.figures.expanduser() if settings.figures is not None else None
     if figures is not None:
         _check_figures(figures, settings.overwrite)
-    with matplotlib.rc_context(RC):  # type: ignore[arg-type]
+    with matplotlib.rc_context(RC):
         material = gather(source, settings.data)
         sections = _sections(material, settings.data)
         page = render(material.title, _lead(material), _foot(), sections)

@@ -14,13 +14,12 @@ from tutelage.training import Result, distill, train
 
 BUDGET: dict[str, Any] = {
     "data": {"name": "digits", "fraction": 0.1},
-    "epochs": 20,
     "batch_size": 32,
     "precision": "fp32",
     "optimizer": {"lr": 0.05},
     "schedule": {"name": "one_cycle"},
 }
-"""The same data, length, schedule and rule for the teacher, the student alone and every method.
+"""The same data, schedule and rule for the teacher, the student alone and every method.
 
 A tenth of the digits, because on all of them the student alone is as good as its teacher.
 """
@@ -29,14 +28,17 @@ TEACHER, STUDENT = "resnet20", "resnet8"
 METHODS = ("none", "kd", "fitnets")
 
 
-def quickstart(out: Path, seeds: int = 3) -> list[Result]:
-    """Trains a teacher a seed, then the student by each method under it; prints the table; returns all results."""
+def quickstart(out: Path, seeds: int = 3, epochs: int = 20) -> list[Result]:
+    """Trains a teacher a seed, then the student by each method under it; prints the table; returns all results.
+
+    Every training has the same number of epochs.
+    """
     console = Console()
     if out.exists():
         raise TutelageError(f"{out} exists: remove it, or choose another folder (tutelage quickstart out=FOLDER)")
     results = []
     for seed in range(seeds):
-        budget = {**BUDGET, "seed": seed}
+        budget = {**BUDGET, "epochs": epochs, "seed": seed}
         console.rule(f"seed {seed}: teacher")
         teacher = out / f"teacher-{seed}"
         results.append(train(model=TEACHER, out=teacher, **budget))
@@ -44,7 +46,7 @@ def quickstart(out: Path, seeds: int = 3) -> list[Result]:
             console.rule(f"seed {seed}: student, method {method}")
             run = out / f"{method}-{seed}"
             results.append(distill(teacher=str(teacher), student=STUDENT, method=method, out=run, **budget))
-    console.rule("a tenth of digits, 20 epochs each, last epoch: mean ± standard deviation over seeds")
+    console.rule(f"a tenth of digits, {epochs} epochs each, last epoch: mean ± standard deviation over seeds")
     console.print(terminal(summarize(results), console.width))
     console.print(f"runs in {out}; the deployable student of a run is its folder student/", highlight=False)
     return results
