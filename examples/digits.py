@@ -17,7 +17,7 @@ def loaders(side: int = 8, batch_size: int = 32) -> tuple[DataLoader, DataLoader
     digits = load_digits()
     images = torch.from_numpy(digits.images).float()[:, None].repeat(1, 3, 1, 1) / 16
     images, labels = F.interpolate(images, (side, side)), torch.from_numpy(digits.target)
-    train = DataLoader(TensorDataset(images[:800], labels[:800]), batch_size, shuffle=True, drop_last=True)
+    train = DataLoader(TensorDataset(images[:480], labels[:480]), batch_size, shuffle=True, drop_last=True)
     return train, DataLoader(TensorDataset(images[1400:], labels[1400:]), batch_size)
 
 

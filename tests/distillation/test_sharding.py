@@ -14,8 +14,8 @@ from harness.pool import Pool
 from tutelage import Distiller, TutelageError, create_model
 
 STEPS = 2
-QUICK = {"at_gradient", "fitnets-hint", "fsp", "kd-ensemble-logits", "kd+ofd"}
-"""What differs: gradients of the image, a part of the student, connectors, several teachers, all of it."""
+QUICK = {"at_gradient", "fitnets-hint", "kd+ofd"}
+"""What differs: gradients of the image; a part of the student, and connectors; all of both networks."""
 
 
 def learn(distiller: nn.Module, parts: list[list[tuple[Tensor, Tensor]]]) -> None:

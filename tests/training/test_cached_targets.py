@@ -151,6 +151,7 @@ def test_stored_targets_are_those_of_a_live_teacher(case: str, run: dict[str, An
             torch.testing.assert_close(old, new, rtol=2 * HALF, atol=1e-5)
 
 
+@pytest.mark.chaos
 def test_a_cold_and_a_warm_run_leave_the_same_student(run: dict[str, Any], tmp_path: Path) -> None:
     for name in ("cold", "warm"):
         distill(**{**run, "method": "kd+at", "out": tmp_path / name})
@@ -160,6 +161,7 @@ def test_a_cold_and_a_warm_run_leave_the_same_student(run: dict[str, Any], tmp_p
     assert "cache    2 views × 130 images × " in (tmp_path / "warm" / "log.txt").read_text()
 
 
+@pytest.mark.chaos
 def test_methods_and_seeds_share(run: dict[str, Any], tmp_path: Path) -> None:
     fill_cache(**run)
     assert count(tmp_path / "cache") == {("logits", 0): IMAGES, ("logits", 1): IMAGES}
@@ -173,6 +175,7 @@ def test_methods_and_seeds_share(run: dict[str, Any], tmp_path: Path) -> None:
         assert hits(tmp_path / method) == [1.0, 1.0]
 
 
+@pytest.mark.chaos
 def test_views_repeat_in_turn(run: dict[str, Any], tmp_path: Path) -> None:
     watch(**{**run, "cache.views": 2, "epochs": 5}, out=tmp_path / "run")
     assert hits(tmp_path / "run") == [0.0, 0.0, 1.0, 1.0, 1.0]
@@ -217,6 +220,7 @@ def test_a_method_without_teacher_has_nothing_to_store(run: dict[str, Any], tmp_
         fill_cache(**settings)
 
 
+@pytest.mark.chaos
 def test_a_term_without_teacher_joins_one_whose_targets_are_stored(run: dict[str, Any], tmp_path: Path) -> None:
     settings = {**run, "method": "kd+at_gradient", "at_gradient.form": "symmetry", "accumulate": 2, "epochs": 1}
     (_, cold), (_, warm) = (watch(**settings, out=tmp_path / name) for name in ("cold", "warm"))
@@ -298,6 +302,7 @@ OTHER_FOLDER = [
 ]
 
 
+@pytest.mark.chaos
 def test_each_teacher_view_and_precision_has_a_folder_of_its_own(run: dict[str, Any], teachers: list[str]) -> None:
     def folder(change: dict[str, Any]) -> Path:
         settings = {key: value for key, value in run.items() if key != "teacher"}
@@ -412,6 +417,7 @@ def fill_on_one_rank(rank: int, settings: dict[str, Any]) -> int:
     return fill_cache(**settings).computed
 
 
+@pytest.mark.chaos
 def test_two_processes_share_the_filling(run: dict[str, Any], pool: Pool, tmp_path: Path) -> None:
     settings = {**run, "method": "kd+at"}
     assert pool.run(fill_on_one_rank, settings) == [2 * IMAGES, 2 * IMAGES]

@@ -41,7 +41,7 @@ def stopped(folder: Path, step: int, model: str, *signals: signal.Signals) -> No
     [
         (signal.SIGTERM, STEPS + 2, "resnet8"),
         (signal.SIGINT, STEPS, "resnet8"),
-        pytest.param(signal.SIGINT, 2, "torchvision/mobilenet_v3_small", marks=pytest.mark.chaos),
+        (signal.SIGINT, 2, "torchvision/mobilenet_v3_small"),
     ],
     ids=["within an epoch", "at its end", "with dropout"],
 )
