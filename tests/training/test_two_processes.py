@@ -30,8 +30,8 @@ RUN: dict[str, Any] = {
 
 
 QUICK = {
-    *("none", "kd", "kd-ensemble-probabilities", "at", "at_gradient-symmetry", "nst-gaussian", "fsp"),
-    *("fitnets-hint", "fitnets-kd", "feature_maps-block", "kd+ofd"),
+    *("kd", "at", "at_gradient-symmetry", "nst-gaussian", "fsp"),
+    *("fitnets-hint", "feature_maps-block", "kd+ofd"),
 }
 """Every method, and every kind of stage."""
 
