@@ -38,7 +38,7 @@ STEPPED = [
 LARGE = {"funmatch/imagenet-bit_r152x2-bit_r50x1"}
 
 
-@pytest.mark.parametrize("name", quickly(list_recipes(), {*list_recipes()[::10], *STEPPED} - LARGE))
+@pytest.mark.parametrize("name", quickly(list_recipes(), {*list_recipes()[::20], *STEPPED} - LARGE))
 def test_the_stages_of_a_recipe_fit_its_networks(name: str) -> None:
     recipe = load_recipe(name)
     settings, stages = settings_of(recipe), stages_of(recipe)

@@ -30,7 +30,7 @@ RUN: dict[str, Any] = {
 
 
 QUICK = {
-    *("kd", "at", "at_gradient-symmetry", "nst-gaussian", "fsp"),
+    *("kd", "at", "at_gradient-symmetry", "nst-last", "fsp"),
     *("fitnets-hint", "feature_maps-block", "kd+ofd"),
 }
 """Every method, and every kind of stage."""
