@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tutelage.terms import ScheduleSettings
+from tutelage.terms import Schedule
 from tutelage.training.schedule import lr_factor, restarts
 
 NAMES = ("cosine", "one_cycle", "step", "constant")
@@ -17,10 +17,10 @@ EPOCHS = st.integers(1, 30)
 
 
 @st.composite
-def schedules(draw: Any, names: tuple[str, ...] = NAMES) -> tuple[int, int, ScheduleSettings]:
+def schedules(draw: Any, names: tuple[str, ...] = NAMES) -> tuple[int, int, Schedule]:
     """(steps, steps per epoch, settings)."""
     epochs, per_epoch = draw(EPOCHS), draw(PER_EPOCH)
-    chosen = ScheduleSettings(
+    chosen = Schedule(
         name=draw(st.sampled_from(names)),
         warmup=draw(st.floats(0, epochs)),
         milestones=tuple(sorted(draw(st.lists(st.floats(0, epochs), max_size=4)))),
@@ -31,25 +31,25 @@ def schedules(draw: Any, names: tuple[str, ...] = NAMES) -> tuple[int, int, Sche
     return epochs * per_epoch, per_epoch, chosen
 
 
-def factors(case: tuple[int, int, ScheduleSettings]) -> list[float]:
+def factors(case: tuple[int, int, Schedule]) -> list[float]:
     steps, per_epoch, chosen = case
     return [lr_factor(step, steps, per_epoch, chosen) for step in range(steps)]
 
 
-def after_warmup(case: tuple[int, int, ScheduleSettings]) -> list[float]:
+def after_warmup(case: tuple[int, int, Schedule]) -> list[float]:
     _, per_epoch, chosen = case
     return [value for step, value in enumerate(factors(case)) if step >= chosen.warmup * per_epoch]
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(schedules())
-def test_it_is_within_its_bounds_at_every_step(case: tuple[int, int, ScheduleSettings]) -> None:
+def test_it_is_within_its_bounds_at_every_step(case: tuple[int, int, Schedule]) -> None:
     assert all(0 < value <= 1 for value in factors(case))
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(schedules())
-def test_warmup_rises_in_equal_steps(case: tuple[int, int, ScheduleSettings]) -> None:
+def test_warmup_rises_in_equal_steps(case: tuple[int, int, Schedule]) -> None:
     _, per_epoch, chosen = case
     rising = factors(case)[: len(factors(case)) - len(after_warmup(case))]
     length = chosen.warmup * per_epoch
@@ -59,7 +59,7 @@ def test_warmup_rises_in_equal_steps(case: tuple[int, int, ScheduleSettings]) ->
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(schedules(names=("cosine",)))
-def test_a_cosine_falls_from_the_peak_towards_nothing(case: tuple[int, int, ScheduleSettings]) -> None:
+def test_a_cosine_falls_from_the_peak_towards_nothing(case: tuple[int, int, Schedule]) -> None:
     steps, per_epoch, chosen = case
     values = after_warmup(case)
     assert values == sorted(values, reverse=True)
@@ -72,7 +72,7 @@ def test_a_cosine_falls_from_the_peak_towards_nothing(case: tuple[int, int, Sche
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(schedules(names=("one_cycle",)))
-def test_one_cycle_rises_to_the_peak_once_and_falls(case: tuple[int, int, ScheduleSettings]) -> None:
+def test_one_cycle_rises_to_the_peak_once_and_falls(case: tuple[int, int, Schedule]) -> None:
     values = after_warmup(case)
     if not values:
         return
@@ -84,7 +84,7 @@ def test_one_cycle_rises_to_the_peak_once_and_falls(case: tuple[int, int, Schedu
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(schedules(names=("step",)))
-def test_steps_fall_at_their_milestones_and_nowhere_else(case: tuple[int, int, ScheduleSettings]) -> None:
+def test_steps_fall_at_their_milestones_and_nowhere_else(case: tuple[int, int, Schedule]) -> None:
     steps, per_epoch, chosen = case
     for step in range(steps):
         if step >= chosen.warmup * per_epoch:
@@ -97,13 +97,13 @@ def test_steps_fall_at_their_milestones_and_nowhere_else(case: tuple[int, int, S
 
 @settings(max_examples=50, derandomize=True, deadline=None)
 @given(schedules(names=("constant",)))
-def test_a_constant_is_one_after_its_warmup(case: tuple[int, int, ScheduleSettings]) -> None:
+def test_a_constant_is_one_after_its_warmup(case: tuple[int, int, Schedule]) -> None:
     assert set(after_warmup(case)) <= {1.0}
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(schedules(), st.integers(1, 5))
-def test_it_is_a_function_of_the_share_that_is_done(case: tuple[int, int, ScheduleSettings], times: int) -> None:
+def test_it_is_a_function_of_the_share_that_is_done(case: tuple[int, int, Schedule], times: int) -> None:
     """More and smaller steps an epoch leave the curve where it is, but for the first steps of a warm-up."""
     steps, per_epoch, chosen = case
     for step in range(steps):

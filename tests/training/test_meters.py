@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tutelage.terms import OptimizerSettings
+from tutelage.terms import Optimizer
 from tutelage.training.meters import Fault, Meters
 from tutelage.training.optimizer import build_optimizer
 
@@ -45,7 +45,7 @@ def test_the_first_bad_term_is_named_even_if_others_follow(bad: float) -> None:
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_update_is_masked_where_the_flag_is_set(name: str) -> None:
     weight = torch.nn.Parameter(torch.ones(3))
-    optimizer = build_optimizer([weight], OptimizerSettings(name=name, lr=0.1))
+    optimizer = build_optimizer([weight], Optimizer(name=name, lr=0.1))
     weight.grad = torch.ones(3)
     optimizer.found_inf = torch.zeros(())
     optimizer.step()

@@ -14,7 +14,7 @@ from harness.cases import CASES, batch, build
 from harness.runs import SMALL
 from tutelage import train
 from tutelage.distillation.distiller import task_loss
-from tutelage.terms import OptimizerSettings
+from tutelage.terms import Optimizer
 from tutelage.training.optimizer import build_optimizer
 
 RUN: dict[str, Any] = {**SMALL, "model": "resnet8", "epochs": 2, "batch_size": 64, "optimizer": {}}
@@ -71,7 +71,7 @@ def test_label_smoothing_is_torchs() -> None:
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_optimiser_holds_student_and_connectors_and_not_the_teacher(name: str) -> None:
     distiller = build(CASES[5])
-    optimizer = build_optimizer(distiller.parameters(), OptimizerSettings(name=name))
+    optimizer = build_optimizer(distiller.parameters(), Optimizer(name=name))
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     assert held == {id(p) for p in distiller.student.parameters()} | {id(p) for p in distiller.terms.parameters()}
     distiller.train()(*batch()).loss.backward()

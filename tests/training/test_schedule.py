@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
-from tutelage.terms import ScheduleSettings
+from tutelage.terms import Schedule
 from tutelage.training.schedule import lr_factor, restarts
 
 
 def factors(steps: int, per_epoch: int, **settings: object) -> list[float]:
-    return [lr_factor(step, steps, per_epoch, ScheduleSettings(**settings)) for step in range(steps)]
+    return [lr_factor(step, steps, per_epoch, Schedule(**settings)) for step in range(steps)]
 
 
 def test_cosine_equals_torch() -> None:
@@ -47,8 +47,8 @@ def test_warmup_rises_linearly_before_everything_else() -> None:
 
 def test_momentum_restarts_at_the_milestones_where_asked() -> None:
     settings = {"name": "step", "milestones": (2, 3.25)}
-    asked = ScheduleSettings(**settings, restart=True)
+    asked = Schedule(**settings, restart=True)
     assert [step for step in range(20) if restarts(step, 4, asked)] == [8, 13]
-    assert not any(restarts(step, 4, ScheduleSettings(**settings)) for step in range(20))
-    cosine = ScheduleSettings(name="cosine", milestones=(1,), restart=True)
+    assert not any(restarts(step, 4, Schedule(**settings)) for step in range(20))
+    cosine = Schedule(name="cosine", milestones=(1,), restart=True)
     assert not any(restarts(step, 4, cosine) for step in range(9))

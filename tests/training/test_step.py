@@ -15,7 +15,7 @@ from harness.runs import SMALL
 from harness.steps import Watch, watch
 from tutelage import TutelageError, evaluate, train
 from tutelage.distillation import TASK, Distiller
-from tutelage.terms import OptimizerSettings
+from tutelage.terms import Optimizer
 from tutelage.training.engine import build_engine
 from tutelage.training.fit import Fit
 from tutelage.training.folder import RunFolder
@@ -48,7 +48,7 @@ def exact(case: str) -> Distiller:
 
 def prepare(distiller: Distiller, **settings: Any) -> tuple[Step, Meters]:
     engine = build_engine("fp32", "cpu")
-    optimizer = build_optimizer(distiller.parameters(), OptimizerSettings(lr=0.1))
+    optimizer = build_optimizer(distiller.parameters(), Optimizer(lr=0.1))
     module, prepared = engine.prepare(distiller, optimizer)
     names = [TASK] * (distiller.stage.task_weight > 0) + [term.name for term in distiller.stage.terms]
     return Step(engine, module, prepared, distiller.student, **settings), Meters(names, engine.device)

@@ -41,12 +41,14 @@ class Ours:
         """Prepares the stage ``index`` of ``job`` as a run would."""
         distiller, settings = job.distiller, job.settings
         stage = distiller.enter(index)
-        optimizer = build_optimizer(distiller.parameters(), stage.optimizer or settings.optimizer)
+        optimizer = build_optimizer(distiller.parameters(), stage.optimizer or job.optimization.optimizer)
         module, optimizer = engine.prepare(distiller.train(), optimizer)
         compile_stage(distiller, settings.compile)
         averaged = moving_average(job.student, settings.ema)
         return cls(
-            job, engine, Step(engine, module, optimizer, job.student, settings.clip, settings.accumulate, averaged)
+            job,
+            engine,
+            Step(engine, module, optimizer, job.student, job.optimization.clip, settings.accumulate, averaged),
         )
 
     @property
@@ -81,7 +83,7 @@ def floor_steps(job: Job, engine: Accelerator, taught: bool) -> Steps:
     student = copy.deepcopy(job.student).requires_grad_(True).train()
     if compiles_student(job.settings.compile):
         student.compile(options={"triton.cudagraphs": job.settings.compile == "graphs"})
-    optimizer = build_optimizer(student.parameters(), job.settings.optimizer)
+    optimizer = build_optimizer(student.parameters(), job.optimization.optimizer)
     seen = _in_memory(job.distiller.normalization, fed.images)
     members = job.teacher.members if taught and job.teacher is not None else []
     teachers = [(_reader(member.network, job.settings.compile), member) for member in members]

@@ -105,7 +105,9 @@ class RunSettings(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
-    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    clip: Annotated[float, Field(gt=0)] | Literal["auto"] | None = Field(
+        "auto", description="largest norm of the gradient; auto: chosen with the optimizer; null: no limit"
+    )
     accumulate: int = Field(
         1, ge=1, description="parts a batch is cut into, run one after another; a step is still one batch"
     )

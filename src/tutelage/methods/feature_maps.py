@@ -12,7 +12,7 @@ from tutelage.errors import TutelageError
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.hints import hint_term
 from tutelage.methods.kd import logits_term
-from tutelage.terms import PretrainOptimizer, ScheduleSettings, Stage, Term
+from tutelage.terms import PretrainOptimizer, Schedule, Stage, Term
 
 Taps = tuple[str, str]
 """(teacher tap, student tap)."""
@@ -44,7 +44,7 @@ class FeatureMaps(Method):
     alpha: float = Field(0.9, ge=0, le=1, description="last=kd only: weight of KL")
     taps: dict[str, str] | None = Field(None, description="teacher tap: student tap, shallow to deep")
     optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of the stages before the last")
-    schedule: ScheduleSettings = Field(ScheduleSettings(), description="of the stages before the last")
+    schedule: Schedule = Field(Schedule(), description="of the stages before the last")
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Returns one stage, n + 1 for a block at a time, or two for hint-then-freeze."""

@@ -12,7 +12,7 @@ from tutelage.connectors import paper_regressor, projector, regressor
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.hints import HintForm, hint_term
 from tutelage.methods.kd import logits_term
-from tutelage.terms import PretrainOptimizer, ScheduleSettings, Stage, Term
+from tutelage.terms import PretrainOptimizer, Schedule, Stage, Term
 
 Regressor = Literal["benchmark", "projector", "paper"]
 
@@ -59,7 +59,7 @@ class FitNets(Method):
     final_kd_weight: float | None = Field(None, ge=0, description="kd_weight at the end, reached linearly")
     hint_epochs: int | None = Field(None, ge=1, description="length of stage 1; a fifth of the epochs where not given")
     hint_optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of stage 1")
-    hint_schedule: ScheduleSettings = Field(ScheduleSettings(), description="of stage 1")
+    hint_schedule: Schedule = Field(Schedule(), description="of stage 1")
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> FitNets:

@@ -12,7 +12,7 @@ from tutelage.errors import TutelageError
 from tutelage.losses import fsp_match, fsp_target
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.maps import of_two_maps
-from tutelage.terms import Kept, PretrainOptimizer, ScheduleSettings, Stage, Term
+from tutelage.terms import Kept, PretrainOptimizer, Schedule, Stage, Term
 
 Taps = tuple[str, str]
 """(teacher tap, student tap)."""
@@ -36,7 +36,7 @@ class FSP(Method):
     )
     epochs: int | None = Field(None, ge=1, description="length of the first stage; a fifth of the run's if not given")
     optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of the first stage")
-    schedule: ScheduleSettings = Field(ScheduleSettings(), description="of the first stage")
+    schedule: Schedule = Field(Schedule(), description="of the first stage")
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Returns the stages "fsp" and "task"."""

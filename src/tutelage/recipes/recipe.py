@@ -15,6 +15,10 @@ RUNS = "runs"
 """Where the runs of recipes go: ``runs/RECIPE``. A recipe names its teacher by the folder of the teacher's own run."""
 
 
+PUBLISHED = {"optimizer.decay_norms": True, "clip": None}
+"""What published code does unless a recipe says otherwise: decay every parameter, clip nothing."""
+
+
 class Published(BaseModel):
     """A published figure in percent, and the rule it was chosen by. Figures of different rules are not alike."""
 
@@ -70,7 +74,7 @@ class Recipe(BaseModel):
 
         Raises :class:`TutelageError` where a setting is wrong, or the recipe's images have no name and none are given.
         """
-        layers = ({"out": f"{RUNS}/{self.name}"}, self.config, *layers)
+        layers = ({"out": f"{RUNS}/{self.name}", **PUBLISHED}, self.config, *layers)
         data = as_mapping(*layers).get("data")
         if self.images is not None and not (data.get("name") if isinstance(data, dict) else data):
             raise TutelageError(

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tutelage.config import flatten
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import load_run
 from tutelage.training.checks import check_cacheable, check_trained
+from tutelage.training.defaults import OPEN
 from tutelage.training.finetuning import to_finetune
 from tutelage.training.job import Job, build_job
 from tutelage.training.tuning import tune
 
-SETTLED_BY_RUNS = ("precision", "compile")
-"""Keys whose ``auto`` a run replaces by what it found."""
+SETTLED_BY_RUNS: dict[str, Any] = {"precision": "auto", "compile": "auto", **OPEN}
+"""Settings that a run fills in with what it found, and the value that leaves each open."""
 
 
 def prepare(cells: Sequence[Cell]) -> list[Cell]:
@@ -86,7 +88,7 @@ def check_runs(cells: Iterable[Cell]) -> None:
 
 def _check_same(cell: Cell, folder: Path) -> None:
     there, wanted = (flatten(one.model_dump(mode="json")) for one in (load_run(folder), cell.settings))
-    settled = {key for key in SETTLED_BY_RUNS if wanted[key] == "auto"}
+    settled = {key for key, left_open in SETTLED_BY_RUNS.items() if wanted[key] == left_open}
     for key in sorted((there.keys() | wanted.keys()) - settled - {"out", "overwrite"}):
         if there.get(key) != wanted.get(key):
             raise TutelageError(

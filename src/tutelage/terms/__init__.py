@@ -1,7 +1,13 @@
 """What a method is made of: terms, and the stages in which they are trained."""
 
 from tutelage.terms.kept import Kept
-from tutelage.terms.optimization import OptimizerSettings, PretrainOptimizer, ScheduleSettings
+from tutelage.terms.optimization import (
+    Optimizer,
+    OptimizerSettings,
+    PretrainOptimizer,
+    Schedule,
+    ScheduleSettings,
+)
 from tutelage.terms.stage import Stage
 from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, RESERVED, Term
 
@@ -10,9 +16,11 @@ __all__ = [
     "Kept",
     "LOGITS",
     "MIRRORED_GRADIENT",
+    "Optimizer",
     "OptimizerSettings",
     "PretrainOptimizer",
     "RESERVED",
+    "Schedule",
     "ScheduleSettings",
     "Stage",
     "Term",

@@ -1,4 +1,4 @@
-"""Settings of an optimiser and of a learning rate's schedule, for a whole run or for one stage of it."""
+"""Settings of an optimizer and of a learning-rate schedule, for a whole run or for one stage of it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,35 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerSettings(BaseModel):
-    """``optimizer.*``: which optimiser, and its constants.
-
-    Weight decay acts on every parameter, as in the published recipes.
-    """
+    """``optimizer.*``: the optimizer and its constants; whatever is left open is chosen for the student."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(0.1, gt=0, description="peak learning rate, for the whole (global) batch")
+    name: Literal["auto", "sgd", "adamw"] = Field(
+        "auto", description="auto: chosen for the student, together with lr and weight_decay"
+    )
+    lr: float | None = Field(
+        None, gt=0, description="peak learning rate, for the whole (global) batch; null: scaled to the batch"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
     nesterov: bool = Field(True, description="sgd only")
     betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="adamw only")
+    weight_decay: float | None = Field(None, ge=0, description="null: chosen with the optimizer")
+    decay_norms: bool = Field(
+        False, description="apply weight decay to biases and normalization weights too, as many published recipes do"
+    )
+
+
+class Optimizer(OptimizerSettings):
+    """An optimizer with nothing left open."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.1, gt=0, description="peak learning rate, for the whole (global) batch")
     weight_decay: float = Field(5e-4, ge=0)
 
 
-class PretrainOptimizer(OptimizerSettings):
-    """The optimiser of a stage that only matches features: AdamW, whose step does not depend on the loss's scale."""
+class PretrainOptimizer(Optimizer):
+    """The optimizer of a stage that only matches features: AdamW, whose step does not depend on the loss's scale."""
 
     name: Literal["sgd", "adamw"] = "adamw"
     lr: float = Field(1e-3, gt=0, description="peak learning rate, for the whole (global) batch")
@@ -38,9 +50,23 @@ class ScheduleSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: Literal["cosine", "one_cycle", "step", "constant"] = "cosine"
-    warmup: float = Field(0.0, ge=0, description="epochs of linear rise from zero, before everything else")
+    name: Literal["auto", "cosine", "one_cycle", "step", "constant"] = Field(
+        "auto", description="auto: cosine after a warm-up"
+    )
+    warmup: float | None = Field(
+        None,
+        ge=0,
+        description="epochs of linear rise from zero, before everything else; null: with auto a tenth of the training, "
+        "at most 5 epochs, otherwise none",
+    )
     milestones: tuple[float, ...] = Field((), description="step only: epochs at which the rate is multiplied by gamma")
     gamma: float = Field(0.1, gt=0, description="step only")
-    restart: bool = Field(False, description="step only: the optimiser's momentum starts anew at each milestone")
+    restart: bool = Field(False, description="step only: reset the optimizer's momentum at each milestone")
     rise: float = Field(0.25, gt=0, lt=1, description="one_cycle only: share of the stage spent rising to the peak")
+
+
+class Schedule(ScheduleSettings):
+    """A schedule with nothing left open."""
+
+    name: Literal["cosine", "one_cycle", "step", "constant"] = "cosine"
+    warmup: float = Field(0.0, ge=0, description="epochs of linear rise from zero, before everything else")

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch.nn as nn
 
-from tutelage.terms.optimization import OptimizerSettings, ScheduleSettings
+from tutelage.terms.optimization import Optimizer, Schedule
 from tutelage.terms.term import IMAGE_GRADIENT, MIRRORED_GRADIENT, RESERVED, Term
 
 
@@ -29,8 +29,8 @@ class Stage:
     task_weight: float = 1.0
     """The factor of the cross-entropy with the labels; 0 leaves it out."""
     frozen: tuple[str, ...] = ()
-    optimizer: OptimizerSettings | None = None
-    schedule: ScheduleSettings | None = None
+    optimizer: Optimizer | None = None
+    schedule: Schedule | None = None
     teacher_mode: Literal["eval", "batch"] = "eval"
 
     @property

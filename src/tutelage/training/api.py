@@ -168,7 +168,8 @@ def load_run(folder: Path) -> RunSettings:
         raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
     kind = TrainSettings if "model" in read_yaml(folder / "config.yaml") else DistillSettings
     try:
-        return load(kind, folder / "config.yaml", {"out": str(folder)})
+        # A run of version 0.1 does not have this key: it decayed everything.
+        return load(kind, {"optimizer.decay_norms": True}, folder / "config.yaml", {"out": str(folder)})
     except TutelageError as error:
         raise TutelageError(f"{folder / 'config.yaml'}: {error}") from None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tutelage.config import DistillSettings, RunSettings, TeacherSettings, TrainSettings
 from tutelage.errors import TutelageError
-from tutelage.terms import OptimizerSettings, ScheduleSettings
+from tutelage.terms import Optimizer, Schedule
 from tutelage.training.networks import teacher_model
 
 FOLDER = "teacher"
@@ -38,8 +38,14 @@ def finetuning(settings: RunSettings, folder: Path) -> TrainSettings:
         model=model.model_copy(update={"input_size": model.input_size or "own"}),
         trainable="head" if teacher.finetune == "head" else "all",
         epochs=teacher.epochs,
-        optimizer=OptimizerSettings(name=teacher.optimizer, lr=lr, weight_decay=teacher.weight_decay),
-        schedule=ScheduleSettings(warmup=teacher.epochs / 10),
+        optimizer=Optimizer(
+            name=teacher.optimizer,
+            lr=lr,
+            weight_decay=teacher.weight_decay,
+            decay_norms=settings.optimizer.decay_norms,
+        ),
+        schedule=Schedule(warmup=teacher.epochs / 10),
+        clip=None,
         out=folder,
     )
 

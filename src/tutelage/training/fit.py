@@ -77,14 +77,14 @@ class Fit:
         distiller = self.job.distiller
         stage = distiller.enter(index)
         settings = self.job.settings
-        constants = stage.optimizer or settings.optimizer
+        constants = stage.optimizer or self.job.optimization.optimizer
         module, self.optimizer = self.engine.prepare(distiller, build_optimizer(distiller.parameters(), constants))
         if checkpoint is not None:
             rank = self.engine.process_index
             restore(checkpoint, distiller, self.optimizer, self.engine.scaler, self.averaged, rank)
         compile_stage(distiller, self.job.settings.compile)
         student, parts = self.job.student, settings.accumulate
-        step = Step(self.engine, module, self.optimizer, student, settings.clip, parts, self.averaged)
+        step = Step(self.engine, module, self.optimizer, student, self.job.optimization.clip, parts, self.averaged)
         step.taken = self.progress.images // self.loader.batch_size + self.progress.step
         stored = self.targets.stages.get(index) if self.targets is not None else None
         first = sum(stage.epochs for stage in distiller.stages[:index])
@@ -128,7 +128,8 @@ class Fit:
     def _take(self, step: Step, epoch: Epoch, number: int, fed: Fed, targets: Sequence[Tensor] | None) -> float:
         """Takes a step of the epoch, as the stage's schedule has it, and returns its learning rate."""
         settings, stage, place = self.job.settings, epoch.stage, epoch.place(number)
-        schedule, peak = stage.schedule or settings.schedule, (stage.optimizer or settings.optimizer).lr
+        usual = self.job.optimization
+        schedule, peak = stage.schedule or usual.schedule, (stage.optimizer or usual.optimizer).lr
         lr = peak * lr_factor(place, stage.epochs * epoch.steps, epoch.steps, schedule)
         if restarts(place, epoch.steps, schedule):
             self.optimizer.state.clear()

@@ -14,6 +14,7 @@ from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stag
 from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, all_but, find_heads
 from tutelage.training.checks import check_cacheable, check_mixing, without_labels
+from tutelage.training.defaults import Optimization, choose, settle
 from tutelage.training.networks import build_network, build_normalization, build_teacher, spec_of
 
 
@@ -30,6 +31,7 @@ class Job:
     distiller: Distiller
     method: str
     path: Path
+    optimization: Optimization
 
     teacher_knows_classes: bool
     """Whether the teacher's logits are about the data's classes."""
@@ -77,9 +79,11 @@ def build_job(settings: RunSettings) -> Job:
         normalization=build_normalization(student, data, size),
         label_smoothing=settings.label_smoothing,
     )
+    optimization = choose(settings, student, stages)
     name = "-".join([chosen.name.replace("/", "_"), method, data.name, str(settings.seed)])
     path = settings.out or Path("runs") / name
-    return Job(settings, data, student, spec, teacher, distiller, method, path, stranger is None)
+    settled = settle(settings, optimization)
+    return Job(settled, data, student, spec, teacher, distiller, method, path, optimization, stranger is None)
 
 
 def _classes_of(teacher: Teacher) -> tuple[str, ...]:

@@ -136,9 +136,11 @@ def _connector(term: Term) -> str:
 
 
 def _settings_line(job: Job) -> Text:
-    settings = job.settings
+    settings, chosen = job.settings, job.optimization
+    optimizer, schedule = chosen.optimizer, chosen.schedule
     return Text(
-        f"{job.epochs} epochs, batch {settings.batch_size}, {settings.optimizer.name} lr {settings.optimizer.lr:g}, "
-        f"{settings.schedule.name} schedule, {settings.precision}, compile {settings.compile}, seed {settings.seed}; "
-        f"folder {job.path}"
+        f"{job.epochs} epochs, batch {settings.batch_size}; {chosen.student}: {optimizer.name} lr {optimizer.lr:.3g}, "
+        f"weight decay {optimizer.weight_decay:g}, {schedule.name} schedule, warm-up {schedule.warmup:g}, "
+        f"clip {'off' if chosen.clip is None else format(chosen.clip, 'g')}; {settings.precision}, "
+        f"compile {settings.compile}, seed {settings.seed}; folder {job.path}"
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from tutelage.terms import ScheduleSettings
+from tutelage.terms import Schedule
 
 
-def lr_factor(step: int, steps: int, steps_per_epoch: int, settings: ScheduleSettings) -> float:
+def lr_factor(step: int, steps: int, steps_per_epoch: int, settings: Schedule) -> float:
     """Returns the factor of the peak learning rate at ``step`` (from 0) of a stage of ``steps`` steps, in [0, 1].
 
     Warm-up rises linearly over ``warmup`` epochs. Then: ``cosine`` falls from 1 towards 0; ``one_cycle`` rises along a
@@ -29,7 +29,7 @@ def lr_factor(step: int, steps: int, steps_per_epoch: int, settings: ScheduleSet
     return _cosine(1.0, 1 / 250_000, (progress - settings.rise) / (1 - settings.rise))
 
 
-def restarts(step: int, steps_per_epoch: int, settings: ScheduleSettings) -> bool:
+def restarts(step: int, steps_per_epoch: int, settings: Schedule) -> bool:
     """Whether the optimiser forgets its momentum before ``step`` (from 0): at each milestone, where that is asked for.
 
     The official code of OFD and of Attention Transfer builds a new optimiser at every drop of the rate.

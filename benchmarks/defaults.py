@@ -1,0 +1,189 @@
+"""Trains many students with default settings under a real pretrained teacher, and records how each came out.
+
+    python benchmarks/defaults.py matrix    # 16 students x 4 methods, one seed
+    python benchmarks/defaults.py seeds     # four of them, with and without a teacher, three seeds
+
+Only data, teacher, student, method and the length of the run are set; what the optimization needs is chosen by
+tutelage. Precision and compilation are fixed, so that the outcome does not depend on a timing. The images are a part of
+Imagenette, written as JPEG files in class folders. A cell that is recorded in the output is not run again, so an
+interrupted run continues where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import torch
+import yaml
+
+import tutelage
+from tutelage.errors import TutelageError
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+STUDENTS = (
+    "residual_cnn",
+    "plain_cnn_adaptive",
+    "resnet20",
+    "timm/resnet18",
+    "timm/mobilenetv3_small_100",
+    "timm/mobilenetv4_conv_small",
+    "timm/efficientnet_b0",
+    "timm/ghostnet_100",
+    "timm/repvgg_a0",
+    "timm/convnext_atto",
+    "timm/vit_tiny_patch16_224",
+    "timm/mobilevit_xxs",
+    "torchvision/mobilenet_v2",
+    "torchvision/regnet_y_400mf",
+    "torchvision/shufflenet_v2_x0_5",
+    "torchvision/squeezenet1_1",
+)
+METHODS = ("none", "kd", "kd+at", "kd+ofd")
+FOUR = ("residual_cnn", "timm/mobilenetv3_small_100", "timm/vit_tiny_patch16_224", "timm/resnet18")
+SIZE, TEACHER_SIZE = 64, 96
+MATRIX = {"train": 150, "val": 100, "epochs": 4, "batch_size": 32}
+SEEDS = {"train": 150, "val": 100, "epochs": 12, "batch_size": 32}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the table."""
+
+    student: str
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.student.replace('/', '_')}-{self.method}-{self.seed}"
+
+
+def write_images(source: Path, folder: Path, counts: dict[str, int]) -> None:
+    """Write the first images of each class of a parquet data set as JPEG files in class folders."""
+    for split, files in (("train", "train-*.parquet"), ("val", "validation-*.parquet")):
+        seen: Counter[int] = Counter()
+        for file in sorted(source.glob(files)):
+            names = json.loads(pq.read_schema(file).metadata[b"huggingface"])["info"]["features"]["label"]["names"]
+            table = pq.read_table(file)
+            for image, label in zip(table["image"].to_pylist(), table["label"].to_pylist()):
+                if seen[label] < counts[split]:
+                    path = folder / split / names[label].replace(" ", "_") / f"{seen[label]:04}.jpg"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(image["bytes"])
+                    seen[label] += 1
+
+
+def settings_of(cell: Cell, out: Path, weights: Path, budget: dict[str, int]) -> dict[str, Any]:
+    """Return the settings of a run: what a user names, the budget, and nothing about the optimization."""
+    settings: dict[str, Any] = {
+        "data": {"name": str(out / "images"), "size": SIZE},
+        "student": {"name": cell.student, **({"input_size": SIZE} if "vit" in cell.student else {})},
+        "method": cell.method,
+        "seed": cell.seed,
+        "epochs": budget["epochs"],
+        "batch_size": budget["batch_size"],
+        "validate_every": budget["epochs"],
+        "precision": "fp32",
+        "compile": "off",
+        "loggers": [],
+        "out": str(out / "runs" / cell.name),
+        "overwrite": True,
+    }
+    if cell.method != "none":
+        settings["teacher"] = {
+            "name": "timm/tf_efficientnet_lite0",
+            "weights": str(weights),
+            "classes": "imagenet-1k",
+            "input_size": TEACHER_SIZE,
+        }
+        # Feature maps are larger than their recomputation is slow; the others see the same views from the cache.
+        if "ofd" not in cell.method:
+            settings["cache"] = {"views": "all", "folder": str(out / "cache")}
+    return settings
+
+
+def run_cell(cell: Cell, settings: dict[str, Any]) -> dict[str, Any]:
+    """Train one cell; return what is recorded of it."""
+    torch.set_num_threads(1)
+    screen = Path(settings["out"]).with_suffix(".log")
+    screen.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with screen.open("w") as file, redirect_stdout(file), redirect_stderr(file):
+            result = tutelage.distill(**settings)
+    except TutelageError as error:
+        outcome = "diverged" if "not finite" in str(error) else "refused"
+        return {**asdict(cell), "outcome": outcome, "message": str(error)}
+    chosen = yaml.safe_load((Path(settings["out"]) / "config.yaml").read_text(encoding="utf-8"))
+    optimizer = {key: chosen["optimizer"][key] for key in ("name", "lr", "weight_decay")}
+    return {
+        **asdict(cell),
+        "outcome": "trained",
+        "top1": result.top1,
+        "teacher_top1": result.teacher_top1,
+        "parameters": result.parameters,
+        "seconds": round(result.seconds, 1),
+        "optimizer": optimizer,
+        "warmup": chosen["schedule"]["warmup"],
+        "clip": chosen["clip"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=("matrix", "seeds"))
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("TUTELAGE_DATA", SHARED / "data")))
+    parser.add_argument("--weights", type=Path, default=SHARED / "weights" / "tf_efficientnet_lite0.safetensors")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "defaults")
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    for needed in (arguments.data / "imagenette", arguments.weights):
+        if not needed.exists():
+            parser.exit(2, f"{needed} does not exist; see --data and --weights\n")
+
+    budget = MATRIX if arguments.part == "matrix" else SEEDS
+    out = arguments.out / arguments.part
+    if not (out / "images").exists():
+        write_images(arguments.data / "imagenette", out / "images", budget)
+    if arguments.part == "matrix":
+        cells = [Cell(student, method, 0) for student in STUDENTS for method in METHODS]
+    else:
+        cells = [Cell(student, method, seed) for seed in range(3) for student in FOUR for method in ("none", "kd")]
+
+    record = out / "cells.jsonl"
+    done = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+    names = {Cell(row["student"], row["method"], row["seed"]).name for row in done}
+    left = [cell for cell in cells if cell.name not in names]
+    with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
+        jobs = [pool.submit(run_cell, cell, settings_of(cell, out, arguments.weights, budget)) for cell in left]
+        for job in as_completed(jobs):
+            row = job.result()
+            done.append(row)
+            with record.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(row["student"], row["method"], row["seed"], row.get("top1", row.get("message")), flush=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    facts = {"commit": commit, "torch": torch.__version__, "size": SIZE, "teacher_size": TEACHER_SIZE, **budget}
+    path = out / f"defaults-{arguments.part}.json"
+    path.write_text(json.dumps({**facts, "cells": sorted(done, key=place)}, indent=1) + "\n")
+    print(path)
+
+
+def place(row: dict[str, Any]) -> tuple[str, int, int]:
+    """Return what the cells are sorted by."""
+    return row["student"], METHODS.index(row["method"]), row["seed"]
+
+
+if __name__ == "__main__":
+    main()

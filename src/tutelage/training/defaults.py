@@ -1,0 +1,122 @@
+"""Chooses what the settings of the optimization leave open: optimizer, learning rate, decay, schedule, clipping.
+
+The rules are those of timm's and torchvision's reference recipes, reduced to what holds for any network: SGD with
+Nesterov momentum for convolutional networks with batch normalization, AdamW for transformers, for networks in their
+style (ConvNeXt) and without normalization, a smaller rate where the weights are trained already, rates scaled to the
+batch, a warm-up, a cosine to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, Literal
+
+import torch.nn as nn
+
+from tutelage.config import RunSettings
+from tutelage.errors import TutelageError
+from tutelage.models import spec_of
+from tutelage.terms import Optimizer, Schedule, Stage
+
+OPEN: dict[str, Any] = {
+    "optimizer.name": "auto",
+    "optimizer.lr": None,
+    "optimizer.weight_decay": None,
+    "schedule.name": "auto",
+    "schedule.warmup": None,
+    "clip": "auto",
+}
+"""The settings that :func:`settle` fills in, and the value that leaves each open."""
+
+REFERENCE_BATCH = 256
+"""The batch that the rates below are meant for. SGD's rate grows with the batch, AdamW's with its square root."""
+RATES = {("sgd", False): 0.1, ("sgd", True): 0.01, ("adamw", False): 1e-3, ("adamw", True): 3e-4}
+"""Peak learning rates by optimizer and by whether the weights are trained already."""
+DECAYS = {"sgd": 5e-4, "adamw": 0.05}
+CLIPS = {"sgd": 5.0, "adamw": 1.0}
+"""Cross-entropy alone rarely reaches the first; terms on feature maps exceed it by orders of magnitude."""
+LONGEST_WARMUP = 5.0
+WARMUP_SHARE = 0.1
+HIGHEST_ADAMW_RATE = 0.02
+"""Above this, AdamW diverges on any network; such a rate was meant for SGD."""
+
+_TRANSFORMER_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How a student is trained where a stage has no optimizer or schedule of its own; nothing is left open."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    clip: float | None
+    student: str
+    """The kind of network that the choice was made for."""
+
+
+def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage]) -> Optimization:
+    """Return the optimization for ``student``; whatever ``settings`` name is kept.
+
+    Args:
+        settings: those of the run; ``batch_size`` scales the rate.
+        student: a network of :func:`tutelage.create_model`.
+        stages: the warm-up is a tenth of the shortest that has no schedule of its own, at most 5 epochs.
+
+    Raises:
+        TutelageError: ``optimizer.lr`` is set without ``optimizer.name`` and is far too high for the AdamW chosen.
+    """
+    asked = settings.optimizer
+    trained = spec_of(student).source != "random" and not all(stage.frozen for stage in stages)
+    kind = kind_of(student)
+    usual: Literal["sgd", "adamw"] = "sgd" if kind == "convolutional" else "adamw"
+    name = usual if asked.name == "auto" else asked.name
+    if asked.name == "auto" and name == "adamw" and (asked.lr or 0.0) > HIGHEST_ADAMW_RATE:
+        raise TutelageError(
+            f"optimizer.lr={asked.lr:g} is too high for AdamW, which was chosen for this {kind} student: lower it, or "
+            f"set optimizer.name=sgd"
+        )
+    batches = settings.batch_size / REFERENCE_BATCH
+    optimizer = Optimizer(
+        **asked.model_dump(exclude={"name", "lr", "weight_decay"}),
+        name=name,
+        lr=_given(asked.lr, RATES[name, trained] * (batches if name == "sgd" else sqrt(batches))),
+        weight_decay=_given(asked.weight_decay, DECAYS[name]),
+    )
+    clip = CLIPS[name] if settings.clip == "auto" else settings.clip
+    start = "pretrained" if trained else "from scratch"
+    return Optimization(optimizer, _schedule(settings, stages), clip, f"{kind}, {start}")
+
+
+def settle(settings: RunSettings, chosen: Optimization) -> RunSettings:
+    """Return ``settings`` with everything in :data:`OPEN` replaced by what was chosen."""
+    return settings.model_copy(update={"optimizer": chosen.optimizer, "schedule": chosen.schedule, "clip": chosen.clip})
+
+
+def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unnormalized"]:
+    """Return what a network is for its optimizer, by its normalizations.
+
+    Layer normalization makes a "transformer", ConvNeXt and the hybrids of both kinds included; batch normalization
+    alone a "convolutional" network.
+    """
+    modules = list(network.modules())
+    if any(isinstance(module, _TRANSFORMER_NORMS) for module in modules):
+        return "transformer"
+    return "convolutional" if any(isinstance(module, _BATCH_NORMS) for module in modules) else "unnormalized"
+
+
+def _schedule(settings: RunSettings, stages: Sequence[Stage]) -> Schedule:
+    asked = settings.schedule
+    shortest = min((stage.epochs for stage in stages if stage.schedule is None), default=settings.epochs)
+    usual = min(LONGEST_WARMUP, WARMUP_SHARE * shortest) if asked.name == "auto" else 0.0
+    return Schedule(
+        **asked.model_dump(exclude={"name", "warmup"}),
+        name="cosine" if asked.name == "auto" else asked.name,
+        warmup=_given(asked.warmup, usual),
+    )
+
+
+def _given(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
