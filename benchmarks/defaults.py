@@ -88,7 +88,7 @@ def write_images(source: Path, folder: Path, counts: dict[str, int]) -> None:
 def settings_of(cell: Cell, out: Path, weights: Path, budget: dict[str, int]) -> dict[str, Any]:
     """Return the settings of a run: what a user names, the budget, and nothing about the optimization."""
     settings: dict[str, Any] = {
-        "data": {"name": str(out / "images"), "size": SIZE},
+        "data": {"name": str(out / "images"), "size": SIZE, "workers": 0},
         "student": {"name": cell.student, **({"input_size": SIZE} if "vit" in cell.student else {})},
         "method": cell.method,
         "seed": cell.seed,
