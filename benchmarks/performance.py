@@ -38,7 +38,9 @@ def measure(pair: tuple[str, str], words: list[str], data: str) -> dict[str, Any
         path = Path(folder) / "report.json"
         command = [sys.executable, "-m", "tutelage", "bench", f"data={data}"]
         command += [f"teacher={pair[0]}", f"student={pair[1]}", *words, "--json", str(path)]
-        subprocess.run(command, check=True)
+        done = subprocess.run(command)
+        if done.returncode:
+            sys.exit(done.returncode)  # the command has printed why
         return {"settings": words, **json.loads(path.read_text(encoding="utf-8"))}
 
 
@@ -60,14 +62,24 @@ def _cell(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
+def find_data() -> tuple[str, list[str]]:
+    """Return the data and its settings: CIFAR-10, or the embedded digits at its image size where it is missing."""
+    shared = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    folder = shared.expanduser() / "cifar10-jpeg"
+    if folder.is_dir():
+        return str(folder), []
+    print(f"{folder} does not exist; measuring on the embedded digits instead. Pass --data or set $TUTELAGE_DATA.")
+    return "digits", ["data.size=32"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    shared = Path(os.environ.get("TUTELAGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    parser.add_argument("--data", default=str(shared / "cifar10-jpeg"))
+    parser.add_argument("--data", help="default: CIFAR-10 of $TUTELAGE_DATA or ../shared/data, or the embedded digits")
     parser.add_argument("--out", default="runs/performance", help="figures go to OUT.json and OUT.md")
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE")
     arguments = parser.parse_args()
-    reports = [measure(pair, [*COMMON, *words, *arguments.settings], arguments.data) for pair, words in ROWS]
+    data, size = (arguments.data, []) if arguments.data else find_data()
+    reports = [measure(pair, [*COMMON, *size, *words, *arguments.settings], data) for pair, words in ROWS]
     out = Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(reports, indent=2) + "\n", encoding="utf-8")
