@@ -132,7 +132,9 @@ class NetworkTracer(fx.Tracer):
 
     def __init__(self, inplace: frozenset[nn.Module]) -> None:
         functions = tuple(function for function in timm.layers.get_notrace_functions() if callable(function))
-        super().__init__((math, torchvision.ops), functions, param_shapes_constant=True)
+        # Some releases of torch declare a tuple of one module here. They take several, as their documentation says.
+        modules: tuple[Any, ...] = (math, torchvision.ops)
+        super().__init__(modules, functions, param_shapes_constant=True)
         self.inplace = inplace
         self.points: list[TracedPoint] = []
         self._path = ""
