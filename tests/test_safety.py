@@ -8,6 +8,7 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
+from harness.marks import need
 from harness.processes import FORKED, settle
 from tutelage import distill, evaluate, train
 from tutelage.export import export_student
@@ -45,6 +46,7 @@ def work(folder: Path, seen: Queue[list[str]]) -> None:
 
 
 def test_no_connection_and_no_secret(tmp_path: Path) -> None:
+    need("onnx")
     seen = FORKED.Queue()
     process = FORKED.Process(target=work, args=(tmp_path, seen))
     process.start()

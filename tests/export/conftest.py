@@ -12,6 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import tutelage
+from harness.marks import need
 from tutelage.export import export_student
 
 NAMES = ("<img src=x onerror=alert(1)>", "a|b `c`: # d", "two_*three*")
@@ -53,5 +54,7 @@ def run(digits_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="session")
 def exported(run: Path) -> Path:
     """That student in every format that needs no phone."""
-    export_student(run, format=["safetensors", "onnx", "int8", "torch_export"], calibration=20)
+    formats = ["safetensors", "onnx", "int8", "torch_export"]
+    need(*formats)
+    export_student(run, format=formats, calibration=20)
     return run / "export"

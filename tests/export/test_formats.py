@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
+from harness.marks import need
 from tutelage.data import Normalization
 from tutelage.export.formats import FORMATS
 from tutelage.export.student import Student
@@ -59,12 +61,15 @@ WRITTEN = ["onnx", "int8", "executorch", "torch_export"]
 
 
 def write(student: Student, images: Tensor, folder: Path, preprocessing: bool, formats: list[str]) -> Path:
+    """Write the formats whose packages are installed."""
+
     def calibration() -> Iterator[tuple[Tensor, Tensor]]:
         yield images, torch.zeros(len(images))
 
     task = Task(student, preprocessing, calibration)
     for name in formats:
-        FORMATS[name].write(task, folder / FORMATS[name].file)
+        if all(map(find_spec, FORMATS[name].packages)):
+            FORMATS[name].write(task, folder / FORMATS[name].file)
     return folder
 
 
@@ -79,6 +84,7 @@ def bare(student: Student, images: Tensor, tmp_path_factory: pytest.TempPathFact
 
 
 def test_nothing_but_the_files_is_left(whole: Path, bare: Path) -> None:
+    need(*WRITTEN)
     assert {path.name for path in whole.iterdir()} == {FORMATS[name].file for name in WRITTEN}
     assert {path.name for path in bare.iterdir()} == {"model.onnx", "model.pt2"}
 
@@ -87,6 +93,7 @@ def test_nothing_but_the_files_is_left(whole: Path, bare: Path) -> None:
 def test_logits_are_those_of_pytorch_for_any_number_of_images(
     name: str, student: Student, images: Tensor, whole: Path
 ) -> None:
+    need(name)
     predict = FORMATS[name].predictor(whole / FORMATS[name].file, None)
     with torch.no_grad():
         wanted = student.classifier(images)
@@ -100,6 +107,7 @@ def test_logits_are_those_of_pytorch_for_any_number_of_images(
 
 @pytest.mark.parametrize("name", ["onnx", "torch_export"])
 def test_without_preprocessing_normalised_floats_go_in(name: str, student: Student, images: Tensor, bare: Path) -> None:
+    need(name)
     path = bare / FORMATS[name].file
     with torch.no_grad():
         wanted = student.classifier(images)
@@ -109,7 +117,7 @@ def test_without_preprocessing_normalised_floats_go_in(name: str, student: Stude
 
 
 def test_an_onnx_file_says_what_it_takes_and_names_no_folder_of_this_machine(whole: Path) -> None:
-    import onnx
+    onnx = pytest.importorskip("onnx")
 
     model = onnx.load(whole / "model.onnx")
     said = {entry.key: entry.value for entry in model.metadata_props}
@@ -124,7 +132,7 @@ def test_an_onnx_file_says_what_it_takes_and_names_no_folder_of_this_machine(who
 
 
 def test_int8_keeps_a_scale_for_each_channel(whole: Path) -> None:
-    import onnx
+    onnx = pytest.importorskip("onnx")
 
     graph = onnx.load(whole / "model-int8.onnx").graph
     kept = {tensor.name: tensor for tensor in graph.initializer}
