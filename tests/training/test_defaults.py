@@ -18,14 +18,16 @@ from tutelage.models import create_model, spec_of
 from tutelage.recipes import list_recipes, load_recipe
 from tutelage.terms import Optimizer, Stage
 from tutelage.training import load_run
-from tutelage.training.defaults import Optimization, choose, kind_of, settle
+from tutelage.training.defaults import Optimization, choose, kind_of, raise_momentum, settle
 from tutelage.training.optimizer import build_optimizer
 
 RUN: dict[str, Any] = {"data": "digits", "model": "resnet8"}
 
 
-def chosen(network: nn.Module, *words: str, stages: tuple[Stage, ...] = (Stage("train", 30),)) -> Optimization:
-    return choose(load(TrainSettings, RUN, *words), network, stages)
+def chosen(
+    network: nn.Module, *words: str, stages: tuple[Stage, ...] = (Stage("train", 30),), steps: int = 100_000
+) -> Optimization:
+    return choose(load(TrainSettings, RUN, *words), network, stages, steps)
 
 
 def pretrained(name: str) -> nn.Module:
@@ -91,10 +93,28 @@ def test_whatever_is_set_stays() -> None:
     assert found.optimizer.betas == (0.8, 0.9)
 
 
+def test_short_trainings_from_scratch_do_not_leave_running_statistics_behind() -> None:
+    slow = create_model("torchvision/mobilenet_v3_small", 4)  # a momentum of 0.01
+    assert chosen(slow, steps=400).bn_momentum == 0.1
+    assert chosen(slow, steps=2500).bn_momentum == pytest.approx(0.02)
+    assert chosen(slow, steps=5000).bn_momentum is None
+    assert chosen(slow, "bn_momentum=null", steps=400).bn_momentum is None
+    assert chosen(pretrained("torchvision/mobilenet_v3_small"), steps=400).bn_momentum is None
+    assert chosen(create_model("resnet8", 4), steps=100).bn_momentum is None
+    assert chosen(create_model("torchvision/squeezenet1_1", 4), steps=100).bn_momentum is None
+
+
+def test_momentum_is_raised_and_never_lowered() -> None:
+    network = nn.Sequential(*(nn.BatchNorm2d(1, momentum=momentum) for momentum in (0.01, 0.3, None)))
+    raise_momentum(network, 0.1)
+    assert [norm.momentum for norm in network] == [0.1, 0.3, None]
+
+
 def test_what_is_settled_is_not_chosen_again() -> None:
     settings, stages = load(TrainSettings, RUN), (Stage("train", 30),)
-    once = settle(settings, choose(settings, create_model("resnet8", 4), stages))
-    assert settle(once, choose(once, create_model("timm/vit_tiny_patch16_224", 4), stages)) == once
+    once = settle(settings, choose(settings, create_model("torchvision/mobilenet_v3_small", 4), stages, 500))
+    assert once.bn_momentum == 0.1
+    assert settle(once, choose(once, create_model("timm/vit_tiny_patch16_224", 4), stages, 10**6)) == once
 
 
 def test_a_rate_for_sgd_is_refused_where_adamw_was_chosen() -> None:
@@ -126,7 +146,7 @@ def test_a_run_keeps_what_was_chosen(tmp_path: Path) -> None:
     kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
     assert kept["optimizer"]["name"] == "sgd" and kept["optimizer"]["lr"] == pytest.approx(0.1 * 26 / 256)
     assert kept["schedule"]["name"] == "cosine" and kept["schedule"]["warmup"] == pytest.approx(0.1)
-    assert kept["clip"] == 5.0
+    assert kept["clip"] == 5.0 and kept["bn_momentum"] is None
     assert "convolutional, from scratch: sgd" in (tmp_path / "run" / "log.txt").read_text(encoding="utf-8")
 
 
@@ -135,7 +155,7 @@ def test_a_run_of_version_0_1_decays_what_it_did(tmp_path: Path) -> None:
     config = f"data: {{name: digits}}\nmodel: {{name: resnet8}}\nclip: null\n{optimizer}\n"
     (tmp_path / "config.yaml").write_text(config, encoding="utf-8")
     settings = load_run(tmp_path)
-    assert settings.optimizer.decay_norms and settings.clip is None
+    assert settings.optimizer.decay_norms and settings.clip is None and settings.bn_momentum is None
 
 
 def test_recipes_leave_nothing_open() -> None:
@@ -144,3 +164,4 @@ def test_recipes_leave_nothing_open() -> None:
         assert settings.optimizer.name != "auto" and settings.optimizer.lr is not None, recipe.name
         assert settings.optimizer.weight_decay is not None and settings.optimizer.decay_norms, recipe.name
         assert settings.schedule.name != "auto" and settings.clip != "auto", recipe.name
+        assert settings.bn_momentum is None, recipe.name

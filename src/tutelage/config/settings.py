@@ -108,6 +108,11 @@ class RunSettings(Settings):
     clip: Annotated[float, Field(gt=0)] | Literal["auto"] | None = Field(
         "auto", description="largest norm of the gradient; auto: chosen with the optimizer; null: no limit"
     )
+    bn_momentum: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] | None = Field(
+        "auto",
+        description="least momentum of batch normalizations; auto: raised where a short training from scratch would "
+        "leave their running statistics behind; null: as the network has it",
+    )
     accumulate: int = Field(
         1, ge=1, description="parts a batch is cut into, run one after another; a step is still one batch"
     )

@@ -15,8 +15,8 @@ RUNS = "runs"
 """Where the runs of recipes go: ``runs/RECIPE``. A recipe names its teacher by the folder of the teacher's own run."""
 
 
-PUBLISHED = {"optimizer.decay_norms": True, "clip": None}
-"""What published code does unless a recipe says otherwise: decay every parameter, clip nothing."""
+PUBLISHED = {"optimizer.decay_norms": True, "clip": None, "bn_momentum": None}
+"""What published code does unless a recipe says otherwise: decay every parameter, clip nothing, keep the momentum."""
 
 
 class Published(BaseModel):

@@ -36,6 +36,9 @@ from tutelage.training.targets import RunTargets, open_targets
 from tutelage.training.tuning import tune
 from tutelage.training.weak_teacher import warn_of_a_weak_teacher
 
+RULES_OF_0_1 = {"optimizer.decay_norms": True, "bn_momentum": None}
+"""What version 0.1 did, whose runs do not name these settings."""
+
 
 def train(**config: Any) -> Result:
     """Trains one network on labels: ``train(data="~/flowers", model="timm/resnet34", out="runs/teacher")``.
@@ -168,8 +171,7 @@ def load_run(folder: Path) -> RunSettings:
         raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
     kind = TrainSettings if "model" in read_yaml(folder / "config.yaml") else DistillSettings
     try:
-        # A run of version 0.1 does not have this key: it decayed everything.
-        return load(kind, {"optimizer.decay_norms": True}, folder / "config.yaml", {"out": str(folder)})
+        return load(kind, RULES_OF_0_1, folder / "config.yaml", {"out": str(folder)})
     except TutelageError as error:
         raise TutelageError(f"{folder / 'config.yaml'}: {error}") from None
 

@@ -27,6 +27,7 @@ OPEN: dict[str, Any] = {
     "schedule.name": "auto",
     "schedule.warmup": None,
     "clip": "auto",
+    "bn_momentum": "auto",
 }
 """The settings that :func:`settle` fills in, and the value that leaves each open."""
 
@@ -41,6 +42,10 @@ LONGEST_WARMUP = 5.0
 WARMUP_SHARE = 0.1
 HIGHEST_ADAMW_RATE = 0.02
 """Above this, AdamW diverges on any network; such a rate was meant for SGD."""
+USUAL_MOMENTUM = 0.1
+"""PyTorch's own. MobileNetV3 and EfficientNet have 0.01, which was meant for hundreds of thousands of steps."""
+WINDOWS = 50
+"""Running statistics average the last 1/momentum steps; a training should be at least this many times as long."""
 
 _TRANSFORMER_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -53,17 +58,20 @@ class Optimization:
     optimizer: Optimizer
     schedule: Schedule
     clip: float | None
+    bn_momentum: float | None
+    """The least that batch normalizations should have; None leaves them as they are."""
     student: str
     """The kind of network that the choice was made for."""
 
 
-def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage]) -> Optimization:
+def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], steps: int) -> Optimization:
     """Return the optimization for ``student``; whatever ``settings`` name is kept.
 
     Args:
         settings: those of the run; ``batch_size`` scales the rate.
         student: a network of :func:`tutelage.create_model`.
         stages: the warm-up is a tenth of the shortest that has no schedule of its own, at most 5 epochs.
+        steps: length of the run.
 
     Raises:
         TutelageError: ``optimizer.lr`` is set without ``optimizer.name`` and is far too high for the AdamW chosen.
@@ -86,13 +94,23 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage]) -
         weight_decay=_given(asked.weight_decay, DECAYS[name]),
     )
     clip = CLIPS[name] if settings.clip == "auto" else settings.clip
+    momentum = settings.bn_momentum
+    if momentum == "auto":
+        momentum = None if trained else _least_momentum(student, steps)
     start = "pretrained" if trained else "from scratch"
-    return Optimization(optimizer, _schedule(settings, stages), clip, f"{kind}, {start}")
+    return Optimization(optimizer, _schedule(settings, stages), clip, momentum, f"{kind}, {start}")
 
 
 def settle(settings: RunSettings, chosen: Optimization) -> RunSettings:
     """Return ``settings`` with everything in :data:`OPEN` replaced by what was chosen."""
-    return settings.model_copy(update={"optimizer": chosen.optimizer, "schedule": chosen.schedule, "clip": chosen.clip})
+    found = {name: getattr(chosen, name) for name in ("optimizer", "schedule", "clip", "bn_momentum")}
+    return settings.model_copy(update=found)
+
+
+def raise_momentum(network: nn.Module, least: float) -> None:
+    """Raise the momentum of the batch normalizations of ``network`` that have less than ``least``."""
+    for norm in _batch_norms(network):
+        norm.momentum = max(norm.momentum or 0.0, least)
 
 
 def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unnormalized"]:
@@ -116,6 +134,19 @@ def _schedule(settings: RunSettings, stages: Sequence[Stage]) -> Schedule:
         name="cosine" if asked.name == "auto" else asked.name,
         warmup=_given(asked.warmup, usual),
     )
+
+
+def _least_momentum(student: nn.Module, steps: int) -> float | None:
+    """Return what the momentum has to be raised to in a run of so many steps; None where that is enough already."""
+    needed = min(USUAL_MOMENTUM, WINDOWS / max(1, steps))
+    lowest = min((norm.momentum or 0.0 for norm in _batch_norms(student)), default=1.0)
+    return needed if lowest < needed else None
+
+
+def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Return those that keep an exponential average; without a momentum it is the plain mean of all steps."""
+    norms = (module for module in network.modules() if isinstance(module, _BATCH_NORMS))
+    return [norm for norm in norms if norm.momentum is not None]
 
 
 def _given(value: float | None, otherwise: float) -> float:

@@ -46,6 +46,7 @@ def finetuning(settings: RunSettings, folder: Path) -> TrainSettings:
         ),
         schedule=Schedule(warmup=teacher.epochs / 10),
         clip=None,
+        bn_momentum=None,
         out=folder,
     )
 

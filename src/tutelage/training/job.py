@@ -14,7 +14,7 @@ from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stag
 from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, all_but, find_heads
 from tutelage.training.checks import check_cacheable, check_mixing, without_labels
-from tutelage.training.defaults import Optimization, choose, settle
+from tutelage.training.defaults import Optimization, choose, raise_momentum, settle
 from tutelage.training.networks import build_network, build_normalization, build_teacher, spec_of
 
 
@@ -72,6 +72,10 @@ def build_job(settings: RunSettings) -> Job:
     stranger = next((difference for difference in strangers if difference is not None), None)
     if stranger is not None and any(stage.teacher_logits for stage in stages):
         raise foreign_classes(f"the teacher's classes are not the data's: {stranger}")
+    steps = settings.epochs * (len(data.train) // settings.batch_size)
+    optimization = choose(settings, student, stages, steps)
+    if optimization.bn_momentum is not None:
+        raise_momentum(student, optimization.bn_momentum)
     distiller = Distiller(
         student.to(memory_format=torch.channels_last),
         teacher,
@@ -79,7 +83,6 @@ def build_job(settings: RunSettings) -> Job:
         normalization=build_normalization(student, data, size),
         label_smoothing=settings.label_smoothing,
     )
-    optimization = choose(settings, student, stages)
     name = "-".join([chosen.name.replace("/", "_"), method, data.name, str(settings.seed)])
     path = settings.out or Path("runs") / name
     settled = settle(settings, optimization)

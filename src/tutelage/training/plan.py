@@ -141,6 +141,14 @@ def _settings_line(job: Job) -> Text:
     return Text(
         f"{job.epochs} epochs, batch {settings.batch_size}; {chosen.student}: {optimizer.name} lr {optimizer.lr:.3g}, "
         f"weight decay {optimizer.weight_decay:g}, {schedule.name} schedule, warm-up {schedule.warmup:g}, "
-        f"clip {'off' if chosen.clip is None else format(chosen.clip, 'g')}; {settings.precision}, "
+        f"clip {_limit(chosen.clip)}{_momentum(chosen.bn_momentum)}; {settings.precision}, "
         f"compile {settings.compile}, seed {settings.seed}; folder {job.path}"
     )
+
+
+def _limit(clip: float | None) -> str:
+    return "off" if clip is None else f"{clip:g}"
+
+
+def _momentum(least: float | None) -> str:
+    return "" if least is None else f", batch-norm momentum at least {least:.2g}"
