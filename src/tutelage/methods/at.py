@@ -13,6 +13,11 @@ from tutelage.methods.maps import of_map
 from tutelage.terms import Kept, Stage, Term
 
 
+WEIGHT = 1000.0
+LEAST_POSITIONS = 49
+"""The published weight was used on maps of 7×7 positions and more."""
+
+
 @METHODS.register("at")
 class AT(Method):
     """Attention transfer: CE + β·Σ_stages mean over the batch and positions of (Q_s − Q_t)².
@@ -21,9 +26,14 @@ class AT(Method):
     Attention to Attention, ICLR 2017 (arXiv:1612.03928). β = 1000 belongs to this mean over positions ("code", the
     authors' code); "paper" is half the batch mean of ‖Q_s − Q_t‖₂, and its weight must be given. The authors let β fall
     when AT is joined with KD: ``final_weight``.
+
+    By default a map of fewer than 7×7 positions weighs no more than one of 7×7: β is 1000 · H·W / 49 there. The mean
+    over few positions would otherwise dominate the cross-entropy.
     """
 
-    weight: float = Field(1000.0, ge=0, description="β, the factor of each stage's loss; it belongs to the form")
+    weight: float | None = Field(
+        None, ge=0, description="β, the factor of each stage's loss; null: 1000, less on maps below 7×7; form=code only"
+    )
     form: Literal["code", "paper"] = "code"
     p: int = Field(2, ge=1, description="the power in Σ_c abs(F)^p")
     reduce: Literal["sum", "max"] = Field("sum", description="over the channels: their sum, or the largest")
@@ -32,7 +42,7 @@ class AT(Method):
 
     @model_validator(mode="after")
     def _weight_of_the_form(self) -> AT:
-        if self.form != "code" and "weight" not in self.model_fields_set:
+        if self.form != "code" and self.weight is None:
             raise ValueError("the default weight belongs to at.form=code: give at.weight too")
         return self
 
@@ -42,10 +52,12 @@ class AT(Method):
         return [Stage("train", pair.epochs, terms)]
 
     def _term(self, pair: Pair, teacher_tap: str, student_tap: str) -> Term:
-        how: dict[str, Any] = {"size": pair.common_size(teacher_tap, student_tap), "p": self.p, "reduce": self.reduce}
+        size = pair.common_size(teacher_tap, student_tap)
+        usual = WEIGHT * min(1.0, size[0] * size[1] / LEAST_POSITIONS)
+        how: dict[str, Any] = {"size": size, "p": self.p, "reduce": self.reduce}
         return Term(
             f"at.{student_tap}",
-            self.weight,
+            usual if self.weight is None else self.weight,
             (student_tap,),
             (teacher_tap,),
             of_map(partial(attention_target, **how)),
