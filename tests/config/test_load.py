@@ -39,7 +39,7 @@ def test_later_layers_win(tmp_path: Path) -> None:
     recipe = {"epochs": 1, "seed": 1, "clip": 1, "batch_size": 1, "optimizer": {"lr": 0.1, "momentum": 0.1}}
     chosen = settings(recipe, tmp_path / "my.yaml", "clip=3", "epochs=3")
     assert (chosen.epochs, chosen.clip, chosen.seed, chosen.batch_size, chosen.log_every) == (3, 3.0, 2, 1, 50)
-    assert (chosen.optimizer.lr, chosen.optimizer.momentum, chosen.optimizer.weight_decay) == (0.2, 0.1, 5e-4)
+    assert (chosen.optimizer.lr, chosen.optimizer.momentum, chosen.optimizer.nesterov) == (0.2, 0.1, True)
 
 
 @pytest.mark.parametrize(

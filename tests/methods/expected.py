@@ -88,6 +88,11 @@ class Networks:
             for layer, block in zip(STAGES, BLOCKS)
         }
 
+    def attention(self) -> dict[str, float]:
+        """The attention terms with their default weight: the last maps, of 4×4, weigh less."""
+        terms = self.pairs("at", attention, 1000)
+        return {**terms, "at.layer3": terms["at.layer3"] * 16 / 49}
+
     def ofd(self, features: dict[str, Tensor]) -> dict[str, float]:
         assert self.distiller.teacher is not None
         network = self.distiller.teacher.network
@@ -129,11 +134,11 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
         case "kd-ensemble-probabilities":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=mean_probability(n.t_logits, 4.0))}
         case "at":
-            return {"ce": ce, **n.pairs("at", attention, 1000)}
+            return {"ce": ce, **n.attention()}
         case "at-paper-max":
             return {"ce": ce, **n.pairs("at", attention, 0.1, form="paper", p=1, reduce="max")}
         case "kd+at":
-            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(), **n.pairs("at", attention, 1000)}
+            return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(), **n.attention()}
         case "at_gradient":
             return {"ce": ce, "at_gradient": 0.1 * gradient_attention(n.j_s, n.j_t)}
         case "at_gradient-symmetry":

@@ -21,13 +21,29 @@ _WAYS_OUT = {
     "path_type": "give the path of a folder",
 }
 
+_UNION_MEMBER = re.compile(r"(constrained-\w+|literal\[.*\]|int|float|bool|str)$")
+"""What pydantic adds to the place of an error, for each type that a value might have had."""
+
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
     """Returns the error to show: a line for each thing that is wrong with the settings, up to ``SHOWN``."""
-    details = error.errors()
+    details = _of_unions(error.errors())
     lines = dict.fromkeys(_line(detail, kind) for detail in details[:SHOWN])
     more = [f"and {len(details) - SHOWN} more"] if len(details) > SHOWN else []
     return TutelageError("\n".join([*lines, *more]))
+
+
+def _of_unions(details: list[Any]) -> list[Any]:
+    """Join the errors of a value that fits none of several types, one for each of them, into one."""
+    joined: dict[tuple[Any, ...], Any] = {}
+    for detail in details:
+        place = tuple(part for part in detail["loc"] if not (isinstance(part, str) and _UNION_MEMBER.match(part)))
+        if place in joined and place != detail["loc"]:
+            allowed = detail["msg"].removeprefix("Input should be ")
+            joined[place] = {**joined[place], "msg": f"{joined[place]['msg']}, or {allowed}"}
+        else:
+            joined[place] = {**detail, "loc": place}
+    return list(joined.values())
 
 
 def _line(detail: Any, kind: type[BaseModel]) -> str:
@@ -71,7 +87,8 @@ def _suggestion(key: str, known: list[Key]) -> str:
     section, _, name = key[:LONGEST].rpartition(".")
     beside = [other.name for other in known if other.name.rpartition(".")[0] == section]
     close = (
-        _spelt_like(name, beside, 0.6)
+        [other.name for other in known if other.name.rpartition(".")[2] == name]
+        or _spelt_like(name, beside, 0.6)
         or _spelt_like(name, [other.name for other in known], 0.75)
         or [other.name for other in known if _describes(other.description, name)]
     )
