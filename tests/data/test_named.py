@@ -3,12 +3,13 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
 import pytest
 import torchvision.datasets
 
 from data.pictures import encode, picture
-from tutelage.data import DataSettings, list_datasets, named, open_data
+from tutelage.data import DataSettings, list_datasets, open_data
 from tutelage.errors import TutelageError
 
 
@@ -51,7 +52,7 @@ def test_offline_the_error_names_both_ways_out(name: str, cache: Path, monkeypat
     def fail(*args: object, **kwargs: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(named, "snapshot_download", fail)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     monkeypatch.setattr(torchvision.datasets.Imagenette, "__init__", fail)
     with pytest.raises(
         TutelageError, match=rf"data={name} is not on this machine .*no route to host.*connection.*folder"

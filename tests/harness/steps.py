@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.config import DistillSettings, TrainSettings, load
+from tutelage.console import Advance
 from tutelage.training.engine import build_engine
 from tutelage.training.fit import Fit
 from tutelage.training.folder import RunFolder
@@ -40,13 +42,16 @@ class Watch:
         self._total = total
         self.students.append({name: value.clone() for name, value in self.student.state_dict().items()})
 
+    def validating(self, images: int) -> AbstractContextManager[Advance]:
+        return nullcontext(lambda count: None)
+
     def finish(self, line: str) -> None: ...
 
 
 def watch(**config: Any) -> tuple[Fit, Watch]:
     """Trains as ``train`` or ``distill`` does, up to the files that end a run; returns the training and its watch."""
     kind = TrainSettings if "model" in config else DistillSettings
-    job = tune(build_job(load(kind, {**config, "log_every": 1})))
+    job = tune(build_job(load(kind, {**config, "log_every": 1}))).job
     engine = build_engine(job.settings.precision, job.settings.device)
     job.distiller.to(engine.device)
     targets = open_targets(job, engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -31,7 +32,7 @@ def bomb(name: str) -> bytes:
 def decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both decoders, for torchvision's is to be removed from a later release of it."""
     if request.param == "pillow":
-        monkeypatch.setattr(decode, "decode_image", None)
+        monkeypatch.setitem(sys.modules, "torchvision.io", None)
 
 
 def refusal(path: Path) -> str:

@@ -67,7 +67,7 @@ def test_a_short_run_compiles_nothing_and_its_config_says_so(pair: dict[str, Any
 
 def test_what_is_given_stays(pair: dict[str, Any]) -> None:
     for given in ({"precision": "bf16"}, {"compile": "both"}, {"precision": "fp32", "compile": "off"}):
-        settings = tune(build_job(load(DistillSettings, {**pair, **given}))).settings
+        settings = tune(build_job(load(DistillSettings, {**pair, **given}))).job.settings
         assert {key: getattr(settings, key) for key in given} == given
         assert "auto" not in (settings.precision, settings.compile)
 
@@ -80,7 +80,7 @@ def test_trials_leave_no_trace(pair: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_staged_method_is_tuned_and_starts_in_its_first_stage(pair: dict[str, Any], tmp_path: Path) -> None:
-    job = tune(build_job(load(DistillSettings, {**pair, "method": "fitnets", "epochs": 2})))
+    job = tune(build_job(load(DistillSettings, {**pair, "method": "fitnets", "epochs": 2}))).job
     assert job.settings.compile == "off"
     distill(**{**pair, "method": "fitnets", "epochs": 2}, out=tmp_path / "run")
     stages = [line.split()[0] for line in (tmp_path / "run" / "log.txt").read_text().splitlines() if " epoch " in line]
@@ -91,7 +91,7 @@ def test_settled_values_can_be_run_again(tmp_path: Path) -> None:
     train(**RUN, model="resnet8", epochs=1, out=tmp_path / "run")
     settings = load(TrainSettings, tmp_path / "run" / "config.yaml")
     assert "auto" not in (settings.precision, settings.compile)
-    assert tune(build_job(settings)).settings == settings
+    assert tune(build_job(settings)).job.settings.model_dump() == settings.model_dump()
 
 
 def test_what_is_differentiated_twice_is_not_compiled(pair: dict[str, Any], tmp_path: Path) -> None:

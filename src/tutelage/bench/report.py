@@ -6,10 +6,9 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from pydantic import BaseModel, ConfigDict
 from rich.console import Group
 from rich.table import Table
@@ -21,6 +20,7 @@ from tutelage.bench.roof import matmul_rate
 from tutelage.bench.settings import BenchSettings
 from tutelage.bench.variants import Ours, Steps, floor_steps, plain_variant
 from tutelage.config import DistillSettings, load
+from tutelage.console import build_console
 from tutelage.distillation import CacheSettings, StoredTargets
 from tutelage.errors import TutelageError
 from tutelage.models import count_macs
@@ -28,9 +28,12 @@ from tutelage.training.checks import check_cacheable
 from tutelage.training.engine import build_engine
 from tutelage.training.environment import describe_device, git_commit, package_versions
 from tutelage.training.job import Job, build_job
-from tutelage.training.progress import build_console
 from tutelage.training.targets import open_targets, readable
 from tutelage.training.tuning import tune
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 VARIANTS = {
     "plain": "fp32, contiguous, PIL transforms in two workers, live teacher, .item() a step",
@@ -99,7 +102,7 @@ def bench(**config: Any) -> Report:
 
 def _measure(settings: Any, folder: Path) -> Report:
     cache = {**settings.cache.model_dump(), "views": 1, "folder": folder}
-    job = tune(build_job(settings.model_copy(update={"cache": CacheSettings()})))
+    job = tune(build_job(settings.model_copy(update={"cache": CacheSettings()}))).job
     cached = replace(job, settings=job.settings.model_copy(update={"cache": CacheSettings(**cache)}))
     stages = job.distiller.stages
     index = next((place for place, stage in enumerate(stages) if stage.needs_teacher), len(stages) - 1)

@@ -6,10 +6,10 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from tutelage.bench.plain import plain_steps
@@ -23,6 +23,10 @@ from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.step import Step, moving_average
 from tutelage.training.targets import targets_of
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 Steps = Callable[[int], None]
 """Takes so many steps."""

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from tutelage.console import phase
 from tutelage.errors import TutelageError
 
 VERBS = {
@@ -46,7 +47,8 @@ app = typer.Typer(
 
 def find_verb(name: str) -> typer.Typer:
     """Imports a verb: PyTorch takes seconds, which help and completion need not wait for."""
-    main = import_module(f"tutelage.cli.{MODULES.get(name, name)}").main
+    with phase(f"tutelage {name}: loading PyTorch"):
+        main = import_module(f"tutelage.cli.{MODULES.get(name, name)}").main
     if isinstance(main, typer.Typer):
         return main
     verb = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tutelage.cli.words import Words
 from tutelage.config import Settings, load
+from tutelage.console import build_console
 from tutelage.data import Shrinking, write_shards
-from tutelage.training.progress import build_console
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from tutelage import training
 from tutelage.config import as_mapping
+from tutelage.console import build_console
 
-_HELP = "model=RUN, and where wanted data=…, split=test|validation|train, batch_size=…, device=…."
+_HELP = "model=RUN, and where wanted data=…, split=test|validation|train, batch_size=…, precision=…, device=…."
 
 
 def main(settings: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help=_HELP)]) -> None:
@@ -24,4 +24,5 @@ def main(settings: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help
     found = "no labels to measure by"
     if figures["top1"] is not None:
         found = f"{figures['top1']:.2f} % top-1, {figures['top5']:.2f} % top-5, loss {figures['loss']:.4f}"
-    Console().print(f"{found} on {figures['count']:,} images of {figures['split']}", highlight=False)
+    where = f"{figures['count']:,} images of {figures['split']}, in {figures['precision']}"
+    build_console().print(f"{found} on {where}", highlight=False, soft_wrap=True)

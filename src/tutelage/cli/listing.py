@@ -10,10 +10,10 @@ from rich.table import Table
 
 import tutelage
 from tutelage.config import DistillSettings, keys
+from tutelage.console import build_console
 from tutelage.errors import unknown
 from tutelage.methods import METHODS, Method
 from tutelage.recipes import Recipe, load_recipe
-from tutelage.training.progress import build_console
 
 KINDS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "models": lambda: [(name, "") for name in tutelage.list_models()],

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from tutelage.cli.words import OptionalWords
+from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.recipes import Published, Recipe, load_recipe, require_runs
 from tutelage.training import Result, run
-from tutelage.training.engine import find_process
 from tutelage.training.folder import RunFolder
-from tutelage.training.progress import build_console
 
 
 def main(
@@ -34,7 +33,7 @@ def main(
     changes = settings or []
     chosen = recipe.settings(*changes)
     require_runs(chosen)
-    console = build_console(quiet=not find_process(chosen.device).is_main_process)
+    console = build_console()
     console.print(announce(recipe), highlight=False, soft_wrap=True)
     result = run(chosen)
     closing = compare(recipe, result, changes)

@@ -9,7 +9,7 @@ from tutelage.data.mixing import Mixing
 from tutelage.data.normalization import Normalization
 from tutelage.data.opening import list_datasets, open_data
 from tutelage.data.randaugment import RandAugment
-from tutelage.data.samples import PackedSamples
+from tutelage.data.samples import DecodedSamples, PackedSamples
 from tutelage.data.settings import DataSettings
 from tutelage.data.shards import Shrinking, write_shards
 from tutelage.data.source import fingerprint_words
@@ -18,6 +18,7 @@ from tutelage.data.views import Views
 __all__ = [
     "Batch",
     "DataSettings",
+    "DecodedSamples",
     "EvalLoader",
     "ImageData",
     "Mixing",

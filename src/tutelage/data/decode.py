@@ -12,11 +12,6 @@ from torch import Tensor
 from tutelage.data.source import Encoded, ShardError
 from tutelage.errors import TutelageError
 
-try:
-    from torchvision.io import ImageReadMode, decode_image
-except ImportError:  # announced by torchvision 0.29
-    decode_image = None
-
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 """What is read. Pillow knows more, some of which would start other programs (EPS)."""
 _FASTER = ("JPEG", "MPO")
@@ -56,10 +51,10 @@ def decode(data: bytes) -> Tensor:
     try:
         # The header alone: what torchvision decodes has no limit of its own.
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            if decode_image is not None and opened.format in _FASTER:
+            if opened.format in _FASTER:
                 try:
                     return _decode_with_torchvision(data)
-                except RuntimeError:
+                except (RuntimeError, ImportError):
                     pass  # Pillow reads more kinds, and says what is wrong with a broken file.
             return _decode_with_pillow(opened)
     except UnidentifiedImageError:
@@ -69,6 +64,8 @@ def decode(data: bytes) -> Tensor:
 
 
 def _decode_with_torchvision(data: bytes) -> Tensor:
+    from torchvision.io import ImageReadMode, decode_image  # torchvision 0.29 announces that it will not have it
+
     buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)  # a copy, for bytes cannot be written to
     return decode_image(buffer, mode=ImageReadMode.RGB, apply_exif_orientation=True)
 

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from huggingface_hub import HfApi, HfFileSystem, hf_hub_download, snapshot_download
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-from huggingface_hub.utils import disable_progress_bars
 
 from tutelage.data.cache import cache_folder
 from tutelage.data.parquet import read_parquet
@@ -43,6 +40,8 @@ class Repository:
 
     def download(self, names: Sequence[str]) -> Path:
         """Returns the folder of Hugging Face's cache that holds these files, downloaded where they are not in it."""
+        from huggingface_hub import snapshot_download
+
         with _explained(self.name):
             folder = Path(snapshot_download(self.name, allow_patterns=list(names), **self._place))
         missing = next((name for name in names if not (folder / name).is_file()), None)
@@ -53,6 +52,8 @@ class Repository:
     @contextmanager
     def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
         """Opens a parquet file, of which only those parts are downloaded that are read."""
+        from huggingface_hub import HfFileSystem
+
         files = HfFileSystem(endpoint=_endpoint())
         with (
             _explained(self.name),
@@ -62,6 +63,9 @@ class Repository:
 
     def bring(self, name: str, folder: Path) -> Path:
         """Downloads a file into ``folder``, past Hugging Face's cache, and returns its path."""
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import disable_progress_bars
+
         disable_progress_bars()  # several processes would write theirs over each other
         with _explained(self.name):
             return Path(hf_hub_download(self.name, name, local_dir=folder, **self._place))
@@ -81,6 +85,8 @@ def look_up(name: str) -> Repository:
 
     Raises :class:`TutelageError` where there is no such repository, or it cannot be asked and never was.
     """
+    from huggingface_hub import HfApi
+
     kept = cache_folder() / "hub" / f"{name.replace('/', '--')}.json"
     try:
         with _explained(name):
@@ -128,6 +134,8 @@ class _Unreachable(TutelageError):
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
     """Turns what goes wrong with the hub into an error that says what to do."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
     try:
         yield
     except TutelageError:

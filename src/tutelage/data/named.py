@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torchvision.datasets
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError
 
 from tutelage.data.cache import cache_folder
 from tutelage.data.folder import read_folder
@@ -47,8 +44,8 @@ IMAGENETTE_CLASSES = {
 class _Published:
     """Where a small published set is found, and its statistics over train (deviation over all pixels)."""
 
-    kind: Any
-    """torchvision's class."""
+    kind: str
+    """The name of torchvision's class."""
     folder: str
     """Of torchvision's layout."""
     hub_id: str
@@ -57,21 +54,21 @@ class _Published:
 
 
 _CIFAR10 = _Published(
-    torchvision.datasets.CIFAR10,
+    "CIFAR10",
     "cifar-10-batches-py",
     "uoft-cs/cifar10",
     (0.4914, 0.4822, 0.4465),
     (0.2470, 0.2435, 0.2616),
 )
 _CIFAR100 = _Published(
-    torchvision.datasets.CIFAR100,
+    "CIFAR100",
     "cifar-100-python",
     "uoft-cs/cifar100",
     (0.5071, 0.4865, 0.4409),
     (0.2673, 0.2564, 0.2762),
 )
 _FASHION_MNIST = _Published(
-    torchvision.datasets.FashionMNIST, "FashionMNIST", "zalando-datasets/fashion_mnist", (0.2860,) * 3, (0.3530,) * 3
+    "FashionMNIST", "FashionMNIST", "zalando-datasets/fashion_mnist", (0.2860,) * 3, (0.3530,) * 3
 )
 
 
@@ -124,6 +121,8 @@ def imagenette() -> Source:
         filter(Path.is_dir, (root / f"imagenette2{size}" for root in roots() for size in ("-320", "", "-160"))), None
     )
     if folder is None:
+        import torchvision.datasets
+
         root = _download_folder()
         try:
             torchvision.datasets.Imagenette(str(root), split="train", size="320px", download=True)
@@ -158,6 +157,9 @@ def _published(name: str, published: _Published) -> Source:
     root = next((root for root in roots() if (root / published.folder).is_dir()), None)
     if root is not None:
         return _in_torchvision_layout(name, published, root)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
     try:
         # Falls back to its cache without a connection.
         folder = snapshot_download(published.hub_id, repo_type="dataset", allow_patterns=["*.parquet"])
@@ -171,8 +173,10 @@ def _in_torchvision_layout(name: str, published: _Published, root: Path) -> Sour
     fingerprint = fingerprint_files(root, files)
 
     def load(split: str) -> Any:
+        import torchvision.datasets
+
         try:
-            return published.kind(str(root), train=split == "train")
+            return getattr(torchvision.datasets, published.kind)(str(root), train=split == "train")
         except RuntimeError as error:
             raise TutelageError(
                 f"data={name}: {root / published.folder} is not whole ({error}); complete or remove it"

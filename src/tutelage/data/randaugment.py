@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
-import torchvision.transforms.v2.functional as F
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -34,6 +34,13 @@ class Strength:
         return self.sign * self.between(0, stop)
 
 
+def _functions() -> Any:
+    """torchvision's functions of images, which take seconds to import: only runs that use them wait for that."""
+    from torchvision.transforms.v2 import functional
+
+    return functional
+
+
 OPERATIONS: dict[str, Callable[[Tensor, Strength], Tensor]] = {
     "Identity": lambda images, by: images,
     "ShearX": lambda images, by: _move(images, "ShearX", by.up_to(0.3)),
@@ -41,14 +48,14 @@ OPERATIONS: dict[str, Callable[[Tensor, Strength], Tensor]] = {
     "TranslateX": lambda images, by: _move(images, "TranslateX", by.up_to(150 / 331 * images.shape[3])),
     "TranslateY": lambda images, by: _move(images, "TranslateY", by.up_to(150 / 331 * images.shape[2])),
     "Rotate": lambda images, by: _move(images, "Rotate", by.up_to(30)),
-    "Brightness": lambda images, by: F.adjust_brightness(images, 1 + by.up_to(0.9)),
-    "Color": lambda images, by: F.adjust_saturation(images, 1 + by.up_to(0.9)),
+    "Brightness": lambda images, by: _functions().adjust_brightness(images, 1 + by.up_to(0.9)),
+    "Color": lambda images, by: _functions().adjust_saturation(images, 1 + by.up_to(0.9)),
     "Contrast": lambda images, by: _contrast(images, 1 + by.up_to(0.9)),
     "Sharpness": lambda images, by: _sharpness(images, 1 + by.up_to(0.9)),
-    "Posterize": lambda images, by: F.posterize(images, 8 - round(by.between(0, 4))),
-    "Solarize": lambda images, by: F.solarize(images, 255 * by.between(1, 0)),
-    "AutoContrast": lambda images, by: F.autocontrast(images),
-    "Equalize": lambda images, by: F.equalize(images),
+    "Posterize": lambda images, by: _functions().posterize(images, 8 - round(by.between(0, 4))),
+    "Solarize": lambda images, by: _functions().solarize(images, 255 * by.between(1, 0)),
+    "AutoContrast": lambda images, by: _functions().autocontrast(images),
+    "Equalize": lambda images, by: _functions().equalize(images),
 }
 """By torchvision's names, all equally likely. Where only the strength has a direction, both are equally likely too."""
 
@@ -110,21 +117,21 @@ def _sources(operation: str, by: float, height: int, width: int, device: torch.d
     """
     numbers = torch.arange(1, height * width + 1, dtype=torch.float32).view(1, height, width)
     if operation == "Rotate":
-        numbers = F.rotate(numbers, by)
+        numbers = _functions().rotate(numbers, by)
     elif operation.startswith("Shear"):
         angle = math.degrees(math.atan(by))
         shear = [angle, 0.0] if operation == "ShearX" else [0.0, angle]
-        numbers = F.affine(numbers, angle=0.0, translate=[0, 0], scale=1.0, shear=shear, center=[0, 0])
+        numbers = _functions().affine(numbers, angle=0.0, translate=[0, 0], scale=1.0, shear=shear, center=[0, 0])
     else:
         translate = [int(by), 0] if operation == "TranslateX" else [0, int(by)]
-        numbers = F.affine(numbers, angle=0.0, translate=translate, scale=1.0, shear=[0.0, 0.0])
+        numbers = _functions().affine(numbers, angle=0.0, translate=translate, scale=1.0, shear=[0.0, 0.0])
     source = numbers.flatten().long() - 1
     return source.clamp(min=0).to(device), (source >= 0).to(device)
 
 
 def _contrast(images: Tensor, factor: float) -> Tensor:
     """As torchvision's, but the mean is exact: it cannot depend on the order in which a batch is summed."""
-    mean = F.rgb_to_grayscale(images).double().mean((1, 2, 3), keepdim=True).float()
+    mean = _functions().rgb_to_grayscale(images).double().mean((1, 2, 3), keepdim=True).float()
     return images.mul(factor).add_(mean, alpha=1 - factor).clamp_(0, 255).to(images.dtype)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import fully_shard
 
 from tutelage.distillation.gradients import differentiable, image_gradient, mirrored_gradient, twice_differentiable
 from tutelage.distillation.sharding import hand_back, is_sharded, shard_layers
@@ -20,6 +18,9 @@ from tutelage.errors import TutelageError
 from tutelage.methods import METHODS, Method, parse
 from tutelage.taps import tapped
 from tutelage.terms import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, Stage
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 TASK = "ce"
 """The name of the cross-entropy with the labels among the terms."""
@@ -203,6 +204,8 @@ class Distiller(nn.Module):
         ``mesh``: the processes, all of the default group where none is given.
         """
         if self.stage.image_gradient:
+            from torch.distributed.fsdp import fully_shard
+
             # Its backward pass within the forward one would part what the second derivative comes back to.
             fully_shard(self, mesh=mesh)
             return

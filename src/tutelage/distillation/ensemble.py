@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -54,6 +54,11 @@ class Ensemble(Teacher):
     def forward(self, images: Tensor) -> Tensor:
         """Returns log of the mean of the members' probabilities, (B, K)."""
         return torch.stack([member(images).softmax(1) for member in self.members]).mean(0).log()
+
+    def classifier(self) -> Callable[[Tensor], Tensor]:
+        """Return a function that gives log of the mean of the members' probabilities, with folded normalizations."""
+        members = [member.classifier() for member in self.members]
+        return lambda images: torch.stack([member(images).softmax(1) for member in members]).mean(0).log()
 
     @property
     def name(self) -> str:

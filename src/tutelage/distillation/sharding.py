@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from torch import fx, nn
-from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
+from torch import Tensor, fx, nn
 
-from tutelage.taps.tracing import LEAVES
+from tutelage.taps.libraries import leaves
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 
 def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
@@ -17,14 +19,18 @@ def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> 
 
     Layers of fewer than ``smallest`` parameters are gathered together, as the network begins to run.
     """
+    from torch.distributed.fsdp import fully_shard
+
     for layer in list(large_layers(network, smallest)):
         fully_shard(layer, mesh=mesh, reshard_after_forward=True)
-    if any(not isinstance(parameter, DTensor) for parameter in network.parameters()):
+    if not all(map(_is_spread, network.parameters())):
         fully_shard(network, mesh=mesh, reshard_after_forward=True)
 
 
 def shard_rest(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
     """Spreads the large layers of a network that :func:`shard_layers` has not reached through another body of it."""
+    from torch.distributed.fsdp import fully_shard
+
     for layer in list(large_layers(network, smallest)):
         fully_shard(layer, mesh=mesh)
 
@@ -38,7 +44,13 @@ def hand_back(part: nn.Module, whole: nn.Module) -> None:
 
 def is_sharded(network: nn.Module) -> bool:
     """Whether any of the parameters is spread over processes."""
-    return any(isinstance(parameter, DTensor) for parameter in network.parameters())
+    return any(map(_is_spread, network.parameters()))
+
+
+def _is_spread(parameter: Tensor) -> bool:
+    # Importing DTensor takes a second; where nobody has, there is none.
+    tensors = sys.modules.get("torch.distributed.tensor")
+    return tensors is not None and isinstance(parameter, tensors.DTensor)
 
 
 def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
@@ -46,11 +58,13 @@ def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
 
     A layer is what a traced graph calls: what has no children, and what cannot be traced through.
     """
+    from torch.distributed.fsdp import FSDPModule
+
     for name, child in network.named_children():
         if not _is_layer(child, name):
             yield from large_layers(child, smallest)
         elif not isinstance(child, FSDPModule):
-            own = [parameter.numel() for parameter in child.parameters() if not isinstance(parameter, DTensor)]
+            own = [parameter.numel() for parameter in child.parameters() if not _is_spread(parameter)]
             if own and sum(own) >= smallest:
                 yield child
 
@@ -59,4 +73,4 @@ def _is_layer(module: nn.Module, name: str) -> bool:
     if type(module) is nn.Module:
         return False  # a reader keeps what it calls, and the tensors of what it runs through, in modules nobody calls
     childless = next(module.children(), None) is None
-    return childless or isinstance(module, LEAVES) or fx.Tracer().is_leaf_module(module, name)
+    return childless or isinstance(module, leaves()) or fx.Tracer().is_leaf_module(module, name)

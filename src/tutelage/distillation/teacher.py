@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.distributed.device_mesh import DeviceMesh
 
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
 from tutelage.distillation.sharding import shard_layers, shard_rest
@@ -16,6 +15,9 @@ from tutelage.models import ModelSpec, find_heads, parameter_count, weights_hash
 from tutelage.taps import folded, tapped, with_batch_statistics
 from tutelage.taps.sharing import main_output
 from tutelage.terms import IMAGE_GRADIENT, LOGITS
+
+if TYPE_CHECKING:
+    from torch.distributed.device_mesh import DeviceMesh
 
 
 class Teacher(nn.Module):
@@ -115,6 +117,11 @@ class Teacher(nn.Module):
         logits: Tensor = main_output(self.network(self._normalized(images)), (Tensor,))
         return logits
 
+    def classifier(self) -> Callable[[Tensor], Tensor]:
+        """Return a function that gives the logits as in eval mode, faster: batch normalizations are folded."""
+        reader = folded(self.network, (), logits=True)
+        return lambda images: reader(self._normalized(images))[0]
+
     def _normalized(self, images: Tensor) -> Tensor:
         """What the network is given: in its own precision, for one in half of it takes no other images."""
         weight = next((value for value in self.network.parameters() if value.is_floating_point()), images)
@@ -132,7 +139,7 @@ class Teacher(nn.Module):
         if not heads:
             return self
         tap = f"{heads[0]}:in"
-        reader = tapped(self.network, (tap,), logits=False, frozen=("",)).eval()
+        reader = folded(self.network, (tap,), logits=False)
 
         def embed(images: Tensor) -> Tensor:
             feature: Tensor = reader(self._normalized(images))[1][tap]

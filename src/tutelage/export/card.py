@@ -15,7 +15,7 @@ from tutelage.export.history import History, read_history
 from tutelage.export.record import Record
 from tutelage.export.student import Student
 from tutelage.export.uses import uses
-from tutelage.models.timm_models import HUB, TIMM
+from tutelage.models.spec import HUB, TIMM
 
 
 class Verbatim(str):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import timm
-
 from tutelage.config import read_yaml
 from tutelage.errors import TutelageError
-from tutelage.models.timm_models import HUB, TIMM
+from tutelage.models.spec import HUB, TIMM
 from tutelage.paths import expand
 
 RANDOM = "none: random weights"
@@ -26,6 +24,8 @@ def licence(name: str, weights: str | None) -> str:
         weights: as for ``create_model``; None and "random" are the same.
     """
     if weights == "pretrained" and name.startswith(TIMM):
+        import timm
+
         pretrained = timm.get_pretrained_cfg(name.removeprefix(TIMM))
         return (pretrained.license if pretrained is not None else None) or UNKNOWN
     if weights in (None, "random"):

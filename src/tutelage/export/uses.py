@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tutelage.export.record import File, Record
-from tutelage.models.timm_models import HUB, TIMM
+from tutelage.models.spec import HUB, TIMM
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.maps import of_map
 from tutelage.terms import Kept, Stage, Term
 
-
 WEIGHT = 1000.0
 LEAST_POSITIONS = 49
 """The published weight was used on maps of 7×7 positions and more."""

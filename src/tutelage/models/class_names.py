@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from timm.data import ImageNetInfo
-
 from tutelage.errors import TutelageError, nearest
 from tutelage.paths import expand
 
@@ -23,6 +21,8 @@ def read_names(where: str) -> tuple[str, ...]:
     """
     path = expand(where)
     if not path.is_file():
+        from timm.data import ImageNetInfo
+
         try:
             return tuple(ImageNetInfo(where).label_names())
         except AssertionError:
@@ -107,6 +107,8 @@ def _synonyms(name: str) -> list[str]:
 @cache
 def _lemmas() -> dict[str, str]:
     """Lemmas by WordNet id, of all the classes of ImageNet."""
+    from timm.data import ImageNetInfo
+
     # Together they have all that any of timm's lists has.
     lists = [ImageNetInfo(subset) for subset in ("imagenet-22k", "imagenet-21k-goog")]
     return {name: known.label_name_to_description(name) for known in lists for name in known.label_names()}

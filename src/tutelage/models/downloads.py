@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from huggingface_hub.errors import RepositoryNotFoundError
-
 from tutelage.errors import TutelageError
 
 
@@ -19,6 +17,8 @@ def downloading(name: str, cache: str, otherwise: str) -> Iterator[None]:
         cache: where the library keeps what it downloaded.
         otherwise: the way out without a download.
     """
+    from huggingface_hub.errors import RepositoryNotFoundError
+
     try:
         yield
     except RepositoryNotFoundError as error:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import timm
 from torch import nn
 
 from tutelage.errors import TutelageError, nearest
 from tutelage.models.networks import networks
 from tutelage.models.own import build_own, is_own
-from tutelage.models.spec import ModelSpec
+from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec
 from tutelage.models.storage import CONFIG, load_folder
-from tutelage.models.timm_models import HUB, TIMM, build_from_hub, build_timm
-from tutelage.models.torchvision_models import TORCHVISION, build_torchvision, torchvision_names
 from tutelage.models.weights import find_weights
 from tutelage.paths import expand
 
@@ -55,6 +52,10 @@ def create_model(name: str, num_classes: int | None = None, weights: str | None 
 
 def list_models() -> list[str]:
     """Returns the names ``create_model`` knows: this package's networks, then torchvision's, then timm's."""
+    import timm
+
+    from tutelage.models.torchvision_models import torchvision_names
+
     return [
         *networks,
         *(TORCHVISION + name for name in torchvision_names()),
@@ -70,7 +71,10 @@ def _weights_file(weights: str | None) -> Path | None:
 
 
 def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.Module, ModelSpec]:
+    # Other libraries take seconds to import: only where one of their networks is wanted.
     if name.startswith(TORCHVISION):
+        from tutelage.models.torchvision_models import build_torchvision
+
         return build_torchvision(name, num_classes, weights)
     if weights not in (None, "pretrained"):
         raise TutelageError(
@@ -78,8 +82,12 @@ def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.
             + ("; timm names its weights with the model, as in timm/resnet18.a1_in1k" if name.startswith(TIMM) else "")
         )
     if name.startswith(TIMM):
+        from tutelage.models.timm_models import build_timm
+
         return build_timm(name, num_classes, pretrained=weights == "pretrained")
     if name.startswith(HUB):
+        from tutelage.models.timm_models import build_from_hub
+
         return build_from_hub(name, num_classes)
     if is_own(name):
         if weights == "pretrained":

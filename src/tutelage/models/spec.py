@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
+TIMM = "timm/"
+TORCHVISION = "torchvision/"
+HUB = "hf-hub:"
+"""What the names of other libraries' networks begin with."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -37,6 +42,13 @@ class ModelSpec:
     classes: tuple[str, ...] | None = None
     source: str = "random"
     notes: tuple[str, ...] = ()
+
+
+def ordered_names(names: Any) -> tuple[str, ...]:
+    """Returns class names in the order of the logits; timm stores them as a list, or as {index: name}."""
+    if isinstance(names, dict):
+        return tuple(names[index] for index in sorted(names, key=int))
+    return tuple(names)
 
 
 def spec_of(model: nn.Module) -> ModelSpec:

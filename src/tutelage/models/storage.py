@@ -14,9 +14,7 @@ from torch import nn
 
 from tutelage.errors import TutelageError, shortened
 from tutelage.models.own import build_own
-from tutelage.models.spec import ModelSpec
-from tutelage.models.timm_models import HUB, TIMM, describe_timm, ordered_names, rebuild_timm
-from tutelage.models.torchvision_models import TORCHVISION, rebuild_torchvision, torchvision_arguments
+from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec, ordered_names
 from tutelage.models.weights import load_weights
 from tutelage.paths import expand
 
@@ -86,12 +84,7 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
 
 
 def _config(model: nn.Module, spec: ModelSpec) -> dict[str, Any]:
-    if spec.name.startswith((TIMM, HUB)):
-        config = describe_timm(model)
-    else:
-        config = {"architecture": spec.name, "pretrained_cfg": {}}
-        if spec.name.startswith(TORCHVISION) and (arguments := torchvision_arguments(model)):
-            config["model_args"] = arguments
+    config = _architecture(model, spec.name)
     config["num_classes"] = config["pretrained_cfg"]["num_classes"] = spec.num_classes
     if spec.classes is not None:
         config["label_names"] = list(spec.classes)
@@ -106,10 +99,28 @@ def _config(model: nn.Module, spec: ModelSpec) -> dict[str, Any]:
     return config
 
 
+def _architecture(model: nn.Module, name: str) -> dict[str, Any]:
+    if name.startswith((TIMM, HUB)):
+        from tutelage.models.timm_models import describe_timm
+
+        return describe_timm(model)
+    config: dict[str, Any] = {"architecture": name, "pretrained_cfg": {}}
+    if name.startswith(TORCHVISION):
+        from tutelage.models.torchvision_models import torchvision_arguments
+
+        if arguments := torchvision_arguments(model):
+            config["model_args"] = arguments
+    return config
+
+
 def _rebuild(config: dict[str, Any], spec: ModelSpec) -> nn.Module:
     if spec.name.startswith((TIMM, HUB)):
+        from tutelage.models.timm_models import rebuild_timm
+
         return rebuild_timm(config, spec.num_classes)
     if spec.name.startswith(TORCHVISION):
+        from tutelage.models.torchvision_models import rebuild_torchvision
+
         architecture = spec.name.removeprefix(TORCHVISION)
         return rebuild_torchvision(architecture, spec.num_classes, config.get("model_args", {}))
     return build_own(spec.name, spec.num_classes)

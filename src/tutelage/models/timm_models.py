@@ -11,10 +11,8 @@ from torch import nn
 
 from tutelage.errors import TutelageError, nearest
 from tutelage.models.downloads import downloading
-from tutelage.models.spec import ModelSpec
+from tutelage.models.spec import TIMM, ModelSpec, ordered_names
 
-TIMM = "timm/"
-HUB = "hf-hub:"
 _CACHE = "HF_HOME, by default ~/.cache/huggingface"
 #: What of timm's description of pretrained weights stays true of weights trained further.
 _LASTING = ("architecture", "interpolation", "crop_pct", "crop_mode", "fixed_input_size", "first_conv", "classifier")
@@ -118,10 +116,3 @@ def _class_names(model: nn.Module) -> tuple[str, ...] | None:
     # timm knows ImageNet heads by their width alone; the weights' tag makes sure.
     subset = infer_imagenet_subset(source) if re.search(r"in(1|12|21|22)k", source.get("tag") or "") else None
     return tuple(ImageNetInfo(subset).label_names()) if subset else None
-
-
-def ordered_names(names: Any) -> tuple[str, ...]:
-    """Returns class names in the order of the logits; timm stores them as a list, or as {index: name}."""
-    if isinstance(names, dict):
-        return tuple(names[index] for index in sorted(names, key=int))
-    return tuple(names)

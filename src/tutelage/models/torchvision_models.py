@@ -11,9 +11,8 @@ from torchvision.models import VisionTransformer, WeightsEnum
 
 from tutelage.errors import TutelageError, nearest, unknown
 from tutelage.models.downloads import downloading
-from tutelage.models.spec import ModelSpec
+from tutelage.models.spec import TORCHVISION, ModelSpec
 
-TORCHVISION = "torchvision/"
 _CACHE = "TORCH_HOME, by default ~/.cache/torch"
 #: These two can normalise their input anew inside, and return more than the logits in train mode. Here they do neither.
 _INCEPTIONS = ("googlenet", "inception_v3")

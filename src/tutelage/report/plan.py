@@ -42,7 +42,7 @@ def _built(run: Run, settings: RunSettings, data: str | None) -> list[Block]:
     if isinstance(settings, DistillSettings) and settings.teacher is not None:
         changes["teacher"] = located_teacher(settings.teacher, run.folder)
     job = build_job(settings.model_copy(update=changes))
-    shown = describe_plan(job, _teacher_measured(run), None)
+    shown = describe_plan(job, _teacher_measured(run))
     return [block for renderable in shown.renderables for block in _block(renderable)]
 
 

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.progress import track
 from torch import nn
 
+from tutelage.console import build_console
 from tutelage.data import EvalLoader, Split
-from tutelage.training.progress import build_console
 
 BATCH_SIZE = 256
 

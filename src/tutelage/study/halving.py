@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rich.table import Table
 
 from tutelage.config import DistillSettings, Settings, dump, load
+from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
 from tutelage.study.grid import Cell, cells_of, label_of
@@ -22,7 +23,6 @@ from tutelage.study.settings import Axes, StudySettings, Tree, check_folder, rea
 from tutelage.study.workers import start_workers
 from tutelage.training import Result
 from tutelage.training.folder import RunFolder
-from tutelage.training.progress import build_console
 
 SHARE = 3
 """One in so many candidates goes on, and trains so many times as long."""

@@ -47,7 +47,7 @@ def _settled_before(cells: Sequence[Cell]) -> str | None:
 
 
 def _settle(job: Job) -> str:
-    return tune(replace(job, settings=job.settings.model_copy(update={"compile": "off"}))).settings.precision
+    return tune(replace(job, settings=job.settings.model_copy(update={"compile": "off"}))).job.settings.precision
 
 
 def _build(cell: Cell) -> Job:

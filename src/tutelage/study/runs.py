@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
+from tutelage.console import build_console
 from tutelage.study.display import Watch
 from tutelage.study.grid import Cell
 from tutelage.study.workers import work
 from tutelage.training.folder import RunFolder
-from tutelage.training.progress import build_console
 
 
 def train_cells(cells: Sequence[Cell], pool: ProcessPoolExecutor) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.table import Table
 
 from tutelage.config import DistillSettings, Settings, dump, load
+from tutelage.console import build_console
 from tutelage.data import open_data
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell, cell_of
@@ -20,7 +21,6 @@ from tutelage.study.settings import Space, check_folder, read_settings, write_se
 from tutelage.study.workers import start_workers
 from tutelage.training import Result
 from tutelage.training.folder import RunFolder
-from tutelage.training.progress import build_console
 
 
 class Interval(BaseModel):

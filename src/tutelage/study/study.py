@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tutelage.bench.latency import measure_latency
 from tutelage.config import read_json
+from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.export.student import load_student
 from tutelage.methods import METHODS
@@ -25,7 +26,6 @@ from tutelage.study.workers import start_workers
 from tutelage.training import Result, prepare_teacher
 from tutelage.training.environment import describe_environment
 from tutelage.training.folder import RunFolder
-from tutelage.training.progress import build_console
 
 
 class Study(BaseModel):

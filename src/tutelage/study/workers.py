@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import resume, run
-from tutelage.training.progress import build_console
 
 POLL_SECONDS = 0.5
 

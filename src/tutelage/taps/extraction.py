@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from tutelage.errors import TutelageError
 from tutelage.taps.hooks import HookedNetwork
 from tutelage.taps.sharing import freeze, sharing_clone, skeleton, split_norm_activations, switch_off_inplace
-from tutelage.taps.tracing import LEAVES, Trace, Untraceable, trace_network
+from tutelage.taps.tracing import Trace, Untraceable, trace_network
 
 
 def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: Sequence[str] = ()) -> nn.Module:
@@ -33,7 +33,7 @@ def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: S
         raise TutelageError("nothing to compute: name at least one tap, or ask for the logits")
     network = sharing_clone(model)
     inplace = switch_off_inplace(network)
-    split_norm_activations(network, LEAVES)
+    split_norm_activations(network)
     graphs = {}
     try:
         for mode in (True, False):

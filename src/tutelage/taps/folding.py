@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tutelage.taps.extraction import Tapped, reading_graph, restore_inplace, tapped
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
-from tutelage.taps.tracing import LEAVES, Untraceable, trace_network
+from tutelage.taps.tracing import Untraceable, trace_network
 
 
 def folded(model: nn.Module, taps: Sequence[str], logits: bool = True) -> nn.Module:
@@ -22,7 +22,7 @@ def folded(model: nn.Module, taps: Sequence[str], logits: bool = True) -> nn.Mod
     """
     network = sharing_clone(model).eval()
     inplace = switch_off_inplace(network)
-    split_norm_activations(network, LEAVES)
+    split_norm_activations(network)
     try:
         graph = reading_graph(trace_network(network, inplace), taps, logits)
     except Untraceable:

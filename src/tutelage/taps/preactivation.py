@@ -6,7 +6,7 @@ from torch import fx, nn
 
 from tutelage.taps.points import is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
-from tutelage.taps.tracing import LEAVES, Trace, Untraceable, trace_network
+from tutelage.taps.tracing import Trace, Untraceable, trace_network
 
 # What passes its input on in eval mode.
 _PASSIVE = ("identity", "dropout", "dropout2d", "droppath", "stochasticdepth")
@@ -49,7 +49,7 @@ def norm_before(model: nn.Module, tap: str) -> nn.BatchNorm2d | None:
 def _trace(model: nn.Module) -> tuple[nn.Module, Trace | None]:
     network = sharing_clone(model).eval()
     inplace = switch_off_inplace(network)
-    split_norm_activations(network, LEAVES)
+    split_norm_activations(network)
     try:
         return network, trace_network(network, inplace)
     except Untraceable:

@@ -17,7 +17,7 @@ from tutelage.taps.layout import as_map
 from tutelage.taps.points import Observation, TapPoint, is_activation
 from tutelage.taps.sharing import main_output, sharing_clone, split_norm_activations, switch_off_inplace
 from tutelage.taps.stages import choose_stages
-from tutelage.taps.tracing import LEAVES, Trace, Untraceable, name_calls, no_such_tap, trace_network
+from tutelage.taps.tracing import Trace, Untraceable, name_calls, no_such_tap, trace_network
 
 
 class Probe:
@@ -87,7 +87,7 @@ def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation]
     inplace = switch_off_inplace(network)
     devices = [images.device] if images.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.no_grad():
-        split_norm_activations(network, LEAVES)
+        split_norm_activations(network)
         try:
             trace = trace_network(network, inplace)
         except Untraceable:

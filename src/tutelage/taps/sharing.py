@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MethodType
 from typing import Any
 
-from timm.layers import BatchNormAct2d
 from torch import nn
 
 from tutelage.errors import TutelageError, unknown
+from tutelage.taps.libraries import is_norm_with_activation, leaves
 
 
 class NormBeforeActivation(nn.BatchNorm2d):
@@ -66,16 +66,17 @@ def switch_off_inplace(network: nn.Module) -> frozenset[nn.Module]:
     return switched
 
 
-def split_norm_activations(network: nn.Module, leaves: tuple[type[nn.Module], ...]) -> None:
+def split_norm_activations(network: nn.Module) -> None:
     """Turns timm's ``BatchNormAct2d`` of a sharing clone into ``NormBeforeActivation``.
 
-    Not inside ``leaves``, the modules which the tracer keeps whole: there the module's own code calls it.
+    Not inside the modules which the tracer keeps whole: there the module's own code calls it.
     """
+    whole = leaves()
     for module in network.children():
-        if type(module) is BatchNormAct2d:
-            module.__class__ = NormBeforeActivation  # type: ignore[assignment]
-        elif not isinstance(module, leaves):
-            split_norm_activations(module, leaves)
+        if is_norm_with_activation(module):
+            module.__class__ = NormBeforeActivation
+        elif not isinstance(module, whole):
+            split_norm_activations(module)
 
 
 def freeze(network: nn.Module, frozen: tuple[str, ...]) -> None:

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import timm.layers
-import torchvision.ops
 from torch import fx, nn
 
 from tutelage.errors import TutelageError, nearest
 from tutelage.taps.inplace import is_inplace, out_of_place
+from tutelage.taps.libraries import leaves, opaque_functions, opaque_modules
 from tutelage.taps.sharing import NormBeforeActivation, main_output
-
-_TRACED_OPS = (
-    torchvision.ops.Conv2dNormActivation,
-    torchvision.ops.Conv3dNormActivation,
-    torchvision.ops.MLP,
-    torchvision.ops.SqueezeExcitation,
-)
-# Modules whose Python cannot be traced, and those that read their own mode while they run (drop path): kept whole.
-LEAVES: tuple[type[nn.Module], ...] = (
-    *(
-        item
-        for item in vars(torchvision.ops).values()
-        if inspect.isclass(item) and issubclass(item, nn.Module) and item not in _TRACED_OPS
-    ),
-    *timm.layers.get_notrace_modules(),
-    timm.layers.DropPath,
-    timm.layers.PatchDropout,
-    timm.layers.DropBlock2d,
-)
 
 
 class Untraceable(Exception):
@@ -131,10 +109,10 @@ class NetworkTracer(fx.Tracer):
     proxy_buffer_attributes = True
 
     def __init__(self, inplace: frozenset[nn.Module]) -> None:
-        functions = tuple(function for function in timm.layers.get_notrace_functions() if callable(function))
         # Some releases of torch declare a tuple of one module here. They take several, as their documentation says.
-        modules: tuple[Any, ...] = (math, torchvision.ops)
-        super().__init__(modules, functions, param_shapes_constant=True)
+        modules: tuple[Any, ...] = opaque_modules()
+        super().__init__(modules, opaque_functions(), param_shapes_constant=True)
+        self.leaves = leaves()
         self.inplace = inplace
         self.points: list[TracedPoint] = []
         self._path = ""
@@ -151,7 +129,7 @@ class NetworkTracer(fx.Tracer):
         return forward, [self.root, self.create_proxy("placeholder", "images", (), {})]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, self.leaves) or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         path = self.path_of_module(m)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from filelock import AcquireReturnProxy
 from rich.console import Console
 
 from tutelage.config import DistillSettings, RunSettings, TeacherSettings, TrainSettings, dump, load, read_yaml
+from tutelage.console import build_console, phase
 from tutelage.data import TrainLoader
 from tutelage.errors import TutelageError
 from tutelage.paths import expand
@@ -28,13 +28,16 @@ from tutelage.training.loggers import check_loggers, open_loggers
 from tutelage.training.measuring import Measured, measure_teacher
 from tutelage.training.memory import explain, is_out_of_memory
 from tutelage.training.networks import add_note
-from tutelage.training.plan import describe_plan
+from tutelage.training.plan import Plan, describe_plan
 from tutelage.training.preemption import Notice, Preempted
-from tutelage.training.progress import build_console, build_display
+from tutelage.training.progress import build_display
 from tutelage.training.result import Result
 from tutelage.training.targets import RunTargets, open_targets
 from tutelage.training.tuning import tune
 from tutelage.training.weak_teacher import warn_of_a_weak_teacher
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 RULES_OF_0_1 = {"optimizer.decay_norms": True, "bn_momentum": None}
 """What version 0.1 did, whose runs do not name these settings."""
@@ -59,33 +62,56 @@ def distill(**config: Any) -> Result:
 
 def run(settings: RunSettings) -> Result:
     """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
-    check_loggers(settings)
-    job = build_job(settings)
-    pupil = to_finetune(settings)
-    check_trained(job.teacher, pupil.finetune if pupil is not None else None)
-    # Not in every process: the first makes the folder while others may still be on their way here.
-    if find_process(settings.device).is_main_process:
-        _check_folder(job, settings)
-        warn_of_few_views(settings)
-    if pupil is not None:
-        build_job(finetuning(settings, job.path / FOLDER))  # for what would stop it: that stops the whole run now
-    job = tune(job)
+    process, plan = find_process(settings.device), Plan()
+    with phase("preparing data and networks"):
+        check_loggers(settings)
+        job = build_job(settings)
+        to_tune = to_finetune(settings)
+        check_trained(job.teacher, to_tune.finetune if to_tune is not None else None)
+        # Not in every process: the first makes the folder while others may still be on their way here.
+        if process.is_main_process:
+            _check_folder(job, settings)
+            warn_of_few_views(settings)
+        if to_tune is not None:
+            assert job.teacher is not None
+            build_job(finetuning(settings, job.path / FOLDER))  # for what would stop it: that stops the whole run now
+            add_note(job.teacher.network, describe(to_tune, job.path / FOLDER))
+    plan.add(describe_plan(job))
+    job = _tune(job, plan)
     with ExitStack() as held:
-        if pupil is not None:
-            process = find_process(settings.device)
+        if to_tune is not None:
             if process.is_main_process:
                 held.enter_context(_prepare_folder(job))
             process.wait_for_everyone()
-            job = _taught(job.settings, pupil, job.path)
+            job = _taught(job.settings, to_tune, job.path)
         engine = _build_engine(job)
-        measured = measure_teacher(job, engine)
-        targets = open_targets(job, engine)
+        measured, targets = _complete_plan(job, engine, plan)
         if engine.is_main_process:
-            if pupil is None:
+            if to_tune is None:
                 held.enter_context(_prepare_folder(job))
-            _introduce(job, measured, targets)
+            _keep(plan, measured, job)
         engine.wait_for_everyone()
         return _complete(job, engine, measured, targets, None)
+
+
+def _tune(job: Job, plan: Plan) -> Job:
+    tuned = tune(job)
+    for line in tuned.lines:
+        plan.add(line)
+    return tuned.job
+
+
+def _complete_plan(job: Job, engine: Accelerator, plan: Plan) -> tuple[Measured | None, RunTargets | None]:
+    """Open the cache and measure the teacher; the plan says what was found."""
+    targets = open_targets(job, engine)
+    if targets is not None:
+        plan.add(targets.describe())
+    measured = measure_teacher(job, engine)
+    if measured is not None:
+        plan.add(measured.line)
+    if engine.is_main_process:
+        warn_of_a_weak_teacher(job, measured)
+    return measured, targets
 
 
 def resume(folder: str | Path) -> Result:
@@ -103,14 +129,17 @@ def resume(folder: str | Path) -> Result:
         if find_process(settings.device).is_main_process:
             held.enter_context(RunFolder(path).lock())
         checkpoint, damage = RunFolder(path).load_checkpoint()
-        job = build_taught_job(settings, path)
+        plan = Plan()
+        with phase("preparing data and networks"):
+            job = build_taught_job(settings, path)
         engine = _build_engine(job)
         if engine.is_main_process:
             _go_on(job, checkpoint, damage)
-        targets = open_targets(job, engine)
-        measured = measure_teacher(job, engine)
+        if checkpoint is None:
+            plan.add(describe_plan(job))
+        measured, targets = _complete_plan(job, engine, plan)
         if engine.is_main_process and checkpoint is None:
-            _introduce(job, measured, targets)
+            _keep(plan, measured, job)
         return _complete(job, engine, measured, targets, checkpoint)
 
 
@@ -143,9 +172,7 @@ def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
     if begun:
         require_same(load_run(folder), wanted, folder)
     if not finished:
-        build_console(quiet=not process.is_main_process).print(
-            f"first the teacher: {describe(teacher, folder)}", highlight=False, soft_wrap=True
-        )
+        build_console().print(f"first the teacher: {describe(teacher, folder)}", highlight=False, soft_wrap=True)
         resume(folder) if begun else run(wanted)
     return settings.model_copy(update={"teacher": finetuned(folder)})
 
@@ -206,15 +233,13 @@ def _prepare_folder(job: Job) -> AcquireReturnProxy:
     return held
 
 
-def _introduce(job: Job, measured: Measured | None, targets: RunTargets | None) -> None:
-    """Shows the plan, and keeps it, with what is known of the teacher."""
-    plan, folder = describe_plan(job, measured, targets), RunFolder(job.path)
-    build_console().print(plan)
-    warn_of_a_weak_teacher(job, measured)
-    folder.log(plan)
+def _keep(plan: Plan, measured: Measured | None, job: Job) -> None:
+    """Write the plan, and what is known of the teacher, to the run's folder."""
+    folder = RunFolder(job.path)
+    plan.log(folder)
     if job.teacher is not None and measured is not None:
-        figure = {"split": measured.split, "top1": measured.top1, "measure": measured.kind}
-        folder.write_json("teacher.json", {**job.teacher.identity(), **figure})
+        found = {"split": measured.split, "top1": measured.top1, "measure": measured.kind}
+        folder.write_json("teacher.json", {**job.teacher.identity(), **found})
 
 
 def _complete(
@@ -229,7 +254,7 @@ def _complete(
     # Dropout must not depend on what was drawn while the networks were built and measured.
     torch.manual_seed(settings.seed)
     with open_loggers(engine, settings, folder):
-        console = build_console(quiet=not engine.is_main_process)
+        console = build_console()
         notice, known = Notice(), measured.predictions if measured is not None else None
         with _said_how_to_go_on(console, job, engine), notice.awaited(), build_display(console, steps) as display:
             fit = Fit(job, engine, folder, display, known, targets, notice)

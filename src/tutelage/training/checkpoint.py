@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate.utils import gather_object
-from timm.utils import ModelEmaV3
 
 from tutelage.distillation import Distiller
+
+if TYPE_CHECKING:
+    from timm.utils import ModelEmaV3
 
 
 @dataclass
@@ -47,6 +48,8 @@ def snapshot(
     distiller: Distiller, optimizer: Any, scaler: Any, averaged: ModelEmaV3 | None, progress: Progress
 ) -> dict[str, Any]:
     """Returns tensors, optimiser, position, and the random state of each process: all of them call it."""
+    from accelerate.utils import gather_object
+
     return {
         "student": distiller.student.state_dict(),
         "averaged": averaged.state_dict() if averaged is not None else None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from accelerate import Accelerator
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
@@ -14,6 +13,9 @@ from torch.nn.modules.module import register_module_forward_hook
 from tutelage.distillation import Distiller
 from tutelage.training.feed import build_feed
 from tutelage.training.job import Job
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 class Failure(BaseModel):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import atexit
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedType
 
 from tutelage.errors import TutelageError
 
-SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+if TYPE_CHECKING:
+    from accelerate import Accelerator, PartialState
+
+
+T = TypeVar("T")
 
 
 def build_engine(precision: str, device: str) -> Accelerator:
@@ -20,11 +22,15 @@ def build_engine(precision: str, device: str) -> Accelerator:
     ``precision`` is ``fp32``, ``bf16``, or, on a GPU, ``fp16`` with a gradient scaler; ``device`` is ``auto`` or
     ``cpu``. Raises :class:`TutelageError` where the launcher asks for weights that are spread over the processes.
     """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedType
+
     atexit.register(_part)
     # Accelerate keeps its state for the life of the process; several runs in one process may differ in precision.
     AcceleratorState._reset_state()
     engine = Accelerator(mixed_precision="no" if precision == "fp32" else precision, cpu=device == "cpu")
-    if engine.distributed_type in SHARDED:
+    if engine.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
         raise TutelageError(
             f"accelerate asks for {engine.distributed_type.value}, and here every process holds the whole student and "
             f"the whole teacher: launch without it; accumulate=N, precision=bf16 and cache.views=N save memory, and "
@@ -46,4 +52,14 @@ def stay_together() -> None:
 
 def find_process(device: str) -> PartialState:
     """Returns which of the run's processes this is, and the device that :func:`build_engine` would choose."""
+    from accelerate import PartialState
+
     return PartialState(cpu=device == "cpu")
+
+
+def agree(value: T) -> T:
+    """Return the value that the first process has, in every process."""
+    from accelerate.utils import broadcast_object_list
+
+    agreed: list[T] = broadcast_object_list([value])
+    return agreed[0]

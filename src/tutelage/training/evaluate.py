@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 
 from tutelage.config import ModelSettings, Settings, load
-from tutelage.data import DataSettings, open_data
+from tutelage.console import phase
+from tutelage.data import DataSettings, ImageData, Split, open_data
 from tutelage.errors import TutelageError
 from tutelage.models import spec_of
 from tutelage.paths import expand
@@ -25,41 +27,67 @@ class EvaluateSettings(Settings):
     data: DataSettings
     split: Literal["test", "validation", "train"] | None = Field(None, description="test, or validation without one")
     batch_size: int = Field(256, ge=1)
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="a run is evaluated in its own")
     device: Literal["auto", "cpu"] = "auto"
 
 
 def evaluate(**config: Any) -> dict[str, Any]:
-    """Returns ``{"split", "count", "top1", "top5", "loss"}`` of ``model`` on ``data``; accuracies in percent.
+    """Return the accuracy of ``model`` on ``data``.
 
-    The images are resized to the size that the model was made for. Figures are None where there are no labels.
+    ``evaluate(model="runs/student")`` takes data, precision and batch size from the run's own settings, and gives the
+    numbers of its ``result.json`` again. ``evaluate(model="timm/resnet18", data=…, split="validation")`` names what to
+    use. Images are resized to the size that the model was made for.
 
-    ``evaluate(model="runs/student")`` takes the data from the run's own settings; ``evaluate(model="timm/resnet18",
-    data=…, split="validation")`` names them. Raises :class:`TutelageError` where the classes differ, or the split does
-    not exist.
+    Returns:
+        ``split``, ``count``, ``precision``, ``top1``, ``top5`` (in percent) and ``loss``; the last three are None where
+        there are no labels.
+
+    Raises:
+        TutelageError: the classes differ, or the split does not exist.
     """
-    settings = load(EvaluateSettings, _data_of_run(config), config)
-    data = open_data(settings.data)
+    settings = load(EvaluateSettings, _settings_of_run(config), config)
+    with phase("preparing data and model"):
+        data = open_data(settings.data)
+        name, split = _split(data, settings.split)
+        network = build_network("model", settings.model, None)
+        spec = spec_of(network)
+        if data.classes and spec.num_classes != len(data.classes):
+            raise TutelageError(
+                f"model={settings.model.name} has {spec.num_classes} classes, {data.name} has {len(data.classes)}"
+            )
+        engine = build_engine(settings.precision, settings.device)
+        normalized = nn.Sequential(build_normalization(network, data, spec.input_size), network).to(engine.device)
+        normalized = normalized.to(memory_format=torch.channels_last).eval()
+    with phase(f"evaluating on {name}", len(split)) as advance:
+        found = evaluate_network(normalized, split, settings.batch_size, engine, advance=advance)
+    return {
+        "split": name,
+        "count": len(split),
+        "precision": settings.precision,
+        "top1": found.top1,
+        "top5": found.top5,
+        "loss": found.loss,
+    }
+
+
+def _split(data: ImageData, wanted: str | None) -> tuple[str, Split]:
     splits = {"test": data.test, "validation": data.validation, "train": data.train}
-    name = settings.split or data.headline[0]
+    name = wanted or data.headline[0]
     split = splits[name]
     if split is None:
         there = ", ".join(key for key, value in splits.items() if value is not None)
         raise TutelageError(f"split={name}: {data.name} has no such split; it has {there}")
-    network = build_network("model", settings.model, None)
-    spec = spec_of(network)
-    if data.classes and spec.num_classes != len(data.classes):
-        raise TutelageError(
-            f"model={settings.model.name} has {spec.num_classes} classes, {data.name} has {len(data.classes)}"
-        )
-    engine = build_engine("fp32", settings.device)
-    normalized = nn.Sequential(build_normalization(network, data, spec.input_size), network).to(engine.device)
-    figures = evaluate_network(normalized, split, settings.batch_size, engine)
-    return {"split": name, "count": len(split), "top1": figures.top1, "top5": figures.top5, "loss": figures.loss}
+    return name, split
 
 
-def _data_of_run(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns the data of the run that is to be evaluated, as a layer of settings; empty where it is no run."""
+def _settings_of_run(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what the run that is to be evaluated was measured with, as a layer of settings; empty if it is not a run.
+
+    The precision is left out while the run has not settled it.
+    """
     folder = expand(str(config.get("model", "")))
     if not (folder / "config.yaml").is_file():
         return {}
-    return {"data": load_run(folder).data.model_dump(mode="json")}
+    settings = load_run(folder)
+    own = {"data": settings.data.model_dump(mode="json"), "batch_size": settings.batch_size}
+    return own if settings.precision == "auto" else {**own, "precision": settings.precision}

@@ -1,16 +1,20 @@
-"""Accuracy of a network on a split: every sample once, on any number of processes, in float32."""
+"""Accuracy of a network on a split: every sample once, on any number of processes, in the precision of the run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
-from accelerate import Accelerator
 from torch import Tensor
 
+from tutelage.console import Advance
 from tutelage.data import EvalLoader, Split
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -33,25 +37,33 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate_network(
-    network: nn.Module, split: Split, batch_size: int, engine: Accelerator, reference: Tensor | None = None
+    network: Callable[[Tensor], Tensor],
+    split: Split,
+    batch_size: int,
+    engine: Accelerator,
+    reference: Tensor | None = None,
+    advance: Advance = lambda count: None,
 ) -> Evaluation:
-    """Evaluates ``network``, which takes un-normalised images, on ``split``.
+    """Evaluate ``network`` on ``split`` in the precision of ``engine``; it takes un-normalised images.
 
+    A module has to be in eval mode.
     ``reference`` holds predictions that an earlier call on the same split returned, of the teacher for example.
+    ``advance`` is told of every batch how many images of the split it covers, over all processes.
     """
-    network.eval()
     loader = EvalLoader(split, batch_size, engine.process_index, engine.num_processes)
     totals = torch.zeros(4, dtype=torch.float64, device=engine.device)
     predictions: list[Tensor] = []
     for batch in loader:
         images = batch.images.to(engine.device).contiguous(memory_format=torch.channels_last)
         labels = batch.labels.to(engine.device)
-        logits = network(images).float()
+        with engine.autocast():
+            logits = network(images).float()
         best = logits.topk(min(5, logits.shape[1])).indices
         hits = best == labels[:, None]
         loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
         totals += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss, (labels >= 0).sum()]).double()
         predictions.append(best[:, 0].cpu())
+        advance(len(labels) * engine.num_processes)
     predicted = torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)
     same = (predicted == reference).sum() if reference is not None else torch.zeros(())
     sums = engine.reduce(torch.cat([totals, torch.tensor([same, len(predicted)]).to(totals)]), "sum").tolist()

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from rich.progress import Progress
 
 from tutelage.config import DistillSettings, load
-from tutelage.distillation import StoredTargets
+from tutelage.console import build_console, duration, phase
 from tutelage.errors import TutelageError
 from tutelage.training.checks import check_trained
 from tutelage.training.compilation import compile_stage
 from tutelage.training.engine import build_engine
 from tutelage.training.feed import Fed, Feed, build_feed
 from tutelage.training.finetuning import to_finetune
-from tutelage.training.job import build_job
-from tutelage.training.progress import build_console
-from tutelage.training.targets import compute, open_targets
+from tutelage.training.job import Job, build_job
+from tutelage.training.targets import RunTargets, compute, open_targets
 from tutelage.training.tuning import tune
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass(frozen=True)
@@ -52,36 +54,45 @@ def fill_cache(**config: Any) -> Filled:
             "teacher.finetune: the teacher is trained by the run that it is part of, and has no targets before that: "
             "start the run with cache.views, which stores them as it goes, or give the fine-tuned teacher's folder"
         )
-    job = build_job(settings)
-    check_trained(job.teacher)
-    job = tune(job)
+    with phase("preparing data and networks"):
+        job = build_job(settings)
+        check_trained(job.teacher)
+    job = tune(job).job
     engine = build_engine(job.settings.precision, settings.device)
     job.distiller.to(engine.device)
     targets = open_targets(job, engine)
     if targets is None:
         raise TutelageError(f"method={settings.method} has no teacher, so there is nothing to store")
-    console = build_console(quiet=not engine.is_main_process)
+    console = build_console()
     console.print(targets.describe(), highlight=False, soft_wrap=True)
-    feed = build_feed(job, engine.device)
-    own = targets.rows[engine.process_index :: engine.num_processes]
-    start, computed = time.perf_counter(), 0
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("views", total=sum(map(len, targets.views.values())))
-        for index, stored in targets.stages.items():
-            job.distiller.enter(index)
-            compile_stage(job.distiller, job.settings.compile)
-            for view in targets.views[index]:
-                for fed in _missing(feed, stored, own, view, settings.batch_size):
-                    stored.write(view, fed.rows, compute(job, fed, engine))
-                    computed += len(np.unique(fed.rows))  # readable images fill the gaps of others
-                progress.advance(task)
-    total = int(engine.reduce(torch.tensor(computed, device=engine.device), "sum"))
+    start = time.perf_counter()
+    total = int(engine.reduce(torch.tensor(_fill(job, engine, targets), device=engine.device), "sum"))
     seconds = time.perf_counter() - start
-    console.print(f"computed {total:,} of them in {seconds:.1f} s", highlight=False)
+    console.print(f"computed {total:,} of them in {duration(seconds)}", highlight=False)
     return Filled(targets.cache.folder, targets.total_bytes, total, seconds)
 
 
-def _missing(feed: Feed, stored: StoredTargets, rows: np.ndarray, view: int, size: int) -> Iterator[Fed]:
-    """Batches of those samples whose targets at ``view`` are not stored."""
-    rows = rows[~stored.present(view, rows)]
+def _fill(job: Job, engine: Accelerator, targets: RunTargets) -> int:
+    """Store what is missing of this process's share, and return how many views the teacher was asked for."""
+    feed = build_feed(job, engine.device)
+    own = targets.rows[engine.process_index :: engine.num_processes]
+    computed = 0
+    with phase("computing targets", len(own) * sum(map(len, targets.views.values()))) as advance:
+        for index, stored in targets.stages.items():
+            job.distiller.enter(index)
+            first_batch = compile_stage(job.distiller, job.settings.compile)
+            for view in targets.views[index]:
+                missing = own[~stored.present(view, own)]
+                advance(len(own) - len(missing))
+                for fed in _read(feed, missing, view, job.settings.batch_size):
+                    with first_batch:
+                        stored.write(view, fed.rows, compute(job, fed, engine))
+                    first_batch = nullcontext()
+                    computed += len(np.unique(fed.rows))  # readable images fill the gaps of others
+                    advance(len(fed.rows))
+    return computed
+
+
+def _read(feed: Feed, rows: np.ndarray, view: int, size: int) -> Iterator[Fed]:
+    """Batches of these samples at ``view``."""
     return feed.read([rows[start : start + size] for start in range(0, len(rows), size)], view)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 
 from tutelage.config import DistillSettings
+from tutelage.console import build_console, phase
+from tutelage.data import Split
 from tutelage.models import parameter_count, save_model
 from tutelage.training.checkpoint import Progress
 from tutelage.training.environment import git_commit, package_versions
-from tutelage.training.evaluation import evaluate_network
+from tutelage.training.evaluation import Evaluation, evaluate_network
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
 from tutelage.training.measuring import evaluate_teacher
-from tutelage.training.progress import build_console
 from tutelage.training.result import Result
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def _method_settings(job: Job) -> dict[str, dict[str, Any]]:
@@ -28,14 +31,14 @@ def _method_settings(job: Job) -> dict[str, dict[str, Any]]:
 def finish(job: Job, student: nn.Module, engine: Accelerator, progress: Progress) -> Result:
     """Evaluates ``student`` after the last epoch, writes ``student/`` and ``result.json``, prints the closing lines."""
     name, split = job.data.headline
-    network = nn.Sequential(job.distiller.normalization, student)
-    teacher = evaluate_teacher(job, engine, split)
+    network = nn.Sequential(job.distiller.normalization, student).eval()
+    teacher = evaluate_teacher(job, engine, name, split)
     # A head that nothing trained agrees with nobody.
     reference = teacher.predictions if teacher is not None and job.distiller.stages[-1].student_logits else None
-    last = evaluate_network(network, split, job.settings.batch_size, engine, reference)
+    last = _evaluate(network, job, engine, name, split, reference)
     on_validation = last if name == "validation" else None
     if on_validation is None and job.data.validation is not None:
-        on_validation = evaluate_network(network, job.data.validation, job.settings.batch_size, engine)
+        on_validation = _evaluate(network, job, engine, "validation", job.data.validation)
     result = Result(
         status="finished",
         method=job.method,
@@ -73,6 +76,13 @@ def finish(job: Job, student: nn.Module, engine: Accelerator, progress: Progress
         folder.log(closing)
     engine.wait_for_everyone()
     return result
+
+
+def _evaluate(
+    network: nn.Module, job: Job, engine: Accelerator, name: str, split: Split, reference: Tensor | None = None
+) -> Evaluation:
+    with phase(f"measuring the student on {name}", len(split)) as advance:
+        return evaluate_network(network, split, job.settings.batch_size, engine, reference, advance)
 
 
 def _closing_lines(result: Result, folder: RunFolder) -> str:

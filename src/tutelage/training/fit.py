@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from tutelage.distillation import StoredTargets
@@ -29,10 +28,13 @@ from tutelage.training.meters import Meters
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.pictures import log_attention
 from tutelage.training.preemption import Notice
-from tutelage.training.progress import Bar, Lines
+from tutelage.training.progress import Lines
 from tutelage.training.schedule import lr_factor, restarts
 from tutelage.training.step import Step, moving_average
 from tutelage.training.targets import RunTargets, targets_of
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Fit:
     job: Job
     engine: Accelerator
     folder: RunFolder
-    display: Bar | Lines
+    display: Lines
     teacher_predictions: Tensor | None = None
     targets: RunTargets | None = None
     notice: Notice = field(default_factory=Notice)
@@ -51,6 +53,7 @@ class Fit:
     def __post_init__(self) -> None:
         self.saved = time.monotonic()
         self.told: set[str] = set()
+        self.first_step: AbstractContextManager[object] = nullcontext()
         self.feed = build_feed(self.job, self.engine.device, self.engine.process_index, self.engine.num_processes)
         self.loader = self.feed.loader
         self.averaged = moving_average(self.job.student, self.job.settings.ema)
@@ -82,7 +85,7 @@ class Fit:
         if checkpoint is not None:
             rank = self.engine.process_index
             restore(checkpoint, distiller, self.optimizer, self.engine.scaler, self.averaged, rank)
-        compile_stage(distiller, self.job.settings.compile)
+        self.first_step = compile_stage(distiller, self.job.settings.compile)
         student, parts = self.job.student, settings.accumulate
         step = Step(self.engine, module, self.optimizer, student, self.job.optimization.clip, parts, self.averaged)
         step.taken = self.progress.images // self.loader.batch_size + self.progress.step
@@ -111,7 +114,9 @@ class Fit:
             fed = next(batches)
             progress.waited += time.perf_counter() - asked
             progress.hits += fed.targets is not None
-            lr = self._take(step, epoch, number, fed, targets_of(self.job, stored, fed, self.engine))
+            with self.first_step:
+                lr = self._take(step, epoch, number, fed, targets_of(self.job, stored, fed, self.engine))
+            self.first_step = nullcontext()
             if (number + 1) % self.job.settings.log_every == 0:
                 self._check(epoch)
                 self._show(epoch, number + 1, cached=stored is not None)
@@ -195,6 +200,8 @@ class Fit:
 
     def _share_buffers(self) -> None:
         """Gives every process the running statistics of the first: each has seen batches of its own since."""
+        from accelerate.utils import broadcast
+
         networks = [self.job.student] + ([self.averaged.module] if self.averaged is not None else [])
         for buffer in (buffer for network in networks for buffer in network.buffers()):
             broadcast(buffer)
@@ -232,8 +239,10 @@ class Fit:
         due = epoch % self.job.settings.validate_every == 0 or epoch == self.job.epochs
         if split is None or not stage.student_logits or not due:
             return None
-        network = nn.Sequential(self.job.distiller.normalization, self.network)
-        return evaluate_network(network, split, self.job.settings.batch_size, self.engine, self.teacher_predictions)
+        network = nn.Sequential(self.job.distiller.normalization, self.network).eval()
+        size, known = self.job.settings.batch_size, self.teacher_predictions
+        with self.display.validating(len(split)) as advance:
+            return evaluate_network(network, split, size, self.engine, known, advance)
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -6,23 +6,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from accelerate import Accelerator
-from accelerate.tracking import (
-    GeneralTracker,
-    MLflowTracker,
-    TensorBoardTracker,
-    WandBTracker,
-    get_available_trackers,
-)
-from accelerate.utils import LoggerType
+from typing import TYPE_CHECKING, Any
 
 from tutelage.config import DistillSettings, RunSettings, dump, flatten, read_json
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
 from tutelage.training.engine import stay_together
 from tutelage.training.folder import RunFolder
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from accelerate.tracking import GeneralTracker
 
 PROJECT = "tutelage"
 """The project in W&B, the experiment in MLflow, unless the user's environment names another."""
@@ -33,6 +27,8 @@ NAMES = "loggers.json"
 
 def check_loggers(settings: RunSettings) -> None:
     """Raises :class:`TutelageError` where the package of a logger is not installed."""
+    from accelerate.tracking import LoggerType, get_available_trackers
+
     for name in settings.loggers:
         if LoggerType(name) not in get_available_trackers():
             raise TutelageError(
@@ -71,6 +67,8 @@ def open_loggers(engine: Accelerator, settings: RunSettings, folder: RunFolder) 
 
 def _build(logger: str, path: Path, name: str | None) -> GeneralTracker:
     """Returns a tracker that goes on with ``name``, where it has one, and reports to nobody unless the user says so."""
+    from accelerate.tracking import MLflowTracker, TensorBoardTracker, WandBTracker
+
     if logger == "tensorboard":
         return TensorBoardTracker("", path)
     if logger == "wandb":
@@ -85,7 +83,7 @@ def _build(logger: str, path: Path, name: str | None) -> GeneralTracker:
 
 
 def _introduce(tracker: GeneralTracker, settings: RunSettings, folder: RunFolder) -> None:
-    if isinstance(tracker, TensorBoardTracker):
+    if tracker.name == "tensorboard":
         plan = (folder.path / "log.txt").read_text(encoding="utf-8")
         # Its own form for settings makes a folder beside the curves.
         tracker.log({"plan": _as_code(plan), "config": _as_code(dump(settings))}, step=0)
@@ -95,9 +93,9 @@ def _introduce(tracker: GeneralTracker, settings: RunSettings, folder: RunFolder
 
 def _name(tracker: GeneralTracker) -> str | None:
     """Returns what a resumed run has to tell the logger to go on."""
-    if isinstance(tracker, WandBTracker):
+    if tracker.name == "wandb":
         return tracker.run.id
-    return tracker.active_run.info.run_id if isinstance(tracker, MLflowTracker) else None
+    return tracker.active_run.info.run_id if tracker.name == "mlflow" else None
 
 
 def _as_code(text: str) -> str:

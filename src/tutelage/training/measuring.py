@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from accelerate import Accelerator
 from torch import Tensor
 
+from tutelage.console import phase
 from tutelage.data import Split
+from tutelage.distillation import Teacher
 from tutelage.training.evaluation import Evaluation, evaluate_network
 from tutelage.training.job import Job
-from tutelage.training.neighbours import NEIGHBOURS, neighbour_accuracy
+from tutelage.training.neighbours import NEIGHBOURS, bank_size, neighbour_accuracy
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 ACCURACY = "top-1 accuracy"
 NEIGHBOUR_ACCURACY = f"accuracy of the {NEIGHBOURS} nearest neighbours of its pooled features"
@@ -27,6 +32,12 @@ class Measured:
     predictions: Tensor | None = None
     """This process's predictions of the data's classes; None where it has no classifier for them."""
 
+    @property
+    def line(self) -> str:
+        """The line with which the plan goes on."""
+        where = f" on {self.split}" if self.top1 is not None else ""
+        return f"teacher  {self}{where}"
+
     def __str__(self) -> str:
         if self.top1 is None:
             return "no labels to measure it by"
@@ -34,26 +45,33 @@ class Measured:
 
 
 def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
-    """Measures the teacher on the validation data, on the test data where there are none; None without a teacher.
+    """Measure the teacher on the validation data, on the test data where there are none; None without a teacher.
 
-    One whose logits are about the data's classes by its accuracy, any other by its features' nearest neighbours.
+    One whose logits are about the data's classes is measured by its accuracy, any other by its features' nearest
+    neighbors.
     """
     teacher, data = job.teacher, job.data
     if teacher is None:
         return None
     name, split = ("validation", data.validation) if data.validation is not None else data.headline
     if job.teacher_knows_classes:
-        figures = evaluate_network(teacher, split, job.settings.batch_size, engine)
-        return Measured(ACCURACY, name, figures.top1, figures.predictions)
+        results = _evaluate(teacher, job, engine, name, split)
+        return Measured(ACCURACY, name, results.top1, results.predictions)
     # Where there are several, each would have features of its own.
     embed = teacher.members[0].embedder()
     size = job.settings.batch_size
-    top1 = neighbour_accuracy(embed, data.train, split, len(data.classes), size, engine)
+    with phase(f"measuring the teacher's features on {name}", bank_size(data.train) + len(split)) as advance:
+        top1 = neighbour_accuracy(embed, data.train, split, len(data.classes), size, engine, advance)
     return Measured(NEIGHBOUR_ACCURACY, name, top1)
 
 
-def evaluate_teacher(job: Job, engine: Accelerator, split: Split) -> Evaluation | None:
-    """Evaluates the teacher on a split; None where there is none with the classes of the data."""
+def evaluate_teacher(job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation | None:
+    """Evaluate the teacher on a split; None where there is none with the classes of the data."""
     if job.teacher is None or not job.teacher_knows_classes:
         return None
-    return evaluate_network(job.teacher, split, job.settings.batch_size, engine)
+    return _evaluate(job.teacher, job, engine, name, split)
+
+
+def _evaluate(teacher: Teacher, job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation:
+    with phase(f"measuring the teacher on {name}", len(split)) as advance:
+        return evaluate_network(teacher.classifier(), split, job.settings.batch_size, engine, advance=advance)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gc
 import traceback
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.training.job import Job
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 SAMPLED = 4
 """Images in the pass that tells what one takes."""

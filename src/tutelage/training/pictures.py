@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from tutelage.data import EvalLoader, Split
@@ -16,6 +15,10 @@ from tutelage.errors import TutelageError
 from tutelage.losses import attention_map
 from tutelage.taps import Probe, as_map, pair_stages, tapped
 from tutelage.training.job import Job
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 ROWS = 4
 """Images shown."""

@@ -1,4 +1,4 @@
-"""The one screen before training: data, networks, teacher's accuracy, what is tapped, the stages."""
+"""The one screen before training: data, networks, what is tapped, the stages; then what trials and measuring show."""
 
 from __future__ import annotations
 
@@ -10,25 +10,40 @@ from rich.text import Text
 from torch import nn
 
 from tutelage.config import TrainSettings
+from tutelage.console import build_console
 from tutelage.data import ImageData
 from tutelage.distillation import TASK
 from tutelage.models import count_macs, parameter_count, shown_count, spec_of
 from tutelage.taps import Probe
 from tutelage.terms import LOGITS, RESERVED, Stage, Term
+from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
 from tutelage.training.measuring import Measured
-from tutelage.training.targets import RunTargets
 
 NOTE = 150
 """Characters of a note that are shown; teacher.json has all of them."""
 
 
-def describe_plan(job: Job, measured: Measured | None, targets: RunTargets | None) -> Group:
-    """Returns what is about to happen, to print; ``measured``: the teacher on validation data, else on test data."""
-    stored = [Text(targets.describe())] if targets is not None else []
-    return Group(
-        _data_line(job.data), _networks(job, measured), *_notes(job), _stages(job), *stored, _settings_line(job)
-    )
+def describe_plan(job: Job, measured: Measured | None = None) -> Group:
+    """Return what is about to happen, as far as it is known; ``measured`` is the teacher's accuracy, if it is known."""
+    return Group(_data_line(job.data), _networks(job, measured), *_notes(job), _stages(job), _settings_line(job))
+
+
+class Plan:
+    """The plan of a run as it grows: printed at once, part by part, and kept for the run's log."""
+
+    def __init__(self) -> None:
+        self._parts: list[Group | str] = []
+
+    def add(self, part: Group | str) -> None:
+        """Print a part of the plan."""
+        self._parts.append(part)
+        build_console().print(part, highlight=False, soft_wrap=isinstance(part, str), markup=False)
+
+    def log(self, folder: RunFolder) -> None:
+        """Write all parts so far to the run's log."""
+        for part in self._parts:
+            folder.log(part)
 
 
 def _data_line(data: ImageData) -> Text:
@@ -42,16 +57,16 @@ def _data_line(data: ImageData) -> Text:
 
 def _networks(job: Job, measured: Measured | None) -> Table:
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
-    split = "validation" if job.data.validation is not None else "test"
-    for column in ("network", "name", "parameters", "MACs", "input", f"top-1 on {split}"):
+    figure = [f"top-1 on {measured.split}"] if measured is not None else []
+    for column in ("network", "name", "parameters", "MACs", "input", *figure):
         table.add_column(column, justify="right" if column in ("parameters", "MACs") else "left", no_wrap=True)
     if job.teacher is not None:
-        top1 = str(measured) if measured is not None else "not measured"
+        top1 = [str(measured)] if measured is not None else []
         for member in job.teacher.members:
             size, network = member.input_size or job.data.size, member.network
             macs = shown_count(count_macs(network, size))
-            table.add_row("teacher", member.name, shown_count(parameter_count(network)), macs, _side(size), top1)
-            top1 = "(together)"
+            table.add_row("teacher", member.name, shown_count(parameter_count(network)), macs, _side(size), *top1)
+            top1 = ["(together)"] * len(top1)
     network, size = job.student, job.input_size
     table.add_row(
         _role(job),

@@ -2,49 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.progress import Progress, TaskID
 
-
-class Bar:
-    """A live bar over all steps of the run, with stage, epoch, images/s, loss terms and the time left."""
-
-    def __init__(self, console: Console, steps: int) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("left {task.fields[speed]}", table_column=Column(no_wrap=True)),
-            # What a narrow terminal has no room for is cut here, and nothing wraps.
-            TextColumn("{task.fields[terms]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
-            console=console,
-            expand=True,
-            transient=True,
-        )
-        self._task: TaskID = self._progress.add_task("", total=steps, speed="", terms="")
-
-    def __enter__(self) -> Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-    def start(self, label: str, done: int) -> None:
-        self._progress.update(self._task, description=label, completed=done)
-
-    def advance(
-        self, done: int, terms: dict[str, float], images_per_second: float, cached: float | None = None
-    ) -> None:
-        """Shows where the run is; ``cached`` is the share of batches whose targets were stored."""
-        shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
-        shown += f" cache {100 * cached:.0f} %" if cached is not None else ""
-        self._progress.update(self._task, completed=done, terms=shown, speed=f"{images_per_second:,.0f} images/s")
-
-    def finish(self, line: str) -> None:
-        self._progress.console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
+from tutelage.console import Advance, build_console, live_rows, phase
 
 
 class Lines:
@@ -64,16 +27,55 @@ class Lines:
         self, done: int, terms: dict[str, float], images_per_second: float, cached: float | None = None
     ) -> None: ...
 
+    def validating(self, images: int) -> AbstractContextManager[Advance]:
+        """Say nothing: the line of the epoch follows."""
+        return nullcontext(lambda count: None)
+
     def finish(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
+        """Print the line of an epoch, cut where a terminal has no room for it."""
+        cut = self._console.is_terminal
+        self._console.print(
+            line, highlight=False, soft_wrap=not cut, no_wrap=True, overflow="ellipsis" if cut else "ignore"
+        )
 
 
-def build_console(quiet: bool = False) -> Console:
-    """Returns the console of a run; tables keep their columns where the output is a file or a pipe."""
-    console = Console(quiet=quiet)
-    return console if console.is_terminal else Console(quiet=quiet, width=160)
+class Bar(Lines):
+    """A live bar over all steps of the run too, with stage, epoch, images/s, loss terms and the time left."""
+
+    def __init__(self, console: Console, screen: Console, steps: int) -> None:
+        super().__init__(console)
+        self._screen = screen
+        self._steps = steps
+        self._held = ExitStack()
+        self._rows: Progress
+        self._row: TaskID
+
+    def __enter__(self) -> Bar:
+        self._rows = self._held.enter_context(live_rows(self._screen))
+        self._row = self._rows.add_task("", total=self._steps, note="")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._rows.remove_task(self._row)
+        self._held.close()
+
+    def start(self, label: str, done: int) -> None:
+        self._rows.update(self._row, description=label, completed=done)
+
+    def advance(
+        self, done: int, terms: dict[str, float], images_per_second: float, cached: float | None = None
+    ) -> None:
+        """Show where the run is; ``cached`` is the share of batches whose targets were stored."""
+        shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
+        shown += f" cache {100 * cached:.0f} %" if cached is not None else ""
+        self._rows.update(self._row, completed=done, note=f"{images_per_second:,.0f} images/s  {shown}")
+
+    def validating(self, images: int) -> AbstractContextManager[Advance]:
+        """Show a second row while the student is validated."""
+        return phase("validating", images)
 
 
-def build_display(console: Console, steps: int) -> Bar | Lines:
-    """Returns a bar where ``console`` is a terminal, plain lines where it is not."""
-    return Bar(console, steps) if console.is_terminal else Lines(console)
+def build_display(console: Console, steps: int) -> Lines:
+    """Return a bar where there is a terminal to show it on, plain lines where there is none."""
+    screen = build_console(stderr=True)
+    return Bar(console, screen, steps) if screen.is_terminal and not screen.quiet else Lines(console)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn as nn
-from accelerate import Accelerator
-from accelerate.optimizer import AcceleratedOptimizer
-from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from tutelage.training.gradients import GradientWatch
 from tutelage.training.meters import Meters
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from accelerate.optimizer import AcceleratedOptimizer
+    from timm.utils import ModelEmaV3
 
 
 class Step:
@@ -105,7 +108,11 @@ def moving_average(student: nn.Module, decay: float | None) -> ModelEmaV3 | None
 
     d = min(``decay``, 1 − n^(−2/3)): the first steps, which know little, are soon forgotten. None without ``decay``.
     """
-    return ModelEmaV3(student, decay, use_warmup=True) if decay is not None else None
+    if decay is None:
+        return None
+    from timm.utils import ModelEmaV3
+
+    return ModelEmaV3(student, decay, use_warmup=True)
 
 
 def _parts(

@@ -6,19 +6,23 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 from torch import Tensor
 
 from tutelage.config import DistillSettings
 from tutelage.data import Views
 from tutelage.distillation import Distiller, StoredTargets, TargetCache
 from tutelage.errors import TutelageError
+from tutelage.training.engine import agree
 from tutelage.training.feed import Fed, build_feed, view_of
 from tutelage.training.job import Job
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 
 FORMAT = 1
 """Part of every identity: to be raised where targets, views or records become others than before."""
@@ -97,7 +101,7 @@ def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
     targets = RunTargets(cache, stages, views, job.data.train.rows)
     room = shutil.disk_usage(cache.folder.parent).free
     # Each process looks at records of its own choice, and all have to come to the same end.
-    (missing,) = broadcast_object_list([targets.missing_bytes()])
+    missing = agree(targets.missing_bytes())
     if missing > room:
         raise TutelageError(
             f"the cache would take {readable(missing)} more, and {cache.folder} has {readable(room)} free: lower "

@@ -17,46 +17,43 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Trial:
-    """A batch on the device to try steps with; weights, buffers, gradients and random state stay as they were."""
+    """A batch on the device to try steps with, one at a time."""
 
+    distiller: Distiller
     images: Tensor
     labels: Tensor
-    tries: int = 3
-    """Timed after one that is not; the least of their times counts."""
 
     @property
     def device(self) -> torch.device:
         return self.images.device
 
-    def step_seconds(self, distiller: Distiller, precision: str) -> float:
-        """Returns the least time of a forward and backward pass with the teacher's, in seconds."""
-        with _untouched(distiller), self._autocast(precision):
-            return self._least(lambda: distiller(self.images, self.labels).loss.backward())
+    def step(self, precision: str) -> float:
+        """Take a forward and backward pass with the teacher's, and return its seconds."""
+        return self._seconds(precision, lambda: self.distiller(self.images, self.labels).loss.backward())
 
-    def teacher_seconds(self, distiller: Distiller, precision: str) -> float:
-        """Returns the least time that the current stage's targets take, in seconds."""
-        with self._autocast(precision):
-            return self._least(lambda: distiller.targets(self.images, self.labels))
+    def teacher_pass(self, precision: str) -> float:
+        """Compute the current stage's targets, and return the seconds it takes."""
+        return self._seconds(precision, lambda: self.distiller.targets(self.images, self.labels))
 
-    def student_seconds(self, distiller: Distiller, precision: str) -> float:
-        """Returns the least time of a forward and backward pass whose targets are there, in seconds."""
-        with _untouched(distiller), self._autocast(precision):
-            targets = distiller.targets(self.images, self.labels)
-            return self._least(lambda: distiller(self.images, self.labels, targets).loss.backward())
+    def student_step(self, precision: str) -> float:
+        """Take a forward and backward pass whose targets are there, and return its seconds."""
+        with _autocast(self.device, precision):
+            targets = self.distiller.targets(self.images, self.labels)
+        return self._seconds(precision, lambda: self.distiller(self.images, self.labels, targets).loss.backward())
 
-    def _autocast(self, precision: str) -> torch.autocast:
-        return torch.autocast(self.device.type, DTYPES[precision], enabled=precision != "fp32")
-
-    def _least(self, work: Callable[[], object]) -> float:
-        work()  # what is set up on the first call is not part of it
-        return min(self._seconds(work) for _ in range(self.tries))
-
-    def _seconds(self, work: Callable[[], object]) -> float:
+    def _seconds(self, precision: str, work: Callable[[], object]) -> float:
         wait(self.device)
         start = time.perf_counter()
-        work()
+        with _autocast(self.device, precision):
+            work()
         wait(self.device)
         return time.perf_counter() - start
+
+
+def least(seconds: Callable[[], float], tries: int) -> float:
+    """Return the least of ``tries`` times, after a call that is not counted: it sets up what the others find."""
+    seconds()
+    return min(seconds() for _ in range(tries))
 
 
 def wait(device: torch.device) -> None:
@@ -65,8 +62,13 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+def _autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
+
+
 @contextmanager
-def _untouched(distiller: Distiller) -> Iterator[None]:
+def untouched(distiller: Distiller) -> Iterator[None]:
+    """Restore weights, buffers, gradients and the random state when the block is left."""
     saved = {name: value.clone() for name, value in distiller.state_dict().items()}
     device = next(distiller.parameters()).device
     try:

@@ -2,60 +2,119 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
-from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+import torch
 
-from tutelage.config import DistillSettings
+from tutelage.config import RunSettings
+from tutelage.console import phase
 from tutelage.errors import TutelageError
-from tutelage.training.compilation import choose_compilation
-from tutelage.training.engine import find_process
+from tutelage.training.compilation import COMPILE_SECONDS, choose_compilation
+from tutelage.training.cost import Lengths, Pace, data_seconds, describe_cost
+from tutelage.training.engine import agree, find_process
 from tutelage.training.feed import build_feed
 from tutelage.training.job import Job
-from tutelage.training.precision import choose_precision
-from tutelage.training.timing import Trial
+from tutelage.training.precision import LEAST_STEPS, Precision, choose_precision, default_precision, has_bf16
+from tutelage.training.timing import Trial, least, untouched
+
+if TYPE_CHECKING:
+    from accelerate import PartialState
 
 
-def tune(job: Job) -> Job:
-    """Returns the job with ``precision`` and ``compile`` settled for this hardware, alike in every process.
+SHARE = 0.05
+"""Part of its run that a trial may take."""
+LEAST_MEASURED = 2
+"""Steps that tell what a run will cost: one that sets up and one that is timed."""
+TOO_SHORT = "the run is too short for a trial"
+GIVEN = "as set"
 
-    Raises :class:`TutelageError` for a precision or a compilation that the device does not have.
+
+@dataclass(frozen=True)
+class Tuned:
+    """A job with nothing left to ``auto``."""
+
+    job: Job
+    lines: tuple[str, ...]
+    """What was chosen and why, and what the run will cost: its plan goes on with them."""
+
+
+def tune(job: Job) -> Tuned:
+    """Settle ``precision`` and ``compile`` for this hardware, alike in every process, and estimate what the run costs.
+
+    A trial takes at most :data:`SHARE` of the steps or the time of the run. If that is not even a few steps, the run
+    gets what usually suits its hardware.
+
+    Raises:
+        TutelageError: the device does not have the precision or compilation that the settings ask for.
     """
-    settings = job.settings
-    process = find_process(settings.device)
-    device = process.device
+    settings, process = job.settings, find_process(job.settings.device)
+    _check(settings, process.device)
+    allowed = SHARE * Lengths.of(job).steps
+    if allowed < LEAST_MEASURED:
+        precision = _untried(settings, process.device, TOO_SHORT)
+        compiled, pace = ("off", TOO_SHORT) if settings.compile == "auto" else (settings.compile, GIVEN), None
+    else:
+        with phase("trying a few steps"):
+            # One process's clock decides for all.
+            precision, compiled, pace = agree(_try(job, process, allowed))
+    settings = settings.model_copy(update={"precision": precision.name, "compile": compiled[0]})
+    tuned = replace(job, settings=settings)
+    chosen = f"chosen   precision {precision.name} ({precision.why}), compile {compiled[0]} ({compiled[1]})"
+    return Tuned(tuned, (chosen, *([describe_cost(tuned, pace)] if pace is not None else [])))
+
+
+def _check(settings: RunSettings, device: torch.device) -> None:
     if settings.precision == "fp16" and device.type == "cpu":
         raise TutelageError("precision=fp16 needs a GPU, and this run is on the CPU: give precision=auto, bf16 or fp32")
     if settings.compile == "graphs" and (device.type == "cpu" or settings.accumulate > 1):
         # Gradients of one part lie where the graph of the next may write.
         raise TutelageError("compile=graphs needs a GPU, and accumulate=1: give compile=both")
-    if settings.precision != "auto" and settings.compile != "auto":
-        return job
-    trial = _trial(job, process)
-    job.distiller.to(device).enter(len(job.distiller.stages) - 1)
-    precision, compiled = settings.precision, settings.compile
-    if precision == "auto":
-        (precision,) = broadcast_object_list([choose_precision(job.distiller, trial)])
-    if compiled == "auto":
-        steps, teacher_steps = _steps(job)
-        chosen = choose_compilation(job.distiller, trial, precision, steps, teacher_steps)
-        (compiled,) = broadcast_object_list([chosen])
-    return replace(job, settings=settings.model_copy(update={"precision": precision, "compile": compiled}))
+
+
+def _try(job: Job, process: PartialState, allowed: float) -> tuple[Precision, tuple[str, str], Pace]:
+    """Take about as many steps as are ``allowed``, and compile where the run is long enough to win that back."""
+    settings, parts = job.settings, job.settings.accumulate
+    job.distiller.to(process.device).enter(len(job.distiller.stages) - 1)
+    with untouched(job.distiller):
+        trial = _trial(job, process)
+        precision = _precision(settings, trial, allowed * parts)
+        step = parts * (precision.seconds or least(partial(trial.step, precision.name), 1))
+        teacher = parts * trial.teacher_pass(precision.name) if job.distiller.stage.needs_teacher else 0.0
+        data = data_seconds(job.data.train, settings.batch_size, process.device, step)
+        pace = Pace(step, min(step, teacher), data)
+        return precision, _compilation(job, trial, precision.name, pace), pace
+
+
+def _precision(settings: RunSettings, trial: Trial, allowed: float) -> Precision:
+    if settings.precision != "auto" or allowed < LEAST_STEPS:
+        return _untried(settings, trial.device, TOO_SHORT)
+    if not has_bf16(trial.device):
+        return _untried(settings, trial.device, f"this {trial.device.type.upper()} has no bf16")
+    return choose_precision(trial.step, allowed)
+
+
+def _untried(settings: RunSettings, device: torch.device, why: str) -> Precision:
+    if settings.precision != "auto":
+        return Precision(settings.precision, GIVEN)
+    return Precision(default_precision(device), why)
+
+
+def _compilation(job: Job, trial: Trial, precision: str, pace: Pace) -> tuple[str, str]:
+    """The choice and what led to it."""
+    if job.settings.compile != "auto":
+        return job.settings.compile, GIVEN
+    if job.distiller.stage.image_gradient:
+        return "off", "a gradient of the image cannot be compiled"
+    if SHARE * pace.training(Lengths.of(job)) < COMPILE_SECONDS:
+        return "off", "the run is too short to win the time back"
+    with phase("trying torch.compile"):
+        return choose_compilation(trial, precision), "what is faster here"
 
 
 def _trial(job: Job, process: PartialState) -> Trial:
     """The part of a batch that is in memory at once."""
     fed = next(build_feed(job, process.device, process.process_index, process.num_processes).epoch(0))
     size = -(-len(fed.images) // job.settings.accumulate)
-    return Trial(fed.images[:size], fed.labels[:size])
-
-
-def _steps(job: Job) -> tuple[int, int]:
-    """How many steps the run takes, and in how many of them the teacher runs, at most."""
-    settings, stages = job.settings, job.distiller.stages
-    steps = len(job.data.train) // settings.batch_size
-    taught = sum(stage.epochs for stage in stages if stage.needs_teacher)
-    if isinstance(settings, DistillSettings) and settings.cache.views is not None:
-        taught = settings.cache.pool(taught)
-    return steps * job.epochs, steps * taught
+    return Trial(job.distiller, fed.images[:size], fed.labels[:size])

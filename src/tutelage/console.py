@@ -1,0 +1,166 @@
+"""The console that every room prints with, and what it shows while something takes its time.
+
+Results go to stdout. What is under way goes to stderr: bars and spinners on a terminal, plain lines elsewhere, so that
+a pipe or a file gets the results alone, in text that any editor shows.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+PATIENCE = 0.5
+"""Seconds after which a line says what takes so long, where there is no terminal to show it on."""
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+"""Where launchers of several processes say which of them this is."""
+
+Advance = Callable[[int], object]
+"""Takes how many more of a phase's items are done."""
+
+
+def build_console(stderr: bool = False) -> Console:
+    """Return a console for this process: silent in all but the first of a run, wide where its output is not a terminal.
+
+    Tables keep their columns in files and pipes.
+    """
+    console = Console(stderr=stderr, quiet=not is_main_process())
+    return console if console.is_terminal else Console(stderr=stderr, quiet=console.quiet, width=160)
+
+
+def is_main_process() -> bool:
+    """Return whether this is the only process of a run or the first of several; needs no PyTorch."""
+    return next((os.environ[name] for name in RANKS if name in os.environ), "0") == "0"
+
+
+def phase(label: str, total: int | None = None) -> AbstractContextManager[Advance]:
+    """Show what is happening while a block runs; the block gets a function that reports how much of it is done.
+
+    A terminal shows a bar with rate and remaining time, or without a ``total`` a spinner with the elapsed time. Phases
+    nest: each has its own row. Elsewhere, a phase that takes longer than :data:`PATIENCE` prints a line when it does,
+    and one with its duration when it is done.
+
+    Example:
+        >>> with phase("reading images", total=3) as advance:
+        ...     for image in ("a.jpg", "b.jpg", "c.jpg"):
+        ...         advance(1)
+    """
+    if not is_main_process():
+        return nullcontext(_ignore)
+    console = build_console(stderr=True)
+    return _row(console, label, total) if console.is_terminal else _lines(console, label)
+
+
+def _ignore(count: int) -> None: ...
+
+
+@contextmanager
+def _row(console: Console, label: str, total: int | None) -> Iterator[Advance]:
+    with live_rows(console) as rows:
+        row = rows.add_task(label, total=total)
+        try:
+            yield lambda count: rows.advance(row, count)
+        finally:
+            rows.remove_task(row)
+
+
+@contextmanager
+def _lines(console: Console, label: str) -> Iterator[Advance]:
+    start, announced = time.monotonic(), threading.Event()
+
+    def announce() -> None:
+        announced.set()
+        console.print(f"{label} ...", highlight=False, soft_wrap=True, markup=False)
+
+    timer = threading.Timer(PATIENCE, announce)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield _ignore
+    finally:
+        timer.cancel()
+        timer.join()
+    if announced.is_set():
+        taken = duration(time.monotonic() - start)
+        console.print(f"{label}: {taken}", highlight=False, soft_wrap=True, markup=False)
+
+
+_rows: Progress | None = None
+
+
+@contextmanager
+def live_rows(console: Console) -> Iterator[Progress]:
+    """Yield the rows at the bottom of the terminal, which all that is under way shares: two displays would collide.
+
+    A row is a task of rich's ``Progress``. Its field ``note``, where set, takes the place of the rate.
+    """
+    global _rows
+    if _rows is not None:
+        yield _rows
+        return
+    _rows = Progress(
+        SpinnerColumn("line"),
+        TextColumn("{task.description}", markup=False),
+        _Bar(bar_width=20),
+        # What a narrow terminal has no room for is cut here, and nothing wraps.
+        _Facts(table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+        console=console,
+        expand=True,
+        transient=True,
+        # A file that stdout goes to stays where the results are printed.
+        redirect_stdout=sys.stdout.isatty(),
+        redirect_stderr=sys.stderr.isatty(),
+    )
+    try:
+        with _rows:
+            yield _rows
+    finally:
+        _rows = None
+
+
+class _Bar(BarColumn):
+    """A bar, where there is a total to measure by."""
+
+    def render(self, task: Task) -> Text | object:  # type: ignore[override]
+        return super().render(task) if task.total is not None else Text()
+
+
+class _Facts(ProgressColumn):
+    """How much is done, the remaining or elapsed time, and the rate or what the row's owner notes."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(duration(task.elapsed or 0))
+        parts = [f"{task.completed:,.0f}/{task.total:,.0f}"]
+        if task.time_remaining is not None:
+            parts.append(f"{duration(task.time_remaining)} left")
+        if "note" in task.fields:
+            parts.append(task.fields["note"])
+        elif task.speed is not None:
+            parts.append(f"{task.speed:,.0f}/s" if task.speed >= 10 else f"{task.speed:.1f}/s")
+        return Text("  ".join(parts))
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: ``120 ms``, ``4.2 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"

@@ -1,0 +1,114 @@
+"""What a run will cost, foretold from a few of its steps."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tutelage.config import DistillSettings
+from tutelage.console import duration
+from tutelage.data import DecodedSamples, Split
+from tutelage.data.decode import read_image
+from tutelage.errors import TutelageError
+from tutelage.training.job import Job
+from tutelage.training.targets import readable
+
+SAMPLED = 16
+"""Images that are decoded to learn how long one takes."""
+FORWARD = 1 / 3
+"""Part of a student's step that is its forward pass: the backward pass takes twice its multiply-adds."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How many steps a run takes."""
+
+    steps: int
+    taught: int
+    """Steps in which the teacher runs; stored targets spare the rest."""
+
+    @classmethod
+    def of(cls, job: Job) -> Lengths:
+        settings, stages = job.settings, job.distiller.stages
+        steps = max(1, len(job.data.train) // settings.batch_size)
+        taught = sum(stage.epochs for stage in stages if stage.needs_teacher)
+        if isinstance(settings, DistillSettings) and settings.cache.views is not None:
+            taught = settings.cache.pool(taught)
+        return cls(steps * job.epochs, steps * taught)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What the parts of a step take, in seconds."""
+
+    step: float
+    """With the teacher."""
+    teacher: float
+    data: float
+    """What decoding the images of a batch adds."""
+
+    @property
+    def student(self) -> float:
+        return max(0.0, self.step - self.teacher)
+
+    def training(self, lengths: Lengths) -> float:
+        """Return the seconds that all steps take."""
+        return lengths.steps * (self.student + self.data) + lengths.taught * self.teacher
+
+
+def describe_cost(job: Job, pace: Pace) -> str:
+    """Return one line: the time that the run will take, and the disk."""
+    training = pace.training(Lengths.of(job))
+    validations = -(-job.epochs // job.settings.validate_every) if job.data.validation is not None else 0
+    validation = _validation_seconds(job, pace)
+    whole = training + validations * validation
+    parts = [f"about {duration(training / job.epochs)} per epoch"]
+    if validations:
+        parts.append(f"{duration(validation)} per validation")
+    return f"cost     {', '.join(parts)}, {duration(whole)} in all; checkpoints {readable(_checkpoint_bytes(job))}"
+
+
+def data_seconds(split: Split, batch_size: int, device: torch.device, step: float) -> float:
+    """Return what decoding a batch adds to a step of ``step`` seconds, going by a few images of ``split``.
+
+    Worker processes decode while the step runs: on a GPU that is free as far as they keep up with it, on a CPU they
+    take its cores.
+    """
+    samples = split.samples
+    if not isinstance(samples, DecodedSamples):
+        return 0.0
+    rows, decoded = samples.encoded.probes(SAMPLED), 0
+    start = time.perf_counter()
+    for row, draws in zip(rows.tolist(), samples.policy.draw(rows, epoch=0)):
+        with suppress(TutelageError):  # whoever trains on a broken image is told so then
+            samples.policy(read_image(samples.encoded, row), draws)
+            decoded += 1
+    alone = batch_size * (time.perf_counter() - start) / max(1, decoded)
+    cores = os.cpu_count() or 1
+    if samples.workers == 0:
+        return alone
+    if device.type == "cpu":
+        return alone / cores
+    return max(0.0, alone / min(samples.workers, cores) - step)
+
+
+def _validation_seconds(job: Job, pace: Pace) -> float:
+    split = job.data.validation
+    return len(split) / job.settings.batch_size * (FORWARD * pace.student + pace.data) if split is not None else 0.0
+
+
+def _checkpoint_bytes(job: Job) -> int:
+    """Two checkpoints of the whole state, the best student and the last."""
+    student, trained = _bytes(job.student), _bytes(job.distiller)
+    moments = 1 if job.optimization.optimizer.name == "sgd" else 2
+    averaged = student if job.settings.ema is not None else 0
+    return 2 * ((1 + moments) * trained + averaged) + 2 * student
+
+
+def _bytes(network: nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
