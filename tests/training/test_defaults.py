@@ -41,8 +41,9 @@ def pretrained(name: str) -> nn.Module:
     [
         ("resnet8", "convolutional"),
         ("residual_cnn_8", "convolutional"),
-        ("timm/mobilenetv3_small_050", "convolutional"),
-        ("torchvision/shufflenet_v2_x0_5", "convolutional"),
+        ("torchvision/regnet_y_400mf", "convolutional"),
+        ("timm/mobilenetv3_small_050", "depthwise"),
+        ("torchvision/shufflenet_v2_x0_5", "depthwise"),
         ("timm/vit_tiny_patch16_224", "transformer"),
         ("timm/convnext_atto", "transformer"),
         ("timm/mobilevit_xxs", "transformer"),
@@ -61,14 +62,18 @@ def test_sgd_is_chosen_for_convolutions_and_its_rate_grows_with_the_batch() -> N
     assert not one.optimizer.decay_norms
 
 
-def test_adamw_is_chosen_for_transformers_and_its_rate_grows_with_the_root_of_the_batch() -> None:
-    network = create_model("timm/vit_tiny_patch16_224", 4)
+@pytest.mark.parametrize(
+    ("name", "lr"),
+    [("timm/vit_tiny_patch16_224", 1e-3), ("timm/mobilenetv3_small_050", 3e-3), ("torchvision/squeezenet1_1", 1e-3)],
+)
+def test_adamw_is_chosen_for_others_and_its_rate_grows_with_the_root_of_the_batch(name: str, lr: float) -> None:
+    network = create_model(name, 4)
     one, two = (chosen(network, f"batch_size={size}") for size in (256, 64))
-    assert (one.optimizer.name, one.optimizer.lr, one.clip) == ("adamw", 1e-3, 1.0)
-    assert two.optimizer.lr == pytest.approx(5e-4)
+    assert (one.optimizer.name, one.optimizer.lr, one.clip) == ("adamw", lr, 1.0)
+    assert two.optimizer.lr == pytest.approx(lr / 2)
 
 
-@pytest.mark.parametrize("name", ["resnet8", "timm/convnext_atto"])
+@pytest.mark.parametrize("name", ["resnet8", "timm/convnext_atto", "timm/mobilenetv3_small_050"])
 def test_trained_weights_get_a_smaller_rate_unless_they_are_frozen(name: str) -> None:
     scratch, tuned = chosen(create_model(name, 4)), chosen(pretrained(name))
     head = chosen(pretrained(name), stages=(Stage("train", 30, frozen=("layer1",)),))

@@ -1,9 +1,9 @@
 """Chooses what the settings of the optimization leave open: optimizer, learning rate, decay, schedule, clipping.
 
 The rules are those of timm's and torchvision's reference recipes, reduced to what holds for any network: SGD with
-Nesterov momentum for convolutional networks with batch normalization, AdamW for transformers, for networks in their
-style (ConvNeXt) and without normalization, a smaller rate where the weights are trained already, rates scaled to the
-batch, a warm-up, a cosine to zero.
+Nesterov momentum for convolutional networks with batch normalization, an adaptive optimizer (AdamW) for those with
+depthwise convolutions, for transformers, for networks in their style (ConvNeXt) and without normalization, a smaller
+rate where the weights are trained already, rates scaled to the batch, a warm-up, a cosine to zero.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ REFERENCE_BATCH = 256
 """The batch that the rates below are meant for. SGD's rate grows with the batch, AdamW's with its square root."""
 RATES = {("sgd", False): 0.1, ("sgd", True): 0.01, ("adamw", False): 1e-3, ("adamw", True): 3e-4}
 """Peak learning rates by optimizer and by whether the weights are trained already."""
+DEPTHWISE_RATE = 3e-3
+"""AdamW's from scratch where batch normalization follows every convolution, which tolerates and needs more."""
 DECAYS = {"sgd": 5e-4, "adamw": 0.05}
 CLIPS = {"sgd": 5.0, "adamw": 1.0}
 """Cross-entropy alone rarely reaches the first; terms on feature maps exceed it by orders of magnitude."""
@@ -87,10 +89,11 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], s
             f"set optimizer.name=sgd"
         )
     batches = settings.batch_size / REFERENCE_BATCH
+    rate = DEPTHWISE_RATE if (name, kind, trained) == ("adamw", "depthwise", False) else RATES[name, trained]
     optimizer = Optimizer(
         **asked.model_dump(exclude={"name", "lr", "weight_decay"}),
         name=name,
-        lr=_given(asked.lr, RATES[name, trained] * (batches if name == "sgd" else sqrt(batches))),
+        lr=_given(asked.lr, rate * (batches if name == "sgd" else sqrt(batches))),
         weight_decay=_given(asked.weight_decay, DECAYS[name]),
     )
     clip = CLIPS[name] if settings.clip == "auto" else settings.clip
@@ -113,16 +116,22 @@ def raise_momentum(network: nn.Module, least: float) -> None:
         norm.momentum = max(norm.momentum or 0.0, least)
 
 
-def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unnormalized"]:
-    """Return what a network is for its optimizer, by its normalizations.
+def kind_of(network: nn.Module) -> Literal["transformer", "depthwise", "convolutional", "unnormalized"]:
+    """Return what a network is for its optimizer, by its normalizations and convolutions.
 
-    Layer normalization makes a "transformer", ConvNeXt and the hybrids of both kinds included; batch normalization
-    alone a "convolutional" network.
+    Layer normalization makes a "transformer", ConvNeXt and the hybrids of both kinds included. With batch normalization
+    alone a network is "depthwise" if it has such convolutions, as those for phones do, else "convolutional".
     """
     modules = list(network.modules())
     if any(isinstance(module, _TRANSFORMER_NORMS) for module in modules):
         return "transformer"
-    return "convolutional" if any(isinstance(module, _BATCH_NORMS) for module in modules) else "unnormalized"
+    if not any(isinstance(module, _BATCH_NORMS) for module in modules):
+        return "unnormalized"
+    return "depthwise" if any(_is_depthwise(module) for module in modules) else "convolutional"
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
 
 
 def _schedule(settings: RunSettings, stages: Sequence[Stage]) -> Schedule:
