@@ -51,10 +51,15 @@ STUDENTS = (
     "torchvision/squeezenet1_1",
 )
 METHODS = ("none", "kd", "kd+at", "kd+ofd")
-FOUR = ("residual_cnn", "timm/mobilenetv3_small_100", "timm/vit_tiny_patch16_224", "timm/resnet18")
+FOUR = (
+    "residual_cnn",
+    "timm/mobilenetv3_small_100",
+    "timm/vit_tiny_patch16_224",
+    "torchvision/shufflenet_v2_x0_5",
+)
 SIZE, TEACHER_SIZE = 64, 96
 MATRIX = {"train": 120, "val": 100, "epochs": 4, "batch_size": 32}
-SEEDS = {"train": 150, "val": 100, "epochs": 12, "batch_size": 32}
+SEEDS = {"train": 100, "val": 100, "epochs": 12, "batch_size": 32}
 
 
 @dataclass(frozen=True)
