@@ -20,6 +20,8 @@ from rich.text import Text
 
 PATIENCE = 0.5
 """Seconds after which a line says what takes so long, where there is no terminal to show it on."""
+INTERVAL = 60.0
+"""Seconds between further lines, on how far a phase is."""
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
 """Where launchers of several processes say which of them this is."""
 
@@ -46,7 +48,7 @@ def phase(label: str, total: int | None = None) -> AbstractContextManager[Advanc
 
     A terminal shows a bar with rate and remaining time, or without a ``total`` a spinner with the elapsed time. Phases
     nest: each has its own row. Elsewhere, a phase that takes longer than :data:`PATIENCE` prints a line when it does,
-    and one with its duration when it is done.
+    every :data:`INTERVAL` a line on how far it is, and one with its duration when it is done.
 
     Example:
         >>> with phase("reading images", total=3) as advance:
@@ -56,7 +58,7 @@ def phase(label: str, total: int | None = None) -> AbstractContextManager[Advanc
     if not is_main_process():
         return nullcontext(_ignore)
     console = build_console(stderr=True)
-    return _row(console, label, total) if console.is_terminal else _lines(console, label)
+    return _row(console, label, total) if console.is_terminal else _lines(console, label, total)
 
 
 def _ignore(count: int) -> None: ...
@@ -73,24 +75,43 @@ def _row(console: Console, label: str, total: int | None) -> Iterator[Advance]:
 
 
 @contextmanager
-def _lines(console: Console, label: str) -> Iterator[Advance]:
-    start, announced = time.monotonic(), threading.Event()
+def _lines(console: Console, label: str, total: int | None) -> Iterator[Advance]:
+    start, done, said, over = time.monotonic(), 0, False, threading.Event()
 
-    def announce() -> None:
-        announced.set()
-        console.print(f"{label} ...", highlight=False, soft_wrap=True, markup=False)
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
 
-    timer = threading.Timer(PATIENCE, announce)
-    timer.daemon = True
-    timer.start()
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    def report() -> None:
+        nonlocal said
+        if over.wait(PATIENCE):
+            return
+        said = True
+        say(f"{label} ...")
+        while total is not None and not over.wait(INTERVAL):
+            rate = done / (time.monotonic() - start)
+            say(f"{label}: {_facts(done, total, (total - done) / rate if rate else None, rate)}")
+
+    reporter = threading.Thread(target=report, daemon=True)
+    reporter.start()
     try:
-        yield _ignore
+        yield advance
     finally:
-        timer.cancel()
-        timer.join()
-    if announced.is_set():
-        taken = duration(time.monotonic() - start)
-        console.print(f"{label}: {taken}", highlight=False, soft_wrap=True, markup=False)
+        over.set()
+        reporter.join()
+    if said:
+        say(f"{label}: {duration(time.monotonic() - start)}")
+
+
+def _facts(done: float, total: float, left: float | None, rate: float | None) -> str:
+    """Say how much is done, how fast, and how long the rest takes, where that is known yet."""
+    parts = [f"{done:,.0f}/{total:,.0f}"]
+    parts += [f"{duration(left)} left"] if left is not None else []
+    parts += [f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"] if rate is not None else []
+    return "  ".join(parts)
 
 
 _rows: Progress | None = None
@@ -141,14 +162,9 @@ class _Facts(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.total is None:
             return Text(duration(task.elapsed or 0))
-        parts = [f"{task.completed:,.0f}/{task.total:,.0f}"]
-        if task.time_remaining is not None:
-            parts.append(f"{duration(task.time_remaining)} left")
-        if "note" in task.fields:
-            parts.append(task.fields["note"])
-        elif task.speed is not None:
-            parts.append(f"{task.speed:,.0f}/s" if task.speed >= 10 else f"{task.speed:.1f}/s")
-        return Text("  ".join(parts))
+        if "note" not in task.fields:
+            return Text(_facts(task.completed, task.total, task.time_remaining, task.speed))
+        return Text(f"{_facts(task.completed, task.total, task.time_remaining, None)}  {task.fields['note']}")
 
 
 def duration(seconds: float) -> str:

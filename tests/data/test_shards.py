@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from harness.processes import FORKED
 from tutelage.cli import app
 from tutelage.data import DataSettings, Shrinking, TrainLoader, open_data, write_shards
 from tutelage.data.folder import read_folder
+from tutelage.data.source import Encoded
 from tutelage.data.tar import read_tar
 from tutelage.data.tar_index import SCHEMA, TarIndex
 from tutelage.errors import TutelageError
@@ -178,12 +180,20 @@ def test_nothing_that_exists_is_replaced_unasked(folder: Path, tmp_path: Path) -
     assert (folder / "train" / "cat" / "000.png").is_file()
 
 
-def _pack_and_die(folder: Path, out: Path) -> None:
-    def die(done: int, images: int) -> None:
-        if done == images // 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+class _Deadly(Shrinking):
+    """Kills the process that makes the 24th image small."""
 
-    write_shards(str(folder), out, Shrinking(80), 50_000, advance=die)
+    def __call__(self, encoded: Encoded, row: int) -> tuple[str, bytes]:
+        if next(_MADE) == 24:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(encoded, row)
+
+
+_MADE = itertools.count(1)
+
+
+def _pack_and_die(folder: Path, out: Path) -> None:
+    write_shards(str(folder), out, _Deadly(80), 50_000)
 
 
 @pytest.mark.chaos

@@ -29,6 +29,14 @@ def test_an_ensemble_gives_logits_side_by_side_and_the_mean_probability() -> Non
     assert [member["name"] for member in teacher.identity()["members"]] == ["wrn_10_1", "resnet8"]
 
 
+def test_a_classifier_gives_the_same_logits_with_folded_normalizations() -> None:
+    images, _ = batch()
+    for teacher in (Teacher(network("wrn_10_1")), several()):
+        before = {name: value.clone() for name, value in teacher.state_dict().items()}
+        torch.testing.assert_close(teacher.classifier()(images), teacher(images), atol=1e-4, rtol=1e-4)
+        assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+
+
 @pytest.mark.parametrize("method", ["at", "kd+ofd", "fitnets", "at_gradient"])
 def test_an_ensemble_has_no_features_to_share(method: str) -> None:
     student, _ = networks()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import torch
 import tutelage
 from tutelage.errors import TutelageError
 from tutelage.export import export_student, load_student
+from tutelage.export.formats import FORMATS
 from tutelage.export.record import Record
+from tutelage.export.student import Predict
 from tutelage.models import create_model, save_model
 
 
@@ -55,14 +58,16 @@ def test_overwrite_replaces_an_export_whole(run: Path, exported: Path, tmp_path:
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_what_is_interrupted_leaves_nothing(run: Path, exported: Path, tmp_path: Path) -> None:
-    def interrupt(line: str) -> None:
-        if line.startswith("comparing"):
-            raise KeyboardInterrupt
+def test_what_is_interrupted_leaves_nothing(
+    run: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(path: Path) -> Predict:
+        raise KeyboardInterrupt
 
+    monkeypatch.setitem(FORMATS, "safetensors", replace(FORMATS["safetensors"], open=interrupt))
     out = Path(shutil.copytree(exported, tmp_path / "out"))
     with pytest.raises(KeyboardInterrupt):
-        export_student(run, tell=interrupt, out=out, overwrite=True)
+        export_student(run, out=out, overwrite=True)
     assert list(tmp_path.iterdir()) == [out]
     assert (out / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
 

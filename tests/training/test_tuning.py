@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from harness.steps import watch
 from tutelage import TutelageError, distill, train
 from tutelage.config import DistillSettings, TrainSettings, load
 from tutelage.training import fill_cache
+from tutelage.training.cost import Lengths, Pace
 from tutelage.training.job import build_job
 from tutelage.training.tuning import tune
 
@@ -63,6 +65,28 @@ def test_a_short_run_compiles_nothing_and_its_config_says_so(pair: dict[str, Any
     assert config["compile"] == "off"
     assert config["precision"] == result.precision
     assert config["precision"] in ("fp32", "bf16")
+
+
+def test_a_short_run_is_not_tried_and_its_plan_says_so(pair: dict[str, Any]) -> None:
+    tuned = tune(build_job(load(DistillSettings, pair)))
+    assert (tuned.job.settings.precision, tuned.job.settings.compile) == ("fp32", "off")
+    assert len(tuned.lines) == 1 and "too short for a trial" in tuned.lines[0]
+
+
+def test_a_longer_run_is_tried_and_its_cost_estimated(pair: dict[str, Any]) -> None:
+    tuned = tune(build_job(load(DistillSettings, {**pair, "epochs": 60, "compile": "off"})))
+    chosen, cost = tuned.lines
+    assert tuned.job.settings.precision in chosen and "compile off (as set)" in chosen
+    assert re.fullmatch(r"cost     about .* per epoch, .* per validation, .* in all; checkpoints [\d.]+ MB", cost)
+
+
+def test_the_cost_of_a_run_is_the_sum_of_its_parts(pair: dict[str, Any]) -> None:
+    settings = {**pair, "epochs": 4, "cache": {"views": 1}, "validate_every": 3}
+    lengths = Lengths.of(build_job(load(DistillSettings, settings)))
+    assert lengths == Lengths(steps=20, taught=5, validations=2, validated=6)  # 130, and 145 for validation, by 26
+    pace = Pace(step=3.0, teacher=1.0, data=0.5)
+    assert pace.training(lengths) == 20 * 2.5 + 5 * 1.0
+    assert pace.validation(lengths) == pytest.approx(6 * (2 / 3 + 0.5))
 
 
 def test_what_is_given_stays(pair: dict[str, Any]) -> None:

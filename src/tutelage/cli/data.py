@@ -6,7 +6,6 @@ from pathlib import Path
 
 import typer
 from pydantic import Field
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tutelage.cli.words import Words
 from tutelage.config import Settings, load
@@ -58,20 +57,16 @@ def pack(settings: Words) -> None:
     chosen = load(PackSettings, *settings)
     out = chosen.out.expanduser()
     console = build_console()
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("packing", total=None)
-        written = write_shards(
-            chosen.data.name,
-            out,
-            Shrinking(chosen.size, chosen.quality),
-            int(chosen.shard_mb * 1e6),
-            chosen.workers,
-            chosen.seed,
-            chosen.data.skip_broken,
-            chosen.overwrite,
-            lambda done, images: progress.update(bar, completed=done, total=images),
-        )
+    written = write_shards(
+        chosen.data.name,
+        out,
+        Shrinking(chosen.size, chosen.quality),
+        int(chosen.shard_mb * 1e6),
+        chosen.workers,
+        chosen.seed,
+        chosen.data.skip_broken,
+        chosen.overwrite,
+    )
     counts = ", ".join(f"{count:,} {split}" for split, count in written.images.items())
     console.print(f"{out}: {counts} images in {written.shards} shards, {written.bytes / 1e6:,.1f} MB", soft_wrap=True)
     if written.left_out:

@@ -32,7 +32,7 @@ def main(
     console = Console()
     config = as_mapping(*(settings or []))
     try:
-        record = export_student(model, tell=lambda line: console.print(line, highlight=False), **config)
+        record = export_student(model, **config)
     except KeyboardInterrupt:
         console.print("stopped: nothing half-written is left")
         raise

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tutelage.console import Advance, phase
 from tutelage.data.source import Encoded, Source, fingerprint_files
 from tutelage.errors import TutelageError
 
@@ -46,7 +47,8 @@ def read_folder(root: Path) -> Source:
     """
     folders = _splits(root)
     classes = next((found for folder in (folders["train"], *folders.values()) if (found := _classes(folder))), ())
-    files = {split: _files(folder, classes) for split, folder in folders.items()}
+    with phase(f"listing {root}", len(classes) * len(folders) or None) as advance:
+        files = {split: _files(folder, classes, advance) for split, folder in folders.items()}
     every = [path for found in files.values() for path, _ in found]
     return Source(
         name=root.resolve().name,
@@ -85,7 +87,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
     return classes
 
 
-def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
+def _files(folder: Path, classes: tuple[str, ...], advance: Advance) -> list[tuple[Path, int]]:
     present = _classes(folder)
     if not present:
         return [(path, -1) for path in list_images(folder)]
@@ -104,6 +106,7 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
                 f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}): add some, or remove the folder"
             )
         found += [(path, classes.index(name)) for path in images]
+        advance(1)
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from tutelage.console import phase
 from tutelage.data.cache import make_once
 from tutelage.data.crops import resize
 from tutelage.data.decode import read_image
@@ -55,8 +56,14 @@ def pack(encoded: Encoded, key: str, size: Size, native: Size | None) -> Pixels 
 
         stretches = [range(len(encoded))[start : start + 256] for start in range(0, len(encoded), 256)]
         # Threads are enough: decoders let go of Python's lock.
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            broken = {row: fault for faults in pool.map(fill, stretches) for row, fault in faults.items()}
+        with (
+            ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+            phase("decoding images", len(encoded)) as advance,
+        ):
+            broken: dict[int, str] = {}
+            for stretch, faults in zip(stretches, pool.map(fill, stretches)):
+                broken |= faults
+                advance(len(stretch))
         images.flush()
         (folder / "broken.json").write_text(json.dumps(broken), encoding="utf-8")
 
@@ -72,7 +79,8 @@ def keep(key: str, read: Callable[[], Pixels]) -> Pixels:
     """Returns what ``read`` gives, from a memory map made on first use."""
 
     def make(folder: Path) -> None:
-        pixels = read()
+        with phase("reading images"):
+            pixels = read()
         np.save(folder / "images.npy", pixels.images)
         np.save(folder / "labels.npy", pixels.labels)
 
@@ -87,8 +95,10 @@ def resize_pixels(pixels: Pixels, key: str, size: Size) -> Pixels:
 
     def make(folder: Path) -> None:
         images = _create(folder, len(pixels.images), size)
-        for row, image in enumerate(pixels.images):
-            images[row] = resize(torch.from_numpy(np.array(image)), size).numpy()
+        with phase("resizing images", len(pixels.images)) as advance:
+            for row, image in enumerate(pixels.images):
+                images[row] = resize(torch.from_numpy(np.array(image)), size).numpy()
+                advance(1)
         images.flush()
 
     return Pixels(_open(make_once("images", _key(key, size), make)), pixels.labels, pixels.broken)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tutelage.console import Advance, phase
 from tutelage.data.cache import make_once
 from tutelage.data.folder import SPLITS
 from tutelage.data.source import (
@@ -58,24 +59,29 @@ class ParquetImages(Encoded):
 
     @cached_property
     def _copy(self) -> tuple[np.memmap[Any, np.dtype[np.uint8]], Rows]:
-        folder = make_once("parquet", self._key, lambda folder: copy_images(self._files, self._column, folder))
+        folder = make_once("parquet", self._key, self._make_copy)
         ends = np.load(folder / "ends.npy")
         return np.memmap(folder / "images.bin", dtype=np.uint8, mode="r", shape=(max(1, ends[-1]),)), ends
+
+    def _make_copy(self, folder: Path) -> None:
+        with phase(f"copying images out of {len(self._files)} parquet files", len(self)) as advance:
+            copy_images(self._files, self._column, folder, advance)
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory map would travel to a spawned worker with all it maps.
         return {name: value for name, value in vars(self).items() if name != "_copy"}
 
 
-def copy_images(files: Sequence[Path], column: str, folder: Path) -> None:
+def copy_images(files: Sequence[Path], column: str, folder: Path, advance: Advance = lambda count: None) -> None:
     """Writes the images of parquet files, one after the other, to ``images.bin``, and where each ends to ``ends.npy``.
 
-    Raises :class:`ShardError` for a file that is damaged.
+    ``advance`` is told of each. Raises :class:`ShardError` for a file that is damaged.
     """
     lengths = []
     with open(folder / "images.bin", "wb") as out:
         for image in _images(files, column):
             lengths.append(out.write(image))
+            advance(1)
         out.write(b"\0" * (sum(lengths) == 0))  # an empty file cannot be mapped
     np.save(folder / "ends.npy", np.cumsum(lengths, dtype=np.int64))
 

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from tutelage.console import Advance, phase
 from tutelage.data.crops import resize
 from tutelage.data.decode import read_image
 from tutelage.data.hashing import Stream, bits
@@ -79,14 +80,12 @@ def write_shards(
     seed: int = 0,
     skip_broken: bool = False,
     overwrite: bool = False,
-    advance: Callable[[int, int], object] = lambda done, images: None,
 ) -> Written:
     """Writes all splits of the data set ``name`` to the folder ``out``: ``SPLIT-00000.tar`` …, classes, an index.
 
     Samples are shuffled by ``seed`` within their split. A shard ends with the image that brings it to ``shard_bytes``.
-    The same files are written for any number of ``workers``, processes that decode and encode. ``advance`` is told how
-    many images of how many are done. All is written under another name and then renamed: what is interrupted leaves
-    nothing.
+    The same files are written for any number of ``workers``, processes that decode and encode. All is written under
+    another name and then renamed: what is interrupted leaves nothing.
 
     Raises :class:`TutelageError` for an image that cannot be read, unless ``skip_broken`` has it left out, for a folder
     that is not empty, unless ``overwrite`` has shards replaced, and for data that are kept as pixels.
@@ -99,12 +98,13 @@ def write_shards(
     partial = out.with_name(f".{out.name}-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    written, done = Written(), itertools.count(1)
+    written = Written()
     try:
-        for split, encoded in splits.items():
-            made = _shrunk(encoded, shrinking, workers, seed)
-            readable = _readable(made, skip_broken, written.left_out, lambda: advance(next(done), images))
-            written.images[split] = _write_split(partial, split, readable, shard_bytes)
+        with phase("packing", images) as advance:
+            for split, encoded in splits.items():
+                made = _shrunk(encoded, shrinking, workers, seed)
+                readable = _readable(made, skip_broken, written.left_out, advance)
+                written.images[split] = _write_split(partial, split, readable, shard_bytes)
         shards = sorted(partial.glob("*.tar"))
         written.shards, written.bytes = len(shards), sum(path.stat().st_size for path in shards)
         scan(partial, shards).save(partial / INDEX)
@@ -176,12 +176,10 @@ def _as_is(made: Any) -> Any:
     return made
 
 
-def _readable(
-    made: Iterable[_Made], skip_broken: bool, left_out: list[str], advance: Callable[[], object]
-) -> Iterator[_Made]:
+def _readable(made: Iterable[_Made], skip_broken: bool, left_out: list[str], advance: Advance) -> Iterator[_Made]:
     """Yields what could be made, and gathers what is wrong with the rest, or raises the first fault."""
     for image in made:
-        advance()
+        advance(1)
         if image.fault is None:
             yield image
         elif skip_broken:

@@ -7,13 +7,14 @@ import os
 import stat
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tutelage.console import phase
 from tutelage.errors import TutelageError
 
 Rows = npt.NDArray[np.int64]
@@ -109,27 +110,33 @@ class Source:
                 )
 
 
-def fingerprint_files(root: Path, files: Iterable[Path]) -> str:
+def fingerprint_files(root: Path, files: Sequence[Path]) -> str:
     """Returns a hash over the names (below ``root``), sizes and modification times of files.
 
     Links that lead nowhere count by their name. Raises :class:`TutelageError` for a name that is not UTF-8, and for
     what is no file (a pipe, a device), which might never end.
     """
     digest = hashlib.sha256()
-    for path in files:
-        try:
-            digest.update(f"{path.relative_to(root)}\0".encode())
-        except UnicodeEncodeError:
-            shown = os.fsencode(path).decode(errors="backslashreplace")
-            raise TutelageError(f"{shown}: its name is not UTF-8, so that nothing can record it: rename it") from None
-        try:
-            status = path.stat()
-        except OSError:
-            continue
-        if not stat.S_ISREG(status.st_mode):
-            raise TutelageError(f"{path} is not a file: remove it, or give it another suffix")
-        digest.update(f"{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    with phase(f"checking the files of {root}", len(files)) as advance:
+        for path in files:
+            digest.update(_identity(root, path))
+            advance(1)
     return digest.hexdigest()
+
+
+def _identity(root: Path, path: Path) -> bytes:
+    try:
+        name = f"{path.relative_to(root)}\0".encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise TutelageError(f"{shown}: its name is not UTF-8, so that nothing can record it: rename it") from None
+    try:
+        status = path.stat()
+    except OSError:
+        return name
+    if not stat.S_ISREG(status.st_mode):
+        raise TutelageError(f"{path} is not a file: remove it, or give it another suffix")
+    return name + f"{status.st_size}\0{status.st_mtime_ns}\n".encode()
 
 
 def fingerprint_words(*words: object) -> str:

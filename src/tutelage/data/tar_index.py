@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tutelage.console import phase
 from tutelage.data.folder import SUFFIXES
 from tutelage.data.source import Rows
 from tutelage.errors import TutelageError
@@ -70,7 +71,12 @@ def scan(root: Path, shards: Iterable[Path]) -> TarIndex:
     """Reads the headers of shards below ``root``; raises :class:`TutelageError` for one that is not whole."""
     paths = list(shards)
     sizes = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
-    return TarIndex(sizes, [_scan(path) for path in paths])
+    scanned = []
+    with phase("reading the headers of tar shards", len(paths)) as advance:
+        for path in paths:
+            scanned.append(_scan(path))
+            advance(1)
+    return TarIndex(sizes, scanned)
 
 
 @dataclass

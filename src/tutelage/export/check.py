@@ -41,7 +41,8 @@ def check(task: Task, settings: ExportSettings, folder: Path, data: ImageData, n
     student = task.student
     pytorch = predictor(student.classifier)
     opened: dict[str, Predict] = {format: _open(task, format, folder) for format in settings.format}
-    measured = measure({"PyTorch": pytorch, **opened}, split, student.size)
+    label = f"comparing with PyTorch on {name}"
+    measured = measure({"PyTorch": pytorch, **opened}, split, student.size, label)
     image = next(batches(split, student.size))[0][:1]
     return Record(
         model=student.spec.name,

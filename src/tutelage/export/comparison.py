@@ -118,7 +118,8 @@ class _Accuracy:
         if data.size != classifier.size and data.crop < 1:
             # Larger images are cropped as they are decoded: for this model at the size it is made for.
             data = open_data(self._settings.model_copy(update={"size": classifier.size[0]}))
-        return measure({"": classifier.predict}, data.headline[1], classifier.size)[""].top1
+        label = f"measuring {classifier.path} on {self.name}"
+        return measure({"": classifier.predict}, data.headline[1], classifier.size, label)[""].top1
 
 
 def _row(classifier: Classifier, accuracy: _Accuracy | None) -> Row:

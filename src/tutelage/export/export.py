@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from tutelage.config import as_mapping, load
-from tutelage.data import open_data
+from tutelage.console import phase
+from tutelage.data import Split, open_data
 from tutelage.errors import TutelageError
 from tutelage.export.card import write_card
 from tutelage.export.check import check, measured_split
@@ -25,12 +28,12 @@ from tutelage.paths import expand
 from tutelage.training import load_run
 
 
-def export_student(model: str | Path, tell: Callable[[str], object] = lambda line: None, **config: Any) -> Record:
+def export_student(model: str | Path, **config: Any) -> Record:
     """Writes the student of a run in other formats: ``export_student("runs/student", format=["onnx", "int8"])``.
 
     The keywords are the keys of the command line. Every file is opened again, by the runtime it is for, and compared
     with PyTorch on real images; the figures are returned, and kept in ``export.json`` beside the files. The folder also
-    gets ``classes.json`` and a model card. ``tell`` is told what is being done.
+    gets ``classes.json`` and a model card.
 
     Raises :class:`TutelageError` for a run that is not finished, an ``out`` that exists, a package that is missing, a
     network that a format cannot express, and a file that does not give PyTorch's logits; nothing is left then.
@@ -46,15 +49,14 @@ def export_student(model: str | Path, tell: Callable[[str], object] = lambda lin
     data = open_data(settings.data)
     name, split = measured_split(student, data, settings.images)
     calibration = spread(data.train, settings.calibration)
-    task = Task(student, settings.preprocessing, lambda: batches(calibration, student.size))
+    task = Task(student, settings.preprocessing, lambda: _calibrating(calibration, student.size))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         folder = Path(temporary, "new")
         folder.mkdir()
         for format in settings.format:
-            tell(f"writing {FORMATS[format].file}: {FORMATS[format].about}")
-            _write(task, format, folder)
-        tell(f"comparing with PyTorch on {len(split):,} images of {name}")
+            with phase(f"writing {FORMATS[format].file}: {FORMATS[format].about}"):
+                _write(task, format, folder)
         record = check(task, settings, folder, data, name, split)
         record.write(folder)
         classes = json.dumps(student.classes, indent=2, ensure_ascii=False)
@@ -64,8 +66,8 @@ def export_student(model: str | Path, tell: Callable[[str], object] = lambda lin
             out.rename(Path(temporary, "old"))
         folder.rename(out)
     if settings.push is not None:
-        tell(f"pushing to {settings.push}")
-        push(out, settings.push, settings.private)
+        with phase(f"pushing to {settings.push}"):
+            push(out, settings.push, settings.private)
     return record
 
 
@@ -90,6 +92,13 @@ def _check_free(out: Path, overwrite: bool) -> None:
             f"{out} exists: choose another out=…, or say overwrite=true to replace it; several formats go into one "
             f"folder at once, as in format=[onnx,int8]"
         )
+
+
+def _calibrating(images: Split, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:
+    with phase("calibrating on training images", len(images)) as advance:
+        for batch in batches(images, size):
+            yield batch
+            advance(len(batch[0]))
 
 
 def _write(task: Task, format: str, folder: Path) -> None:

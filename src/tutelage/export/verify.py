@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tutelage.console import phase
 from tutelage.data import EvalLoader, Split
 from tutelage.export.student import Predict
 
@@ -50,24 +51,27 @@ def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
-def measure(models: Mapping[str, Predict], split: Split, size: tuple[int, int]) -> dict[str, Measured]:
+def measure(models: Mapping[str, Predict], split: Split, size: tuple[int, int], label: str) -> dict[str, Measured]:
     """Runs all models over the images of ``split``, read once; the first of them is the reference.
 
+    ``label`` is shown meanwhile.
     Each takes un-normalised uint8 images of ``size`` and gives logits.
     """
     totals = {name: torch.zeros(2, dtype=torch.int64) for name in models}
     differences = dict.fromkeys(models, 0.0)
     seen, labelled, largest = 0, 0, 0.0
-    for images, labels in batches(split, size):
-        logits = {name: predict(images).float() for name, predict in models.items()}
-        reference = next(iter(logits.values()))
-        for name, own in logits.items():
-            predicted = own.argmax(1)
-            totals[name] += torch.stack([(predicted == labels).sum(), (predicted == reference.argmax(1)).sum()])
-            differences[name] = max(differences[name], (own - reference).abs().max().item())
-        seen += len(labels)
-        labelled += int((labels >= 0).sum())
-        largest = max(largest, reference.abs().max().item())
+    with phase(label, len(split)) as advance:
+        for images, labels in batches(split, size):
+            logits = {name: predict(images).float() for name, predict in models.items()}
+            reference = next(iter(logits.values()))
+            for name, own in logits.items():
+                predicted = own.argmax(1)
+                totals[name] += torch.stack([(predicted == labels).sum(), (predicted == reference.argmax(1)).sum()])
+                differences[name] = max(differences[name], (own - reference).abs().max().item())
+            seen += len(labels)
+            labelled += int((labels >= 0).sum())
+            largest = max(largest, reference.abs().max().item())
+            advance(len(labels))
     shares = {name: (100 * total).tolist() for name, total in totals.items()}
     return {
         name: Measured(hits / labelled if labelled else None, same / seen, differences[name], largest)

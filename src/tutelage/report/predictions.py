@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.markup import escape
-from rich.progress import track
 from torch import nn
 
-from tutelage.console import build_console
+from tutelage.console import phase
 from tutelage.data import EvalLoader, Split
 
 BATCH_SIZE = 256
@@ -46,13 +44,12 @@ def predict(classifier: nn.Module, split: Split, name: str) -> Predictions:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier = classifier.to(device).to(memory_format=torch.channels_last).eval()
     parts = []
-    console = build_console()
-    batches = EvalLoader(split, BATCH_SIZE)
-    hidden = not console.is_terminal
-    for batch in track(batches, f"predictions of {escape(name)}", console=console, transient=True, disable=hidden):
-        images = batch.images.to(device).contiguous(memory_format=torch.channels_last)
-        confidence, classes = classifier(images).float().softmax(1).max(1)
-        parts.append((batch.index.cpu(), batch.labels.cpu(), classes.cpu(), confidence.cpu()))
+    with phase(f"predictions of {name}", len(split)) as advance:
+        for batch in EvalLoader(split, BATCH_SIZE):
+            images = batch.images.to(device).contiguous(memory_format=torch.channels_last)
+            confidence, classes = classifier(images).float().softmax(1).max(1)
+            parts.append((batch.index.cpu(), batch.labels.cpu(), classes.cpu(), confidence.cpu()))
+            advance(len(batch.labels))
     columns = [torch.cat(column).numpy() for column in zip(*parts)]
     labelled = columns[1] >= 0
     return Predictions(*(column[labelled] for column in columns))

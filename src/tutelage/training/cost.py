@@ -26,20 +26,31 @@ FORWARD = 1 / 3
 
 @dataclass(frozen=True)
 class Lengths:
-    """How many steps a run takes."""
+    """How many steps a run takes, and what else counts."""
 
     steps: int
     taught: int
     """Steps in which the teacher runs; stored targets spare the rest."""
+    validations: int
+    validated: int
+    """Batches of a validation."""
+
+    @property
+    def whole(self) -> float:
+        """All of the run, in steps; a forward pass is part of one, and the teacher is measured too."""
+        return self.steps + FORWARD * self.validated * (1 + self.validations)
 
     @classmethod
     def of(cls, job: Job) -> Lengths:
-        settings, stages = job.settings, job.distiller.stages
+        """Return the lengths of the run that ``job`` describes."""
+        settings, stages, split = job.settings, job.distiller.stages, job.data.validation
         steps = max(1, len(job.data.train) // settings.batch_size)
         taught = sum(stage.epochs for stage in stages if stage.needs_teacher)
         if isinstance(settings, DistillSettings) and settings.cache.views is not None:
             taught = settings.cache.pool(taught)
-        return cls(steps * job.epochs, steps * taught)
+        validations = -(-job.epochs // settings.validate_every) if split is not None else 0
+        validated = -(-len(split) // settings.batch_size) if split is not None else 0
+        return cls(steps * job.epochs, steps * taught, validations, validated)
 
 
 @dataclass(frozen=True)
@@ -60,16 +71,18 @@ class Pace:
         """Return the seconds that all steps take."""
         return lengths.steps * (self.student + self.data) + lengths.taught * self.teacher
 
+    def validation(self, lengths: Lengths) -> float:
+        """Return the seconds that validating the student once takes."""
+        return lengths.validated * (FORWARD * self.student + self.data)
+
 
 def describe_cost(job: Job, pace: Pace) -> str:
     """Return one line: the time that the run will take, and the disk."""
-    training = pace.training(Lengths.of(job))
-    validations = -(-job.epochs // job.settings.validate_every) if job.data.validation is not None else 0
-    validation = _validation_seconds(job, pace)
-    whole = training + validations * validation
+    lengths = Lengths.of(job)
+    training, validation = pace.training(lengths), pace.validation(lengths)
+    whole = training + lengths.validations * validation
     parts = [f"about {duration(training / job.epochs)} per epoch"]
-    if validations:
-        parts.append(f"{duration(validation)} per validation")
+    parts += [f"{duration(validation)} per validation"] if lengths.validations else []
     return f"cost     {', '.join(parts)}, {duration(whole)} in all; checkpoints {readable(_checkpoint_bytes(job))}"
 
 
@@ -95,11 +108,6 @@ def data_seconds(split: Split, batch_size: int, device: torch.device, step: floa
     if device.type == "cpu":
         return alone / cores
     return max(0.0, alone / min(samples.workers, cores) - step)
-
-
-def _validation_seconds(job: Job, pace: Pace) -> float:
-    split = job.data.validation
-    return len(split) / job.settings.batch_size * (FORWARD * pace.student + pace.data) if split is not None else 0.0
 
 
 def _checkpoint_bytes(job: Job) -> int:

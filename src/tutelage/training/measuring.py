@@ -35,8 +35,10 @@ class Measured:
     @property
     def line(self) -> str:
         """The line with which the plan goes on."""
-        where = f" on {self.split}" if self.top1 is not None else ""
-        return f"teacher  {self}{where}"
+        if self.top1 is None:
+            return f"teacher  {self}"
+        how = "" if self.kind == ACCURACY else f", by the {NEIGHBOURS} nearest neighbors of its features"
+        return f"teacher  {self.top1:.2f} % top-1 on {self.split}{how}"
 
     def __str__(self) -> str:
         if self.top1 is None:

@@ -51,7 +51,7 @@ def tune(job: Job) -> Tuned:
     """
     settings, process = job.settings, find_process(job.settings.device)
     _check(settings, process.device)
-    allowed = SHARE * Lengths.of(job).steps
+    allowed = SHARE * Lengths.of(job).whole
     if allowed < LEAST_MEASURED:
         precision = _untried(settings, process.device, TOO_SHORT)
         compiled, pace = ("off", TOO_SHORT) if settings.compile == "auto" else (settings.compile, GIVEN), None
