@@ -1,5 +1,7 @@
 """tutelage: distils image classifiers; a small student learns from a large teacher."""
 
+import sys
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -49,7 +51,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Imports what is asked for: PyTorch takes seconds, and the command line's help needs none of it (PEP 562)."""
     if name in _HOMES:
-        return getattr(import_module(f"tutelage.{_HOMES[name]}"), name)
+        from tutelage.console import phase
+
+        with phase("loading PyTorch") if "torch" not in sys.modules else nullcontext():
+            return getattr(import_module(f"tutelage.{_HOMES[name]}"), name)
     if find_spec(f"tutelage.{name}") is None:
         raise AttributeError(f"module 'tutelage' has no attribute '{name}'")
     return import_module(f"tutelage.{name}")

@@ -83,7 +83,7 @@ def _lines(console: Console, label: str, total: int | None) -> Iterator[Advance]
         done += count
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def report() -> None:
         nonlocal said

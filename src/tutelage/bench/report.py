@@ -20,7 +20,7 @@ from tutelage.bench.roof import matmul_rate
 from tutelage.bench.settings import BenchSettings
 from tutelage.bench.variants import Ours, Steps, floor_steps, plain_variant
 from tutelage.config import DistillSettings, load
-from tutelage.console import build_console
+from tutelage.console import build_console, phase
 from tutelage.distillation import CacheSettings, StoredTargets
 from tutelage.errors import TutelageError
 from tutelage.models import count_macs
@@ -102,7 +102,9 @@ def bench(**config: Any) -> Report:
 
 def _measure(settings: Any, folder: Path) -> Report:
     cache = {**settings.cache.model_dump(), "views": 1, "folder": folder}
-    job = tune(build_job(settings.model_copy(update={"cache": CacheSettings()}))).job
+    with phase("preparing data and networks"):
+        job = build_job(settings.model_copy(update={"cache": CacheSettings()}))
+    job = tune(job).job
     cached = replace(job, settings=job.settings.model_copy(update={"cache": CacheSettings(**cache)}))
     stages = job.distiller.stages
     index = next((place for place, stage in enumerate(stages) if stage.needs_teacher), len(stages) - 1)
@@ -122,8 +124,9 @@ def _measure(settings: Any, folder: Path) -> Report:
     if plain is None:
         missing["plain"] = "the plain loop has no form of this method"
     measured = {name: steps for name, steps in variants.items() if steps is not None}
-    timings = take_turns(measured, settings.turns, settings.steps, engine.device)
-    parts = time_parts(ours, settings.steps)
+    with phase(f"taking turns of {settings.steps} steps"):
+        timings = take_turns(measured, settings.turns, settings.steps, engine.device)
+        parts = time_parts(ours, settings.steps)
     return _report(job, index, settings, engine.device, timings, parts, missing)
 
 

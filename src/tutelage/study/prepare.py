@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.config import flatten
+from tutelage.console import phase
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import load_run
@@ -30,13 +31,14 @@ def prepare(cells: Sequence[Cell]) -> list[Cell]:
     """
     views: dict[str, int | str | None] = {}
     settled: str | None = None
-    for cell in cells:
-        if str(cell.values) in views:
-            continue
-        job = _build(cell)
-        views[str(cell.values)] = cell.settings.cache.views if _cacheable(cell, job) else None
-        if settled is None and cell.settings.precision == "auto":
-            settled = _settled_before(cells) or _settle(job)
+    with phase("preparing the runs", len(cells)) as advance:
+        for cell in cells:
+            if str(cell.values) not in views:
+                job = _build(cell)
+                views[str(cell.values)] = cell.settings.cache.views if _cacheable(cell, job) else None
+                if settled is None and cell.settings.precision == "auto":
+                    settled = _settled_before(cells) or _settle(job)
+            advance(1)
     return [_changed(cell, settled, views[str(cell.values)]) for cell in cells]
 
 

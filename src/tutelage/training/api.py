@@ -62,32 +62,33 @@ def distill(**config: Any) -> Result:
 
 def run(settings: RunSettings) -> Result:
     """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
-    process, plan = find_process(settings.device), Plan()
+    plan = Plan()
     with phase("preparing data and networks"):
+        process = find_process(settings.device)
         check_loggers(settings)
         job = build_job(settings)
-        to_tune = to_finetune(settings)
-        check_trained(job.teacher, to_tune.finetune if to_tune is not None else None)
+        to_train = to_finetune(settings)
+        check_trained(job.teacher, to_train.finetune if to_train is not None else None)
         # Not in every process: the first makes the folder while others may still be on their way here.
         if process.is_main_process:
             _check_folder(job, settings)
             warn_of_few_views(settings)
-        if to_tune is not None:
+        if to_train is not None:
             assert job.teacher is not None
             build_job(finetuning(settings, job.path / FOLDER))  # for what would stop it: that stops the whole run now
-            add_note(job.teacher.network, describe(to_tune, job.path / FOLDER))
+            add_note(job.teacher.network, describe(to_train, job.path / FOLDER))
     plan.add(describe_plan(job))
     job = _tune(job, plan)
     with ExitStack() as held:
-        if to_tune is not None:
+        if to_train is not None:
             if process.is_main_process:
                 held.enter_context(_prepare_folder(job))
             process.wait_for_everyone()
-            job = _taught(job.settings, to_tune, job.path)
+            job = _taught(job.settings, to_train, job.path)
         engine = _build_engine(job)
         measured, targets = _complete_plan(job, engine, plan)
         if engine.is_main_process:
-            if to_tune is None:
+            if to_train is None:
                 held.enter_context(_prepare_folder(job))
             _keep(plan, measured, job)
         engine.wait_for_everyone()
@@ -129,9 +130,7 @@ def resume(folder: str | Path) -> Result:
         if find_process(settings.device).is_main_process:
             held.enter_context(RunFolder(path).lock())
         checkpoint, damage = RunFolder(path).load_checkpoint()
-        plan = Plan()
-        with phase("preparing data and networks"):
-            job = build_taught_job(settings, path)
+        job, plan = build_taught_job(settings, path), Plan()
         engine = _build_engine(job)
         if engine.is_main_process:
             _go_on(job, checkpoint, damage)
@@ -180,13 +179,18 @@ def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
 def build_taught_job(settings: RunSettings, path: Path) -> Job:
     """Returns the job of the run in ``path``, whose teacher is fine-tuned first, where it is to be and is not yet."""
     pupil = to_finetune(settings)
-    return _taught(settings, pupil, path) if pupil is not None else build_job(settings)
+    return _taught(settings, pupil, path) if pupil is not None else _build(settings)
+
+
+def _build(settings: RunSettings) -> Job:
+    with phase("preparing data and networks"):
+        return build_job(settings)
 
 
 def _taught(settings: RunSettings, teacher: TeacherSettings, path: Path) -> Job:
     """The job of the run in ``path``, whose ``teacher`` is fine-tuned first, as far as it is not yet."""
     folder = path / FOLDER
-    job = build_job(prepare_teacher(settings, folder).model_copy(update={"out": path}))
+    job = _build(prepare_teacher(settings, folder).model_copy(update={"out": path}))
     assert job.teacher is not None
     add_note(job.teacher.network, describe(teacher, folder))
     return job

@@ -86,8 +86,8 @@ def describe_cost(job: Job, pace: Pace) -> str:
     return f"cost     {', '.join(parts)}, {duration(whole)} in all; checkpoints {readable(_checkpoint_bytes(job))}"
 
 
-def data_seconds(split: Split, batch_size: int, device: torch.device, step: float) -> float:
-    """Return what decoding a batch adds to a step of ``step`` seconds, going by a few images of ``split``.
+def data_seconds(split: Split, images: int, device: torch.device, step: float) -> float:
+    """Return what decoding the ``images`` of a batch adds to a step of ``step`` seconds, going by a few of ``split``.
 
     Worker processes decode while the step runs: on a GPU that is free as far as they keep up with it, on a CPU they
     take its cores.
@@ -101,7 +101,7 @@ def data_seconds(split: Split, batch_size: int, device: torch.device, step: floa
         with suppress(TutelageError):  # whoever trains on a broken image is told so then
             samples.policy(read_image(samples.encoded, row), draws)
             decoded += 1
-    alone = batch_size * (time.perf_counter() - start) / max(1, decoded)
+    alone = images * (time.perf_counter() - start) / max(1, decoded)
     cores = os.cpu_count() or 1
     if samples.workers == 0:
         return alone

@@ -15,7 +15,7 @@ from tutelage.errors import TutelageError
 from tutelage.models import spec_of
 from tutelage.paths import expand
 from tutelage.training.api import load_run
-from tutelage.training.engine import build_engine
+from tutelage.training.engine import build_engine, find_process
 from tutelage.training.evaluation import evaluate_network
 from tutelage.training.networks import build_network, build_normalization
 
@@ -46,6 +46,8 @@ def evaluate(**config: Any) -> dict[str, Any]:
         TutelageError: the classes differ, or the split does not exist.
     """
     settings = load(EvaluateSettings, _settings_of_run(config), config)
+    if settings.precision == "fp16" and find_process(settings.device).device.type == "cpu":
+        raise TutelageError("precision=fp16 needs a GPU, and this is a CPU: set precision=bf16 or precision=fp32")
     with phase("preparing data and model"):
         data = open_data(settings.data)
         name, split = _split(data, settings.split)

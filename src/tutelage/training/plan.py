@@ -38,7 +38,7 @@ class Plan:
     def add(self, part: Group | str) -> None:
         """Print a part of the plan."""
         self._parts.append(part)
-        build_console().print(part, highlight=False, soft_wrap=isinstance(part, str), markup=False)
+        build_console().print(part, highlight=False, soft_wrap=isinstance(part, str), markup=False, emoji=False)
 
     def log(self, folder: RunFolder) -> None:
         """Write all parts so far to the run's log."""

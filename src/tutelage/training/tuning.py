@@ -82,7 +82,8 @@ def _try(job: Job, process: PartialState, allowed: float) -> tuple[Precision, tu
         precision = _precision(settings, trial, allowed * parts)
         step = parts * (precision.seconds or least(partial(trial.step, precision.name), 1))
         teacher = parts * trial.teacher_pass(precision.name) if job.distiller.stage.needs_teacher else 0.0
-        data = data_seconds(job.data.train, settings.batch_size, process.device, step)
+        own = settings.batch_size // process.num_processes
+        data = data_seconds(job.data.train, own, process.device, step)
         pace = Pace(step, min(step, teacher), data)
         return precision, _compilation(job, trial, precision.name, pace), pace
 
