@@ -91,7 +91,7 @@ class Networks:
     def attention(self) -> dict[str, float]:
         """The attention terms with their default weight: the last maps, of 4×4, weigh less."""
         terms = self.pairs("at", attention, 1000)
-        return {**terms, "at.layer3": terms["at.layer3"] * 16 / 49}
+        return {**terms, "at.layer3": terms["at.layer3"] * (16 / 49) ** 2}
 
     def ofd(self, features: dict[str, Tensor]) -> dict[str, float]:
         assert self.distiller.teacher is not None

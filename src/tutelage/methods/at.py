@@ -26,8 +26,8 @@ class AT(Method):
     authors' code); "paper" is half the batch mean of ‖Q_s − Q_t‖₂, and its weight must be given. The authors let β fall
     when AT is joined with KD: ``final_weight``.
 
-    By default a map of fewer than 7×7 positions weighs no more than one of 7×7: β is 1000 · H·W / 49 there. The mean
-    over few positions would otherwise dominate the cross-entropy.
+    By default β is 1000 · (H·W / 49)² on maps of fewer than 7×7 positions. The mean over few positions would otherwise
+    dominate the cross-entropy; as it is, all maps of a network together count as much as in the published settings.
     """
 
     weight: float | None = Field(
@@ -52,7 +52,7 @@ class AT(Method):
 
     def _term(self, pair: Pair, teacher_tap: str, student_tap: str) -> Term:
         size = pair.common_size(teacher_tap, student_tap)
-        usual = WEIGHT * min(1.0, size[0] * size[1] / LEAST_POSITIONS)
+        usual = WEIGHT * min(1.0, size[0] * size[1] / LEAST_POSITIONS) ** 2
         how: dict[str, Any] = {"size": size, "p": self.p, "reduce": self.reduce}
         return Term(
             f"at.{student_tap}",
