@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tutelage.data import DataSettings, ImageData, open_data
+from tutelage.data import DataSettings, ImageData, TrainLoader, open_data
 from tutelage.errors import TutelageError
 
 
@@ -86,6 +86,7 @@ def test_nothing_to_measure_on_is_an_error(make_folder) -> None:  # type: ignore
     [
         ({"fraction": 0}, "fraction"),
         ({"fraction": 1.5}, "fraction"),
+        ({"labelled": 0}, "labelled"),
         ({"validation": 1}, "validation"),
         ({"scale": (0.5, 0.2)}, "least <= greatest"),
         ({"fractoin": 0.5}, "fractoin"),
@@ -99,3 +100,33 @@ def test_settings_out_of_range_are_errors(values: dict[str, object], message: st
 def test_labels_of_a_split() -> None:
     data = open_data(DataSettings(name="digits"))
     assert data.train.labels.dtype == torch.int64 and len(data.train.labels) == len(data.train)
+
+
+def test_unlabelled_images_stay_and_labels_are_balanced_and_nested() -> None:
+    whole, tenth, half = (open_data(DataSettings(name="digits", labelled=share)) for share in (1.0, 0.1, 0.5))
+    assert rows(tenth) == rows(half) == rows(whole)
+    assert tenth.fingerprint == whole.fingerprint  # an index means the same image
+    counts = tenth.train.labels[tenth.train.labels >= 0].bincount()
+    assert counts.min() >= 12 and counts.max() <= 14
+    kept = {share: data.train.labels >= 0 for share, data in (("tenth", tenth), ("half", half))}
+    assert (kept["half"] | ~kept["tenth"]).all() and kept["half"].sum() > 4 * kept["tenth"].sum()
+    for data, known in ((tenth, kept["tenth"]), (half, kept["half"])):
+        assert torch.equal(data.train.labels[known], whole.train.labels[known])
+        assert data.validation is not None and (data.validation.labels >= 0).all()
+    other = open_data(DataSettings(name="digits", labelled=0.1, split_seed=1, validation=0))
+    same = open_data(DataSettings(name="digits", labelled=0.1, validation=0))
+    assert not torch.equal(other.train.labels, same.train.labels)
+
+
+def test_every_class_keeps_a_label(make_folder) -> None:  # type: ignore[no-untyped-def]
+    root = make_folder({"train": {"many": 20, "one": 1}, "val": {"many": 2, "one": 2}})
+    data = open_data(DataSettings(name=str(root), labelled=0.01))
+    assert sorted(data.train.labels.tolist()) == [-1] * 19 + [0, 1]
+    loaded = next(TrainLoader(data.train, 21, seed=0).epoch(0))
+    assert sorted(loaded.labels.tolist()) == sorted(data.train.labels.tolist())
+
+
+def test_without_labels_none_can_be_hidden(make_folder) -> None:  # type: ignore[no-untyped-def]
+    root = make_folder({"train": {"": 10}, "val": {"": 2}})
+    with pytest.raises(TutelageError, match=r"data.labelled=0.5: .* have no labels; remove data.labelled"):
+        open_data(DataSettings(name=str(root), labelled=0.5))

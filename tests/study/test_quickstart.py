@@ -1,4 +1,4 @@
-"""The quickstart, with one seed and a third of its epochs."""
+"""The quickstart: what it leaves and prints, on a short run, and what it concludes from given statistics."""
 
 from __future__ import annotations
 
@@ -6,18 +6,51 @@ from pathlib import Path
 
 import pytest
 
+from harness.results import result
 from tutelage import TutelageError
-from tutelage.study import quickstart
+from tutelage.study import Row, conclusion, quickstart, summarize
+
+
+def rows(alone: list[float], **distilled: list[float]) -> list[Row]:
+    methods = {"none": alone, **distilled}
+    return summarize([result(name, seed, top1) for name, values in methods.items() for seed, top1 in enumerate(values)])
 
 
 def test_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = quickstart(tmp_path / "out", seeds=1, epochs=6)
-    assert [(result.student, result.method) for result in results] == [
-        *(("resnet20", "none"), ("resnet8", "none"), ("resnet8", "kd"), ("resnet8", "fitnets")),
-    ]
-    assert results[0].top1 > 15 and all(result.epochs == 6 for result in results)
+    found = quickstart(tmp_path / "out", seeds=1, epochs=2)
+    assert [row.method for row in found.rows] == ["none", "kd", "fitnets"] and not found.failed
     shown = capsys.readouterr().out
-    assert "top-1 %" in shown and "mean ± standard deviation" in shown
-    assert (tmp_path / "out" / "fitnets-0" / "student" / "model.safetensors").is_file()
-    with pytest.raises(TutelageError, match="choose another folder"):
-        quickstart(tmp_path / "out")
+    assert "1,293 labelled digits" in shown and "649 digits, of which 67" in shown and "top-1 %" in shown
+    assert "epoch" not in shown  # what the runs print goes to their own files
+    for run in ("teacher", "study/runs/none-0", "study/runs/kd-0", "study/runs/fitnets-0"):
+        assert (tmp_path / "out" / run / "student" / "model.safetensors").is_file()
+    with pytest.raises(TutelageError, match=r"teacher was made with epochs=1, and now it is 2"):
+        quickstart(tmp_path / "out", seeds=1, epochs=4)
+
+
+def test_other_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(TutelageError, match="set another folder"):
+        quickstart(tmp_path)
+
+
+def test_a_gain() -> None:
+    said = conclusion(rows([92.0, 93.0, 91.0], kd=[98.0, 98.5, 99.0], fitnets=[97.0, 97.0, 97.5]))
+    assert said.startswith("Distillation gains 6.5 points: the student gets 98.5 % of the test images with kd, 92.0 %")
+    assert "confidence interval +4." in said and "3 seeds" in said
+
+
+def test_a_loss() -> None:
+    said = conclusion(rows([98.0, 98.5, 99.0], kd=[92.0, 93.0, 91.0]))
+    assert said.startswith("Distillation loses 6.5 points") and "gains" not in said
+
+
+def test_chance() -> None:
+    said = conclusion(rows([90.0, 95.0, 91.0], kd=[92.0, 93.5, 94.0]))
+    assert said.startswith("These runs do not show that distillation helps: the student gets 93.2 %")
+    assert "interval -" in said
+
+
+def test_one_seed_shows_nothing() -> None:
+    said = conclusion(rows([90.0], kd=[99.0]))
+    assert "99.0 %" in said and "chance: set seeds=5" in said and "gains" not in said

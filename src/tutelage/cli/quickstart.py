@@ -10,14 +10,15 @@ from pydantic import Field
 
 from tutelage import study
 from tutelage.config import Settings, load
+from tutelage.training.progress import build_console
 
 
 class QuickstartSettings(Settings):
     """``tutelage quickstart``: where, how many seeds, how long."""
 
     out: Path = Path("runs/quickstart")
-    seeds: int = Field(3, ge=1)
-    epochs: int = Field(20, ge=2, description="of each training")
+    seeds: int = Field(5, ge=1)
+    epochs: int = Field(40, ge=2, description="of each student")
 
 
 def main(
@@ -30,7 +31,14 @@ def main(
     Trains a teacher, a student alone and students under the teacher; two minutes, nothing to download.
 
     \b
-    tutelage quickstart out=runs/quickstart seeds=3
+    tutelage quickstart out=runs/quickstart seeds=5
     """
+    # Drawing takes a second to import, which a mistake in the settings need not wait for.
+    from tutelage.report import write_report
+
     chosen = load(QuickstartSettings, *(settings or []))
-    study.quickstart(chosen.out.expanduser(), chosen.seeds, chosen.epochs)
+    found = study.quickstart(chosen.out.expanduser(), chosen.seeds, chosen.epochs)
+    page = write_report(chosen.out.expanduser() / "study", overwrite=True)
+    console = build_console()
+    console.print(f"\n{study.conclusion(found.rows)}", highlight=False)
+    console.print(f"report in {page}", highlight=False, markup=False, soft_wrap=True)

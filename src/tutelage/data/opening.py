@@ -20,7 +20,7 @@ from tutelage.data.samples import DecodedSamples, PackedSamples, Samples
 from tutelage.data.settings import DataSettings
 from tutelage.data.shard_sources import Stream
 from tutelage.data.source import Rows, Sharded, Source, fingerprint_words
-from tutelage.data.split import carve_from_shards, carve_validation, stratified, without
+from tutelage.data.split import carve_from_shards, carve_validation, stratified, to_unlabel, without
 from tutelage.data.storage import open_samples
 from tutelage.data.tar import find_shards, read_tar
 from tutelage.errors import TutelageError, nearest
@@ -55,6 +55,9 @@ def open_data(settings: DataSettings) -> ImageData:
         kept = without(kept, held_out)
     if settings.fraction < 1:
         kept = stratified(train.labels, kept, settings.fraction, settings.split_seed)
+    if settings.labelled < 1:
+        _check_labels(source, settings, train.labels[kept])
+        train.unlabel(to_unlabel(train.labels, kept, settings.labelled, settings.split_seed))
     splits = {split: Split(part, rows[split]) for split, part in samples.items() if split != "train"}
     if len(held_out):
         splits["validation"] = Split(train, held_out)
@@ -133,6 +136,14 @@ def _read_folder(folder: Path) -> Source:
     if next(folder.rglob("*.parquet"), None) is not None:
         return read_parquet(folder)
     return read_tar(folder) if find_shards(folder) else read_folder(folder)
+
+
+def _check_labels(source: Source, settings: DataSettings, labels: Rows) -> None:
+    if (labels < 0).all():
+        raise TutelageError(
+            f"data.labelled={settings.labelled:g}: the training images of {source.name} have no labels; remove "
+            f"data.labelled"
+        )
 
 
 def _readable(samples: Samples) -> Rows:

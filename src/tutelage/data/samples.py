@@ -41,6 +41,10 @@ class Samples(Protocol):
         """What is wrong with each row that is known to be unreadable, and is left out."""
         ...
 
+    def unlabel(self, rows: Rows) -> None:
+        """Set the labels of these rows to −1."""
+        ...
+
     def reader(self) -> Reader: ...
 
 
@@ -52,6 +56,9 @@ class PackedSamples:
         self.labels = pixels.labels
         self.broken = dict(pixels.broken)
         self._resident: Tensor | None = None
+
+    def unlabel(self, rows: Rows) -> None:
+        self.labels = _unlabelled(self.labels, rows)
 
     def reader(self) -> PackedSamples:
         return self
@@ -107,9 +114,11 @@ class DecodedSamples:
     broken: dict[int, str] = field(default_factory=dict)
     """Grows as unreadable images are met."""
 
-    @property
-    def labels(self) -> Rows:
-        return self.encoded.labels
+    def __post_init__(self) -> None:
+        self.labels = self.encoded.labels
+
+    def unlabel(self, rows: Rows) -> None:
+        self.labels = _unlabelled(self.labels, rows)
 
     def reader(self) -> DecodingReader:
         return DecodingReader(self)
@@ -122,6 +131,13 @@ class DecodedSamples:
             if row not in self.broken:
                 self.broken[row] = fault
                 warnings.warn(f"left out ({len(self.broken)} so far): {fault}", stacklevel=2)
+
+
+def _unlabelled(labels: Rows, rows: Rows) -> Rows:
+    """Return a copy of the labels: the source keeps its own."""
+    labels = labels.copy()
+    labels[rows] = -1
+    return labels
 
 
 class DecodingReader:

@@ -20,8 +20,14 @@ class DataSettings(BaseModel):
         None, ge=1, le=2**14, description="side of the square images; None: their own, 224 where they vary"
     )
     fraction: float = Field(1.0, gt=0, le=1, description="class-balanced part of train to train on")
+    labelled: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="class-balanced part of the training labels to use; the other images are trained on without them",
+    )
     validation: float = Field(0.1, ge=0, lt=1, description="part of train to hold out where there is no validation set")
-    split_seed: int = Field(0, ge=0, lt=2**63, description="of fraction and validation")
+    split_seed: int = Field(0, ge=0, lt=2**63, description="of fraction, labelled and validation")
     augment: bool = Field(True, description="random views in training; false: the views of evaluation")
     view_seed: int = Field(
         0, ge=0, lt=2**63, description="of the views, apart from the run's seed so that runs can share views"

@@ -25,6 +25,15 @@ def stratified(labels: Rows, rows: Rows, share: float, seed: int) -> Rows:
     return np.sort(np.concatenate(taken))
 
 
+def to_unlabel(labels: Rows, rows: Rows, share: float, seed: int) -> Rows:
+    """Return the labelled rows among ``rows`` that lose their label when ``share`` of the labels are kept.
+
+    The kept ones are chosen as in :func:`stratified`: class by class, at least one of each class, and nested in share.
+    """
+    labelled = rows[labels[rows] >= 0]
+    return without(labelled, stratified(labels, labelled, share, seed))
+
+
 def without(rows: Rows, taken: Rows) -> Rows:
     """Returns the sorted ``rows`` that are not among ``taken``."""
     return np.setdiff1d(rows, taken, assume_unique=True)

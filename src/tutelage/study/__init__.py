@@ -1,7 +1,7 @@
 """Many runs and their statistics."""
 
 from tutelage.study.halving import Choice, choose
-from tutelage.study.quickstart import quickstart
+from tutelage.study.quickstart import conclusion, quickstart
 from tutelage.study.search import Trial, search
 from tutelage.study.statistics import Difference, Row, best_among, summarize
 from tutelage.study.study import Study, read_study, study
@@ -17,6 +17,7 @@ __all__ = [
     "choose",
     "columns",
     "comma_separated",
+    "conclusion",
     "markdown",
     "quickstart",
     "read_study",

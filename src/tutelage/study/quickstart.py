@@ -1,52 +1,120 @@
-"""The quickstart: on embedded data, a teacher, a small student alone and the same student distilled, over seeds."""
+"""The quickstart: few labels, many unlabelled digits, and a teacher that has learned from all labels."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+import torch
 
+from tutelage.config import TrainSettings, load
+from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
-from tutelage.study.statistics import summarize
-from tutelage.study.table import terminal
-from tutelage.training import Result, distill, train
+from tutelage.study.grid import Cell
+from tutelage.study.prepare import check_runs
+from tutelage.study.runs import train_cells
+from tutelage.study.statistics import Row
+from tutelage.study.study import Study, study
+from tutelage.study.workers import start_workers
+from tutelage.training.progress import build_console
 
-BUDGET: dict[str, Any] = {
-    "data": {"name": "digits", "fraction": 0.1},
-    "batch_size": 32,
-    "precision": "fp32",
-    "optimizer": {"lr": 0.05},
-    "schedule": {"name": "one_cycle"},
-}
-"""The same data, schedule and rule for the teacher, the student alone and every method.
-
-A tenth of the digits, because on all of them the student alone is as good as its teacher.
-"""
+ALL_LABELS: dict[str, Any] = {"name": "digits", "size": 8}
+FEW_LABELS: dict[str, Any] = {**ALL_LABELS, "fraction": 0.5, "labelled": 0.1}
+"""Few enough images that the student alone, which learns from 64 of them, sees each often enough to do its best."""
 
 TEACHER, STUDENT = "resnet20", "resnet8"
 METHODS = ("none", "kd", "fitnets")
 
+COMMON: dict[str, Any] = {
+    # Networks this small gain nothing from a GPU, from bf16 or from compilation.
+    "device": "cpu",
+    "precision": "fp32",
+    "compile": "off",
+    "loggers": [],
+}
+"""What the teacher and all students share, beside the defaults."""
 
-def quickstart(out: Path, seeds: int = 3, epochs: int = 20) -> list[Result]:
-    """Trains a teacher a seed, then the student by each method under it; prints the table; returns all results.
+MOST_WORKERS = 4
 
-    Every training has the same number of epochs.
+
+def quickstart(out: Path, seeds: int = 5, epochs: int = 40) -> Study:
+    """Train a teacher, then the same student alone and under it, and print the table of the study.
+
+    The folder ``out`` gets the run ``teacher`` and the study ``study``. Called again, it resumes what is not finished.
+
+    Args:
+        out: folder of all runs.
+        seeds: runs of each method.
+        epochs: of each student; the teacher trains half as long.
+
+    Raises:
+        TutelageError: if ``out`` holds something else, or runs with other settings.
+
+    Example:
+        ``quickstart(Path("runs/quickstart"), seeds=3)``
     """
-    console = Console()
-    if out.exists():
-        raise TutelageError(f"{out} exists: remove it, or choose another folder (tutelage quickstart out=FOLDER)")
-    results = []
-    for seed in range(seeds):
-        budget = {**BUDGET, "epochs": epochs, "seed": seed}
-        console.rule(f"seed {seed}: teacher")
-        teacher = out / f"teacher-{seed}"
-        results.append(train(model=TEACHER, out=teacher, **budget))
-        for method in METHODS:
-            console.rule(f"seed {seed}: student, method {method}")
-            run = out / f"{method}-{seed}"
-            results.append(distill(teacher=str(teacher), student=STUDENT, method=method, out=run, **budget))
-    console.rule(f"a tenth of digits, {epochs} epochs each, last epoch: mean ± standard deviation over seeds")
-    console.print(terminal(summarize(results), console.width))
-    console.print(f"runs in {out}; the deployable student of a run is its folder student/", highlight=False)
-    return results
+    if out.exists() and any(out.iterdir()) and not (out / "teacher").exists():
+        raise TutelageError(f"{out} exists and is not a quickstart; remove it or set another folder: out=FOLDER")
+    build_console().print(describe_setup(), highlight=False)
+    # One thread each: more would wait for one another on networks this small.
+    workers = min(MOST_WORKERS, torch.get_num_threads())
+    _train_teacher(out / "teacher", max(1, epochs // 2), workers)
+    return study(
+        COMMON,
+        {
+            "out": str(out / "study"),
+            "data": FEW_LABELS,
+            "teacher": str(out / "teacher"),
+            "student": STUDENT,
+            "grid": {"method": list(METHODS)},
+            "epochs": epochs,
+            "seeds": seeds,
+            "workers": workers,
+        },
+    )
+
+
+def _train_teacher(folder: Path, epochs: int, workers: int) -> None:
+    own = {"out": str(folder), "data": ALL_LABELS, "model": TEACHER, "epochs": epochs}
+    cell = Cell("teacher", {}, load(TrainSettings, COMMON, own))
+    check_runs([cell])
+    with start_workers(workers) as pool:
+        failed = train_cells([cell], pool)
+    if failed:
+        raise TutelageError(f"the teacher could not be trained: {failed['teacher']}")
+
+
+def describe_setup() -> str:
+    """Return one sentence on what the teacher and the students learn from."""
+    labels = open_data(DataSettings(**FEW_LABELS)).train.labels
+    labelled = int((labels >= 0).sum())
+    teacher = len(open_data(DataSettings(**ALL_LABELS)).train)
+    return (
+        f"The teacher, a {TEACHER}, trains on {teacher:,} labelled digits. The students, each a {STUDENT}, see "
+        f"{len(labels)} digits, of which {labelled} are labelled: the student alone can learn only from these, a "
+        f"distilled student also from the teacher's outputs for the other {len(labels) - labelled}."
+    )
+
+
+def conclusion(rows: Sequence[Row]) -> str:
+    """Return one sentence on whether the best distilled student beats the student alone, as its statistics have it.
+
+    Args:
+        rows: of a study, among them one with ``method="none"``.
+
+    Example:
+        ``conclusion(read_study(Path("runs/quickstart/study")).rows)``
+    """
+    best = max((row for row in rows if row.method != "none"), key=lambda row: row.mean)
+    alone = best.alone_among(rows)
+    assert alone is not None
+    reached = f"{best.mean:.1f} % of the {best.split} images with {best.method}, {alone.mean:.1f} % alone"
+    found = best.difference(alone)
+    if found is None:
+        return f"The student gets {reached}; one seed cannot tell such a difference from chance: set seeds=5."
+    interval = f"95 % confidence interval {found.low:+.1f} to {found.high:+.1f}, {len(best.top1)} seeds"
+    if not found.shown:
+        return f"These runs do not show that distillation helps: the student gets {reached} ({interval})."
+    verb = "gains" if found.points > 0 else "loses"
+    return f"Distillation {verb} {abs(found.points):.1f} points: the student gets {reached} ({interval})."

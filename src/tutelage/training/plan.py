@@ -47,11 +47,12 @@ class Plan:
 
 
 def _data_line(data: ImageData) -> Text:
-    counts = [f"{len(data.train):,} train"]
+    labelled = int((data.train.labels >= 0).sum())
+    counts = [f"{len(data.train):,} train" + (f" ({labelled:,} labelled)" if 0 < labelled < len(data.train) else "")]
     counts += [f"{len(data.validation):,} validation"] if data.validation is not None else []
     counts += [f"{len(data.test):,} test"] if data.test is not None else []
     names = ", ".join(data.classes[:10]) + (", …" if len(data.classes) > 10 else "")
-    labels = f"{len(data.classes)} classes: {names}" if (data.train.labels >= 0).any() else "no labels"
+    labels = f"{len(data.classes)} classes: {names}" if labelled else "no labels"
     return Text(f"data     {data.name}: {', '.join(counts)}; {_side(data.size)} px; {labels}")
 
 
