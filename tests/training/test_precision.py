@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from harness.cases import CASES, batch, build
+from tutelage.training.engine import build_engine
 from tutelage.training.precision import choose_precision, default_precision, has_bf16
 from tutelage.training.timing import Trial, untouched
 
@@ -66,3 +67,12 @@ def test_a_cpu_gets_fp32_without_a_trial_and_bf16_is_not_emulated(monkeypatch: p
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert not has_bf16(cpu)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "tf32"])
+def test_an_engine_chooses_the_kernels(precision: str) -> None:
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = False, precision != "tf32"
+    engine = build_engine(precision, "cpu")
+    assert torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == (precision == "tf32")
+    assert engine.mixed_precision == ("bf16" if precision == "bf16" else "no")

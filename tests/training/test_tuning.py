@@ -46,7 +46,7 @@ def compiled() -> int:
 
 
 def test_half_precision_without_a_gpu_is_refused_before_the_run(pair: dict[str, Any], tmp_path: Path) -> None:
-    message = "precision=fp16 needs a GPU, and this run is on the CPU: give precision=auto, bf16 or fp32"
+    message = "precision=fp16 needs a GPU, and this run is on the CPU; set precision=auto, bf16 or fp32"
     for compile in ("auto", "off"):
         with pytest.raises(TutelageError, match=message):
             distill(**pair, precision="fp16", compile=compile, out=tmp_path / "run")

@@ -119,8 +119,8 @@ class RunSettings(Settings):
     ema: float | None = Field(
         None, gt=0, lt=1, description="decay of a moving average of the weights, which is then what is kept"
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto", description="auto: times a few steps of fp32 and bf16; fp16 needs a GPU"
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = Field(
+        "auto", description="auto: times a few steps of fp32 and bf16; tf32 and fp16 need a GPU"
     )
     compile: Literal["auto", "off", "teacher", "student", "both", "graphs"] = Field(
         "auto",

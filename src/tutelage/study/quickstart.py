@@ -14,7 +14,7 @@ from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.study.prepare import check_runs
 from tutelage.study.runs import train_cells
-from tutelage.study.statistics import Row
+from tutelage.study.statistics import Difference, Row
 from tutelage.study.study import Study, study
 from tutelage.study.workers import start_workers
 from tutelage.training.progress import build_console
@@ -98,7 +98,7 @@ def describe_setup() -> str:
 
 
 def conclusion(rows: Sequence[Row]) -> str:
-    """Return one sentence on whether the best distilled student beats the student alone, as its statistics have it.
+    """Return two sentences: what the best distilled student and the student alone reach, and what the seeds show.
 
     Args:
         rows: of a study, among them one with ``method="none"``.
@@ -109,12 +109,18 @@ def conclusion(rows: Sequence[Row]) -> str:
     best = max((row for row in rows if row.method != "none"), key=lambda row: row.mean)
     alone = best.alone_among(rows)
     assert alone is not None
-    reached = f"{best.mean:.1f} % of the {best.split} images with {best.method}, {alone.mean:.1f} % alone"
-    found = best.difference(alone)
+    reached = (
+        f"With few labels and many unlabelled images, the student classifies {best.mean:.1f} % of the {best.split} "
+        f"images correctly under its teacher ({best.method}) and {alone.mean:.1f} % alone."
+    )
+    return f"{reached} {_verdict(best.difference(alone), len(best.top1))}"
+
+
+def _verdict(found: Difference | None, seeds: int) -> str:
     if found is None:
-        return f"The student gets {reached}; one seed cannot tell such a difference from chance: set seeds=5."
-    interval = f"95 % confidence interval {found.low:+.1f} to {found.high:+.1f}, {len(best.top1)} seeds"
+        return "One seed cannot tell this difference from chance; set seeds=5."
+    points = f"{abs(found.points):.1f} points"
+    interval = f"95 % confidence interval {found.low:+.1f} to {found.high:+.1f}, {seeds} seeds, Welch's t-test"
     if not found.shown:
-        return f"These runs do not show that distillation helps: the student gets {reached} ({interval})."
-    verb = "gains" if found.points > 0 else "loses"
-    return f"Distillation {verb} {abs(found.points):.1f} points: the student gets {reached} ({interval})."
+        return f"These runs do not show that distillation helps: the difference is {points} ({interval})."
+    return f"Distillation {'gains' if found.points > 0 else 'loses'} {points} ({interval})."

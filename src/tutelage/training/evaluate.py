@@ -27,7 +27,7 @@ class EvaluateSettings(Settings):
     data: DataSettings
     split: Literal["test", "validation", "train"] | None = Field(None, description="test, or validation without one")
     batch_size: int = Field(256, ge=1)
-    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="a run is evaluated in its own")
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field("fp32", description="a run is evaluated in its own")
     device: Literal["auto", "cpu"] = "auto"
 
 

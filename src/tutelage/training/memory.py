@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tutelage.errors import TutelageError
+from tutelage.training.engine import AUTOCAST
 from tutelage.training.job import Job
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def explain(error: BaseException, job: Job, engine: Accelerator) -> TutelageErro
     parts = settings.accumulate
     while each * images * settings.accumulate / parts > USED * free or parts == settings.accumulate:
         parts *= 2
-    less = "" if settings.precision != "fp32" else ", or precision=bf16"
+    less = "" if settings.precision in AUTOCAST else ", or precision=bf16"
     return TutelageError(
         f"memory ran out: for {images} images at once the student keeps about {each * images / 1e9:.2f} GB for the "
         f"backward pass ({each / 1e6:.2f} MB an image), and {free / 1e9:.2f} GB are free. Give accumulate={parts}, "

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from tutelage.distillation import Distiller
+from tutelage.training.engine import AUTOCAST
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def wait(device: torch.device) -> None:
 
 
 def _autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32")
+    return torch.autocast(device.type, DTYPES[precision], enabled=precision in AUTOCAST)
 
 
 @contextmanager

@@ -66,8 +66,10 @@ def tune(job: Job) -> Tuned:
 
 
 def _check(settings: RunSettings, device: torch.device) -> None:
-    if settings.precision == "fp16" and device.type == "cpu":
-        raise TutelageError("precision=fp16 needs a GPU, and this run is on the CPU: give precision=auto, bf16 or fp32")
+    if settings.precision in ("fp16", "tf32") and device.type == "cpu":
+        raise TutelageError(
+            f"precision={settings.precision} needs a GPU, and this run is on the CPU; set precision=auto, bf16 or fp32"
+        )
     if settings.compile == "graphs" and (device.type == "cpu" or settings.accumulate > 1):
         # Gradients of one part lie where the graph of the next may write.
         raise TutelageError("compile=graphs needs a GPU, and accumulate=1: give compile=both")
