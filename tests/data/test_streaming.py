@@ -266,7 +266,7 @@ RUN: dict[str, Any] = {
     "precision": "fp32",
     "compile": "off",
     "device": "cpu",
-    "optimizer": {"lr": 0.05},
+    "optimizer": {"name": "sgd", "lr": 0.05},
     "loggers": [],
     "checkpoint_minutes": 0,
 }

@@ -7,7 +7,7 @@ from typing import Any
 SMALL: dict[str, Any] = {
     "data": {"name": "digits", "fraction": 0.1},
     "batch_size": 26,
-    "optimizer": {"lr": 0.05},
+    "optimizer": {"name": "sgd", "lr": 0.05},
     "precision": "fp32",
     "compile": "off",
     "device": "cpu",

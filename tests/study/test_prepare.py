@@ -10,7 +10,14 @@ from tutelage.study.prepare import prepare
 from tutelage.study.settings import StudySettings, read_settings
 from tutelage.training import run
 
-SHARED = {"data": "digits", "data.fraction": 0.05, "student": "resnet8", "method": "none", "device": "cpu"}
+SHARED = {
+    "data": "digits",
+    "data.fraction": 0.05,
+    "student": "resnet8",
+    "method": "none",
+    "device": "cpu",
+    "optimizer": "sgd",
+}
 
 
 def cells(out: Path, *words: str) -> list[Cell]:

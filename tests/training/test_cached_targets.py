@@ -37,7 +37,7 @@ KD_AT = ("attention", "attention", "attention", "logits")
 """The targets of method=kd+at."""
 HALF = 2**-11
 """The largest relative error of rounding to 16 bits."""
-RUN: dict[str, Any] = {**SMALL, "optimizer": {"lr": 0.02}}
+RUN: dict[str, Any] = {**SMALL, "optimizer": {"name": "sgd", "lr": 0.02}}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_student_learns_from_a_cache_what_it_learns_from_a_live_teacher(
     case: str, run: dict[str, Any], tmp_path: Path
 ) -> None:
     # A gentle rate, for a student's steps magnify the least difference.
-    settings = {**run, "batch_size": 13, "optimizer": {"lr": 1e-4}, **STORABLE[case]}
+    settings = {**run, "batch_size": 13, "optimizer": {"name": "sgd", "lr": 1e-4}, **STORABLE[case]}
 
     def trained(name: str, **cache: Any) -> Watch:
         return watch(**settings, cache=cache, out=tmp_path / name)[1]
@@ -117,7 +117,7 @@ def test_a_student_learns_from_a_cache_what_it_learns_from_a_live_teacher(
 def test_targets_stored_in_full_precision_make_no_difference_at_all(
     case: str, run: dict[str, Any], tmp_path: Path
 ) -> None:
-    settings = {**run, **STORABLE[case], "optimizer": {"lr": 0.05}}
+    settings = {**run, **STORABLE[case], "optimizer": {"name": "sgd", "lr": 0.05}}
     settings.pop("optimizer.lr", None)
     _, live = watch(**settings, cache={"views": None}, out=tmp_path / "live")
     _, cached = watch(**settings, cache={"dtype": "fp32"}, out=tmp_path / "cached")

@@ -42,8 +42,8 @@ def pretrained(name: str) -> nn.Module:
         ("resnet8", "convolutional"),
         ("residual_cnn_8", "convolutional"),
         ("torchvision/regnet_y_400mf", "convolutional"),
-        ("timm/mobilenetv3_small_050", "depthwise"),
-        ("torchvision/shufflenet_v2_x0_5", "depthwise"),
+        ("timm/mobilenetv3_small_050", "convolutional"),
+        ("torchvision/shufflenet_v2_x0_5", "convolutional"),
         ("timm/vit_tiny_patch16_224", "transformer"),
         ("timm/convnext_atto", "transformer"),
         ("timm/mobilevit_xxs", "transformer"),
@@ -54,22 +54,22 @@ def test_the_kind_of_a_network_is_that_of_its_normalizations(name: str, kind: st
     assert kind_of(create_model(name, 4)) == kind
 
 
-def test_sgd_is_chosen_for_convolutions_and_its_rate_grows_with_the_batch() -> None:
+def test_sgd_where_it_is_asked_for_has_a_rate_that_grows_with_the_batch() -> None:
     network = create_model("resnet8", 4)
-    one, two = (chosen(network, f"batch_size={size}") for size in (256, 64))
-    assert (one.optimizer.name, one.optimizer.lr, one.clip) == ("sgd", 0.1, 5.0)
+    one, two = (chosen(network, "optimizer=sgd", f"batch_size={size}") for size in (256, 64))
+    assert (one.optimizer.name, one.optimizer.lr, one.optimizer.weight_decay, one.clip) == ("sgd", 0.1, 5e-4, 5.0)
     assert two.optimizer.lr == pytest.approx(0.025)
-    assert not one.optimizer.decay_norms
 
 
 @pytest.mark.parametrize(
     ("name", "lr"),
-    [("timm/vit_tiny_patch16_224", 1e-3), ("timm/mobilenetv3_small_050", 3e-3), ("torchvision/squeezenet1_1", 1e-3)],
+    [("timm/vit_tiny_patch16_224", 1e-3), ("resnet8", 3e-3), ("torchvision/squeezenet1_1", 1e-3)],
 )
-def test_adamw_is_chosen_for_others_and_its_rate_grows_with_the_root_of_the_batch(name: str, lr: float) -> None:
+def test_adamw_is_chosen_and_its_rate_grows_with_the_root_of_the_batch(name: str, lr: float) -> None:
     network = create_model(name, 4)
     one, two = (chosen(network, f"batch_size={size}") for size in (256, 64))
-    assert (one.optimizer.name, one.optimizer.lr, one.clip) == ("adamw", lr, 1.0)
+    assert (one.optimizer.name, one.optimizer.lr, one.optimizer.weight_decay, one.clip) == ("adamw", lr, 0.05, 1.0)
+    assert not one.optimizer.decay_norms
     assert two.optimizer.lr == pytest.approx(lr / 2)
 
 
@@ -91,9 +91,9 @@ def test_the_warm_up_is_a_tenth_of_the_shortest_stage_and_at_most_five_epochs() 
 
 
 def test_whatever_is_set_stays() -> None:
-    words = ("optimizer=adamw", "optimizer.lr=0.01", "optimizer.weight_decay=0", "schedule.warmup=2", "clip=null")
+    words = ("optimizer=sgd", "optimizer.lr=0.01", "optimizer.weight_decay=0", "schedule.warmup=2", "clip=null")
     found = chosen(create_model("resnet8", 4), *words, "optimizer.betas=[0.8,0.9]")
-    assert (found.optimizer.name, found.optimizer.lr, found.optimizer.weight_decay) == ("adamw", 0.01, 0.0)
+    assert (found.optimizer.name, found.optimizer.lr, found.optimizer.weight_decay) == ("sgd", 0.01, 0.0)
     assert (found.schedule.name, found.schedule.warmup, found.clip) == ("cosine", 2.0, None)
     assert found.optimizer.betas == (0.8, 0.9)
 
@@ -149,10 +149,11 @@ def test_a_run_keeps_what_was_chosen(tmp_path: Path) -> None:
     settings = {key: value for key, value in SMALL.items() if key != "optimizer"}
     train(**settings, model="resnet8", epochs=1, out=tmp_path / "run")
     kept = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
-    assert kept["optimizer"]["name"] == "sgd" and kept["optimizer"]["lr"] == pytest.approx(0.1 * 26 / 256)
+    assert kept["optimizer"]["name"] == "adamw"
+    assert kept["optimizer"]["lr"] == pytest.approx(3e-3 * (26 / 256) ** 0.5)
     assert kept["schedule"]["name"] == "cosine" and kept["schedule"]["warmup"] == pytest.approx(0.1)
-    assert kept["clip"] == 5.0 and kept["bn_momentum"] is None
-    assert "convolutional, from scratch: sgd" in (tmp_path / "run" / "log.txt").read_text(encoding="utf-8")
+    assert kept["clip"] == 1.0 and kept["bn_momentum"] is None
+    assert "convolutional, from scratch: adamw" in (tmp_path / "run" / "log.txt").read_text(encoding="utf-8")
 
 
 def test_a_run_of_version_0_1_decays_what_it_did(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
 
 def test_a_teacher_that_knows_less_than_the_student_alone_is_told_before_training(tmp_path: Path) -> None:
     train(**{**SMALL, "batch_size": 13}, model="resnet8", epochs=6, out=tmp_path / "good")
-    train(**{**SMALL, "optimizer": {"lr": 1e-6}}, model="resnet14", epochs=1, out=tmp_path / "bad")
+    train(**{**SMALL, "optimizer": {"name": "sgd", "lr": 1e-6}}, model="resnet14", epochs=1, out=tmp_path / "bad")
     pair = {**SMALL, "student": "resnet8", "epochs": 1}
     with pytest.warns(UserWarning) as told:
         distill(**pair, teacher=str(tmp_path / "bad"), out=tmp_path / "one")

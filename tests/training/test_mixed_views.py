@@ -17,7 +17,7 @@ MIXED = {"name": "digits", "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.8, 
 RUN: dict[str, Any] = {
     "data": MIXED,
     "batch_size": 64,
-    "optimizer": {"lr": 0.1},
+    "optimizer": {"name": "sgd", "lr": 0.1},
     "label_smoothing": 0.1,
     "precision": "fp32",
     "device": "cpu",

@@ -37,9 +37,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path: Pat
 
 
 def test_clipping_bounds_the_step(tmp_path: Path) -> None:
-    plain = {**RUN, "epochs": 1, "batch_size": 512, "optimizer": {"lr": 1.0, "momentum": 0, "weight_decay": 0}}
+    plain = {
+        **RUN,
+        "epochs": 1,
+        "batch_size": 512,
+        "optimizer": {"name": "sgd", "lr": 1.0, "momentum": 0, "weight_decay": 0},
+    }
     train(**plain, schedule="constant", clip=1e-3, out=tmp_path / "clipped")
-    train(**{**plain, "optimizer": {"lr": 1e-9}}, schedule="constant", out=tmp_path / "still")
+    train(**{**plain, "optimizer": {"name": "sgd", "lr": 1e-9}}, schedule="constant", out=tmp_path / "still")
     clipped, still = weights(tmp_path / "clipped"), weights(tmp_path / "still")
     moved = sum(
         ((clipped[key] - still[key]) ** 2).sum() for key in clipped if "running" not in key and "num" not in key
@@ -84,6 +89,10 @@ def test_the_optimiser_holds_student_and_connectors_and_not_the_teacher(name: st
 def test_a_restart_forgets_the_momentum_and_nothing_else(momentum: float, same: bool, tmp_path: Path) -> None:
     for restart in (False, True):
         schedule = {"name": "step", "milestones": [1], "gamma": 1.0, "restart": restart}
-        train(**{**RUN, "optimizer": {"momentum": momentum}}, schedule=schedule, out=tmp_path / str(restart))
+        train(
+            **{**RUN, "optimizer": {"name": "sgd", "momentum": momentum}},
+            schedule=schedule,
+            out=tmp_path / str(restart),
+        )
     kept, restarted = weights(tmp_path / "False"), weights(tmp_path / "True")
     assert all(torch.equal(kept[name], restarted[name]) for name in kept) is same

@@ -22,7 +22,7 @@ from tutelage.training.tuning import tune
 RUN: dict[str, Any] = {
     "data": {"name": "digits", "fraction": 0.1},
     "batch_size": 26,
-    "optimizer": {"lr": 0.02},
+    "optimizer": {"name": "sgd", "lr": 0.02},
     "device": "cpu",
     "loggers": [],
 }

@@ -12,7 +12,7 @@ def main(settings: Words) -> None:
 
     \b
     tutelage train data=~/flowers model=timm/resnet34 model.weights=pretrained \\
-        epochs=10 optimizer.lr=0.01 out=runs/teacher
+        epochs=10 optimizer.lr=0.0001 out=runs/teacher
 
     Data are a name (tutelage list datasets), or a folder with a folder of images for each class.
     """

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-_HELP = "Settings, as in epochs=30 optimizer.lr=0.1, or a FILE.yaml of them; later ones win."
+_HELP = "Settings, as in epochs=30 optimizer.lr=0.001, or a FILE.yaml of them; later ones win."
 
 Words = Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help=_HELP)]
 OptionalWords = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help=_HELP)]

@@ -1,9 +1,10 @@
 """Chooses what the settings of the optimization leave open: optimizer, learning rate, decay, schedule, clipping.
 
-The rules are those of timm's and torchvision's reference recipes, reduced to what holds for any network: SGD with
-Nesterov momentum for convolutional networks with batch normalization, an adaptive optimizer (AdamW) for those with
-depthwise convolutions, for transformers, for networks in their style (ConvNeXt) and without normalization, a smaller
-rate where the weights are trained already, rates scaled to the batch, a warm-up, a cosine to zero.
+The rules are those of timm's and torchvision's reference recipes, reduced to what holds for any network: a higher rate
+where batch normalization follows the convolutions, a smaller one where the weights are trained already, rates scaled to
+the batch, a warm-up, a cosine to zero, no decay of norms and biases. The optimizer is AdamW for all. Its step does not
+depend on the scale of the loss, and the terms of a distillation may be a hundred times the cross-entropy: at SGD's rate
+for labels alone, distilled students trained worse or diverged.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ OPEN: dict[str, Any] = {
 
 REFERENCE_BATCH = 256
 """The batch that the rates below are meant for. SGD's rate grows with the batch, AdamW's with its square root."""
-RATES = {("sgd", False): 0.1, ("sgd", True): 0.01, ("adamw", False): 1e-3, ("adamw", True): 3e-4}
-"""Peak learning rates by optimizer and by whether the weights are trained already."""
-DEPTHWISE_RATE = 3e-3
-"""AdamW's from scratch where batch normalization follows every convolution, which tolerates and needs more."""
+RATES = {
+    "adamw": {"convolutional": 3e-3, "transformer": 1e-3, "unnormalized": 1e-3, "pretrained": 3e-4},
+    "sgd": {"convolutional": 0.1, "transformer": 0.1, "unnormalized": 0.1, "pretrained": 0.01},
+}
+"""Peak learning rates from scratch by the kind of network, and of any that is trained already."""
 DECAYS = {"sgd": 5e-4, "adamw": 0.05}
 CLIPS = {"sgd": 5.0, "adamw": 1.0}
 """Cross-entropy alone rarely reaches the first; terms on feature maps exceed it by orders of magnitude."""
@@ -81,15 +83,14 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], s
     asked = settings.optimizer
     trained = spec_of(student).source != "random" and not all(stage.frozen for stage in stages)
     kind = kind_of(student)
-    usual: Literal["sgd", "adamw"] = "sgd" if kind == "convolutional" else "adamw"
-    name = usual if asked.name == "auto" else asked.name
-    if asked.name == "auto" and name == "adamw" and (asked.lr or 0.0) > HIGHEST_ADAMW_RATE:
+    name: Literal["sgd", "adamw"] = "adamw" if asked.name == "auto" else asked.name
+    if asked.name == "auto" and (asked.lr or 0.0) > HIGHEST_ADAMW_RATE:
         raise TutelageError(
-            f"optimizer.lr={asked.lr:g} is too high for AdamW, which was chosen for this {kind} student: lower it, or "
-            f"set optimizer.name=sgd"
+            f"optimizer.lr={asked.lr:g} is too high for AdamW, which optimizer=auto chooses: lower it, or set "
+            f"optimizer.name=sgd"
         )
     batches = settings.batch_size / REFERENCE_BATCH
-    rate = DEPTHWISE_RATE if (name, kind, trained) == ("adamw", "depthwise", False) else RATES[name, trained]
+    rate = RATES[name]["pretrained" if trained else kind]
     optimizer = Optimizer(
         **asked.model_dump(exclude={"name", "lr", "weight_decay"}),
         name=name,
@@ -116,22 +117,16 @@ def raise_momentum(network: nn.Module, least: float) -> None:
         norm.momentum = max(norm.momentum or 0.0, least)
 
 
-def kind_of(network: nn.Module) -> Literal["transformer", "depthwise", "convolutional", "unnormalized"]:
-    """Return what a network is for its optimizer, by its normalizations and convolutions.
+def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unnormalized"]:
+    """Return what a network is for its optimizer, by its normalizations.
 
-    Layer normalization makes a "transformer", ConvNeXt and the hybrids of both kinds included. With batch normalization
-    alone a network is "depthwise" if it has such convolutions, as those for phones do, else "convolutional".
+    Layer normalization makes a "transformer", ConvNeXt and the hybrids of both kinds included; batch normalization
+    alone a "convolutional" network.
     """
     modules = list(network.modules())
     if any(isinstance(module, _TRANSFORMER_NORMS) for module in modules):
         return "transformer"
-    if not any(isinstance(module, _BATCH_NORMS) for module in modules):
-        return "unnormalized"
-    return "depthwise" if any(_is_depthwise(module) for module in modules) else "convolutional"
-
-
-def _is_depthwise(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+    return "convolutional" if any(isinstance(module, _BATCH_NORMS) for module in modules) else "unnormalized"
 
 
 def _schedule(settings: RunSettings, stages: Sequence[Stage]) -> Schedule:
