@@ -21,6 +21,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -52,14 +53,14 @@ STUDENTS = (
 )
 METHODS = ("none", "kd", "kd+at", "kd+ofd")
 FOUR = (
-    "residual_cnn",
     "timm/mobilenetv3_small_100",
+    "timm/mobilenetv4_conv_small",
     "timm/vit_tiny_patch16_224",
     "torchvision/shufflenet_v2_x0_5",
 )
-SIZE, TEACHER_SIZE = 64, 96
-MATRIX = {"train": 120, "val": 100, "epochs": 4, "batch_size": 32}
-SEEDS = {"train": 100, "val": 100, "epochs": 12, "batch_size": 32}
+SIZE = 64
+MATRIX = {"train": 120, "val": 100, "epochs": 4, "batch_size": 32, "teacher_size": 96}
+SEEDS = {"train": 80, "val": 100, "epochs": 8, "batch_size": 32, "teacher_size": 224}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def settings_of(cell: Cell, out: Path, weights: Path, budget: dict[str, int]) ->
             "name": "timm/tf_efficientnet_lite0",
             "weights": str(weights),
             "classes": "imagenet-1k",
-            "input_size": TEACHER_SIZE,
+            "input_size": budget["teacher_size"],
         }
         # Feature maps are larger than their recomputation is slow; the others see the same views from the cache.
         if "ofd" not in cell.method:
@@ -179,10 +180,29 @@ def main() -> None:
                 file.write(json.dumps(row) + "\n")
             print(row["student"], row["method"], row["seed"], row.get("top1", row.get("message")), flush=True)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    facts = {"commit": commit, "torch": torch.__version__, "size": SIZE, "teacher_size": TEACHER_SIZE, **budget}
-    path = out / f"defaults-{arguments.part}.json"
+    facts = {"commit": commit, "torch": torch.__version__, "size": SIZE, **budget}
+    path = arguments.out / f"defaults-{arguments.part}.json"
     path.write_text(json.dumps({**facts, "cells": sorted(done, key=place)}, indent=1) + "\n")
-    print(path)
+    print(table(done), path, sep="\n")
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return a Markdown table: a row for each student, a column for each method, over the seeds."""
+    methods = [method for method in METHODS if any(row["method"] == method for row in rows)]
+    lines = [f"| student | {' | '.join(methods)} |", f"|---|{'---:|' * len(methods)}"]
+    for student in dict.fromkeys(row["student"] for row in sorted(rows, key=place)):
+        cells = [[row for row in rows if (row["student"], row["method"]) == (student, method)] for method in methods]
+        lines.append(f"| {student} | {' | '.join(map(shown, cells))} |")
+    return "\n".join(lines)
+
+
+def shown(rows: list[dict[str, Any]]) -> str:
+    """Return what a cell of the table says: the accuracy, its deviation over several seeds, or what went wrong."""
+    failed = [row["outcome"] for row in rows if row["outcome"] != "trained"]
+    if failed or not rows:
+        return ", ".join(failed)
+    top1 = [row["top1"] for row in rows]
+    return f"{mean(top1):.1f}" + (f" ± {stdev(top1):.1f}" if len(top1) > 1 else "")
 
 
 def place(row: dict[str, Any]) -> tuple[str, int, int]:
