@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -81,13 +82,17 @@ def _try(job: Job, process: PartialState, allowed: float) -> tuple[Precision, tu
     job.distiller.to(process.device).enter(len(job.distiller.stages) - 1)
     with untouched(job.distiller):
         trial = _trial(job, process)
+        start = time.perf_counter(), time.process_time()
         precision = _precision(settings, trial, allowed * parts)
         step = parts * (precision.seconds or least(partial(trial.step, precision.name), 1))
+        wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
         teacher = parts * trial.teacher_pass(precision.name) if job.distiller.stage.needs_teacher else 0.0
         own = settings.batch_size // process.num_processes
         data = data_seconds(job.data.train, own, process.device, step)
         pace = Pace(step, min(step, teacher), data)
-        return precision, _compilation(job, trial, precision.name, pace), pace
+        # Compiling is work for the CPU: on a busy one it takes as many times longer as the steps did.
+        crowding = max(1.0, wall / cpu) if process.device.type == "cpu" else 1.0
+        return precision, _compilation(job, trial, precision.name, pace, crowding), pace
 
 
 def _precision(settings: RunSettings, trial: Trial, allowed: float) -> Precision:
@@ -104,13 +109,13 @@ def _untried(settings: RunSettings, device: torch.device, why: str) -> Precision
     return Precision(default_precision(device), why)
 
 
-def _compilation(job: Job, trial: Trial, precision: str, pace: Pace) -> tuple[str, str]:
-    """The choice and what led to it."""
+def _compilation(job: Job, trial: Trial, precision: str, pace: Pace, crowding: float) -> tuple[str, str]:
+    """The choice and what led to it; ``crowding``: how many times as long as alone this process takes."""
     if job.settings.compile != "auto":
         return job.settings.compile, GIVEN
     if job.distiller.stage.image_gradient:
         return "off", "a gradient of the image cannot be compiled"
-    if SHARE * pace.training(Lengths.of(job)) < COMPILE_SECONDS:
+    if SHARE * pace.training(Lengths.of(job)) < COMPILE_SECONDS * crowding:
         return "off", "the run is too short to win the time back"
     with phase("trying torch.compile"):
         return choose_compilation(trial, precision), "what is faster here"
