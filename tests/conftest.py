@@ -21,6 +21,14 @@ def settled() -> Iterator[None]:
     gc.unfreeze()  # or what bindings hold is reported as leaked
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> Iterator[None]:
+    """stderr has errors and warnings alone: which phases are long enough for a line depends on the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tutelage.console.PATIENCE", 3600.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real image data: ``$TUTELAGE_DATA``, else ``../shared/data`` beside the checkout."""

@@ -37,8 +37,8 @@ class Measured:
         """The line with which the plan goes on."""
         if self.top1 is None:
             return f"teacher  {self}"
-        how = "" if self.kind == ACCURACY else f", by the {NEIGHBOURS} nearest neighbors of its features"
-        return f"teacher  {self.top1:.2f} % top-1 on {self.split}{how}"
+        kind = " top-1" if self.kind == ACCURACY else ""
+        return f"teacher  {self}{kind} on {self.split}"
 
     def __str__(self) -> str:
         if self.top1 is None:
