@@ -108,8 +108,8 @@ def _complete_plan(job: Job, engine: Accelerator, plan: Plan) -> tuple[Measured 
     if targets is not None:
         plan.add(targets.describe())
     measured = measure_teacher(job, engine)
-    if measured is not None:
-        plan.add(measured.line)
+    if job.teacher is not None and measured is not None:
+        plan.add(measured.describe(len(job.teacher.members)))
     if engine.is_main_process:
         warn_of_a_weak_teacher(job, measured)
     return measured, targets

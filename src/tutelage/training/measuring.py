@@ -32,13 +32,13 @@ class Measured:
     predictions: Tensor | None = None
     """This process's predictions of the data's classes; None where it has no classifier for them."""
 
-    @property
-    def line(self) -> str:
-        """The line with which the plan goes on."""
+    def describe(self, teachers: int) -> str:
+        """Return the line with which the plan of a run under so many ``teachers`` goes on."""
         if self.top1 is None:
             return f"teacher  {self}"
-        kind = " top-1" if self.kind == ACCURACY else ""
-        return f"teacher  {self}{kind} on {self.split}"
+        if self.kind != ACCURACY:
+            return f"teacher  {self} on {self.split}"
+        return f"teacher  {self} top-1 on {self.split}{' (together)' if teachers > 1 else ''}"
 
     def __str__(self) -> str:
         if self.top1 is None:
