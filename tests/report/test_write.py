@@ -45,7 +45,7 @@ def test_one_run(copy: Path) -> None:
     assert section is not None
     networks, stages = (block for block in section.blocks if isinstance(block, Table))
     assert [row[:2] for row in networks.rows] == [["teacher", "resnet8"], ["student", "resnet8"]]
-    assert ["", "", "at.layer3", "1000", "layer3 64×4×4", "layer3 64×4×4", "none"] in stages.rows
+    assert ["", "", "at.layer3", "106.622", "layer3 64×4×4", "layer3 64×4×4", "none"] in stages.rows
     assert material.teacher_predictions is not None and not material.missing
     assert material.predictions[copy].top1 == pytest.approx(material.run.top1)
     assert material.teacher_predictions.top1 == pytest.approx(material.run.result.teacher_top1)

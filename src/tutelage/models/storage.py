@@ -47,10 +47,15 @@ def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
         for name, tensor in model.state_dict().items()
     }
     new_weights, new_config = folder / f".{WEIGHTS}.new", folder / f".{CONFIG}.new"
-    safetensors.torch.save_file(tensors, new_weights, metadata={"format": "pt"})
-    new_config.write_text(json.dumps(_config(model, spec), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(new_weights, folder / WEIGHTS)
-    os.replace(new_config, folder / CONFIG)
+    try:
+        # safetensors would report a full disk by an exception of its own; this way it is an OSError.
+        new_weights.write_bytes(safetensors.torch.save(tensors, metadata={"format": "pt"}))
+        new_config.write_text(json.dumps(_config(model, spec), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(new_weights, folder / WEIGHTS)
+        os.replace(new_config, folder / CONFIG)
+    finally:
+        new_weights.unlink(missing_ok=True)
+        new_config.unlink(missing_ok=True)
 
 
 def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:

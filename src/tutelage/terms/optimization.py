@@ -10,12 +10,12 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerSettings(BaseModel):
-    """``optimizer.*``: the optimizer and its constants; whatever is left open is chosen for the student."""
+    """``optimizer.*``: the optimizer and its constants; whatever is left open is chosen for the network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: Literal["auto", "sgd", "adamw"] = Field(
-        "auto", description="auto: chosen for the student, together with lr and weight_decay"
+        "auto", description="auto: chosen for the network, together with lr and weight_decay"
     )
     lr: float | None = Field(
         None, gt=0, description="peak learning rate, for the whole (global) batch; null: scaled to the batch"
