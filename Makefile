@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: quickstart browser test suite compat newest chaos bench recipes docs lint constraints clean
+.PHONY: quickstart browser test suite compat newest chaos bench gpu recipes docs lint constraints clean
 
 # Checking types takes one core, and so does much of setting up.
 MAKEFLAGS += --jobs=2
@@ -83,6 +83,16 @@ chaos: .venv/dev
 bench: .venv/ready
 	$(BIN)/python benchmarks/performance.py
 
+# The CUDA tests and a short bench on one GPU. The PyTorch of $(PYTHON) is used as it is, and nothing large is downloaded.
+GPU_RESULTS ?= runs/gpu.json
+
+.venv-gpu/ready: pyproject.toml
+	@$(PYTHON) benchmarks/gpu_environment.py .venv-gpu
+	@touch $@
+
+gpu: .venv-gpu/ready
+	@.venv-gpu/bin/python benchmarks/gpu.py --out $(GPU_RESULTS)
+
 recipes: .venv/dev
 	PYTHONPATH=tests $(BIN)/python benchmarks/recipes.py
 
@@ -90,4 +100,4 @@ docs: .venv/dev
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf .venv .venv-oldest .venv-newest runs site
+	rm -rf .venv .venv-oldest .venv-newest .venv-gpu runs site

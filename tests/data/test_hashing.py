@@ -60,7 +60,7 @@ def test_a_number_depends_on_nothing_but_its_arguments() -> None:
     assert torch.equal(uniform(3, 4, index, streams)[2], uniform(3, 4, index, 2))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 def test_cuda_gives_the_same_bits() -> None:
     index = torch.arange(4096)
     assert torch.equal(bits(9, 8, index.cuda(), 7).cpu(), bits(9, 8, index, 7))

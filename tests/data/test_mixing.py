@@ -160,7 +160,7 @@ def test_golden_values() -> None:
 GOLDEN = [8560, 12212, 16215]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 @pytest.mark.parametrize("mixing", POLICIES, ids=str)
 def test_cuda_gives_the_same_mixtures(mixing: Mixing) -> None:
     images, labels = mixing(IMAGES.cuda(), LABELS.cuda(), 40, 3)

@@ -115,7 +115,7 @@ def test_golden_values() -> None:
 GOLDEN = [12, 22, 24]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_cuda_gives_the_same_views(name: str) -> None:
     for sign in (1, -1):
@@ -126,7 +126,7 @@ def test_cuda_gives_the_same_views(name: str) -> None:
         assert difference.float().mean() < 0.01
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 def test_cuda_draws_the_same_operations() -> None:
     got, expected = (RandAugment(1)(images, INDEX, 1).cpu().int() for images in (IMAGES.cuda(), IMAGES))
     assert (got - expected).abs().max() <= 1

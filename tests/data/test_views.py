@@ -98,7 +98,7 @@ def test_reflected_padding_larger_than_the_image_is_an_error() -> None:
         Views(10, "reflect")(IMAGES, INDEX, 0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.gpu
 @pytest.mark.parametrize("views", POLICIES, ids=str)
 def test_cuda_gives_the_same_views(views: Views) -> None:
     assert torch.equal(views(IMAGES.cuda(), INDEX.cuda(), 3).cpu(), views(IMAGES, INDEX, 3))

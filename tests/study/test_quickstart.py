@@ -18,11 +18,11 @@ def rows(alone: list[float], **distilled: list[float]) -> list[Row]:
 
 def test_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = quickstart(tmp_path / "out", seeds=1, epochs=2)
-    assert [row.method for row in found.rows] == ["none", "kd", "fitnets"] and not found.failed
+    assert [row.method for row in found.rows] == ["none", "kd", "kd+at"] and not found.failed
     shown = capsys.readouterr().out
     assert "1,293 labelled digits" in shown and "649 digits, of which 67" in shown and "top-1 %" in shown
     assert "epoch" not in shown  # what the runs print goes to their own files
-    for run in ("teacher", "study/runs/none-0", "study/runs/kd-0", "study/runs/fitnets-0"):
+    for run in ("teacher", *(f"few-labels/runs/{method}-0" for method in ("none", "kd", "kd+at"))):
         assert (tmp_path / "out" / run / "student" / "model.safetensors").is_file()
     with pytest.raises(TutelageError, match=r"teacher was made with epochs=1, and now it is 2"):
         quickstart(tmp_path / "out", seeds=1, epochs=4)

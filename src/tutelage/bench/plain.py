@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,15 +55,27 @@ def plain_steps(
     batches = _forever(PilImages(data), batch_size)
 
     def steps(count: int) -> None:
-        for _ in range(count):
-            images, labels = next(batches)
-            loss = loss_of(images.to(device), labels.to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss.item()
+        with _usual_kernels():
+            for _ in range(count):
+                images, labels = next(batches)
+                loss = loss_of(images.to(device), labels.to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                loss.item()
 
     return steps
+
+
+@contextmanager
+def _usual_kernels() -> Iterator[None]:
+    """Allow TF32 in convolutions, PyTorch's default, which public repositories leave as it is."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 class PlainLoss:

@@ -33,12 +33,13 @@ def main(
     \b
     tutelage quickstart out=runs/quickstart seeds=5
     """
+    chosen = load(QuickstartSettings, *(settings or []))
     # Drawing takes a second to import, which a mistake in the settings need not wait for.
     from tutelage.report import write_report
 
-    chosen = load(QuickstartSettings, *(settings or []))
-    found = study.quickstart(chosen.out.expanduser(), chosen.seeds, chosen.epochs)
-    page = write_report(chosen.out.expanduser() / "study", overwrite=True)
+    out = chosen.out.expanduser()
+    found = study.quickstart(out, chosen.seeds, chosen.epochs)
+    page = write_report(out / found.title, overwrite=True)
     console = build_console()
     console.print(f"\n{study.conclusion(found.rows)}", highlight=False)
     console.print(f"report in {page}", highlight=False, markup=False, soft_wrap=True)

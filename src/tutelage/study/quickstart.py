@@ -24,7 +24,8 @@ FEW_LABELS: dict[str, Any] = {**ALL_LABELS, "fraction": 0.5, "labelled": 0.1}
 """Few enough images that the student alone, which learns from 64 of them, sees each often enough to do its best."""
 
 TEACHER, STUDENT = "resnet20", "resnet8"
-METHODS = ("none", "kd", "fitnets")
+METHODS = ("none", "kd", "kd+at")
+"""All of one stage, so they share schedule and warm-up."""
 
 COMMON: dict[str, Any] = {
     # Networks this small gain nothing from a GPU, from bf16 or from compilation.
@@ -41,7 +42,7 @@ MOST_WORKERS = 4
 def quickstart(out: Path, seeds: int = 5, epochs: int = 40) -> Study:
     """Train a teacher, then the same student alone and under it, and print the table of the study.
 
-    The folder ``out`` gets the run ``teacher`` and the study ``study``. Called again, it resumes what is not finished.
+    The folder ``out`` gets the run ``teacher`` and the study ``few-labels``. A second call resumes unfinished runs.
 
     Args:
         out: folder of all runs.
@@ -63,7 +64,7 @@ def quickstart(out: Path, seeds: int = 5, epochs: int = 40) -> Study:
     return study(
         COMMON,
         {
-            "out": str(out / "study"),
+            "out": str(out / "few-labels"),
             "data": FEW_LABELS,
             "teacher": str(out / "teacher"),
             "student": STUDENT,
@@ -104,7 +105,7 @@ def conclusion(rows: Sequence[Row]) -> str:
         rows: of a study, among them one with ``method="none"``.
 
     Example:
-        ``conclusion(read_study(Path("runs/quickstart/study")).rows)``
+        ``conclusion(read_study(Path("runs/quickstart/few-labels")).rows)``
     """
     best = max((row for row in rows if row.method != "none"), key=lambda row: row.mean)
     alone = best.alone_among(rows)

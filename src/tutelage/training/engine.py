@@ -35,6 +35,7 @@ def build_engine(precision: str, device: str) -> Accelerator:
 
     choose_kernels(precision)
     atexit.register(_part)
+    _forget_device()
     # Accelerate keeps its state for the life of the process; several runs in one process may differ in precision.
     AcceleratorState._reset_state()
     engine = Accelerator(mixed_precision=precision if precision in AUTOCAST else "no", cpu=device == "cpu")
@@ -75,7 +76,16 @@ def find_process(device: str) -> PartialState:
     """Returns which of the run's processes this is, and the device that :func:`build_engine` would choose."""
     from accelerate import PartialState
 
+    _forget_device()
     return PartialState(cpu=device == "cpu")
+
+
+def _forget_device() -> None:
+    """Have Accelerate choose the device again: it keeps that of the first run for the life of the process."""
+    from accelerate import PartialState
+
+    if not torch.distributed.is_initialized():
+        PartialState._reset_state()
 
 
 def agree(value: T) -> T:

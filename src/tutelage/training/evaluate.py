@@ -46,8 +46,10 @@ def evaluate(**config: Any) -> dict[str, Any]:
         TutelageError: the classes differ, or the split does not exist.
     """
     settings = load(EvaluateSettings, _settings_of_run(config), config)
-    if settings.precision == "fp16" and find_process(settings.device).device.type == "cpu":
-        raise TutelageError("precision=fp16 needs a GPU, and this is a CPU: set precision=bf16 or precision=fp32")
+    if settings.precision in ("fp16", "tf32") and find_process(settings.device).device.type == "cpu":
+        raise TutelageError(
+            f"precision={settings.precision} needs a GPU, and this is a CPU: set precision=bf16 or precision=fp32"
+        )
     with phase("preparing data and model"):
         data = open_data(settings.data)
         name, split = _split(data, settings.split)

@@ -1,0 +1,65 @@
+"""Make a virtual environment on top of an installed PyTorch, so that nothing large is downloaded.
+
+    python benchmarks/gpu_environment.py .venv-gpu
+
+The environment sees all packages of the Python that runs this script, PyTorch and CUDA's libraries included. Whatever
+else tutelage and its tests need is installed, except packages that would replace or duplicate PyTorch.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+NEEDED = ["--editable", ".", "pytest", "hypothesis"]
+PRESENT = ("tutelage", "torch", "triton")
+LARGE = ("nvidia-", "cuda-")
+
+
+def require_gpu() -> None:
+    """Exit with one sentence unless PyTorch is installed here and sees a GPU."""
+    try:
+        import torch
+    except ImportError:
+        sys.exit(
+            f"no PyTorch for {sys.executable}: set PYTHON to a Python that has it, make gpu PYTHON=/path/to/python"
+        )
+    if not torch.cuda.is_available():
+        sys.exit(
+            f"no GPU: PyTorch {torch.__version__} sees no CUDA device on this machine, so there is nothing to test"
+        )
+
+
+def make_environment(folder: Path) -> None:
+    """Make the environment in ``folder`` and install what is missing in it."""
+    import torch
+
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--system-site-packages", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    # Where this Python belongs to a virtual environment itself, its packages are not those of the system.
+    [packages] = folder.glob("lib/python*/site-packages")
+    (packages / "installed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--no-compile"]
+    subprocess.run([*pip, "--upgrade", "pip"], check=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        constraint, report = Path(scratch, "torch.txt"), Path(scratch, "report.json")
+        constraint.write_text(f"torch=={torch.__version__.partition('+')[0]}\n", encoding="utf-8")
+        plan = ["--dry-run", "--report", str(report), "--constraint", str(constraint)]
+        subprocess.run([*pip, *plan, *NEEDED], check=True)
+        planned = json.loads(report.read_text(encoding="utf-8"))["install"]
+    subprocess.run([*pip, "--no-deps", *missing(planned), *NEEDED[:2]], check=True)
+
+
+def missing(planned: list[dict[str, dict[str, str]]]) -> list[str]:
+    """Return the packages of pip's report to install, with their versions: all but tutelage and what is large."""
+    found = {package["metadata"]["name"].lower(): package["metadata"]["version"] for package in planned}
+    return [f"{name}=={found[name]}" for name in found if name not in PRESENT and not name.startswith(LARGE)]
+
+
+if __name__ == "__main__":
+    require_gpu()
+    make_environment(Path(sys.argv[1]))
