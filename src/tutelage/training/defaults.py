@@ -74,7 +74,7 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], s
     Args:
         settings: those of the run; ``batch_size`` scales the rate.
         student: a network of :func:`tutelage.create_model`.
-        stages: the warm-up is a tenth of the shortest that has no schedule of its own, at most 5 epochs.
+        stages: where all of them freeze a part of the student, its new head is trained at the rate from scratch.
         steps: length of the run.
 
     Raises:
@@ -102,7 +102,7 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], s
     if momentum == "auto":
         momentum = None if trained else _least_momentum(student, steps)
     start = "pretrained" if trained else "from scratch"
-    return Optimization(optimizer, _schedule(settings, stages), clip, momentum, f"{kind}, {start}")
+    return Optimization(optimizer, _schedule(settings), clip, momentum, f"{kind}, {start}")
 
 
 def settle(settings: RunSettings, chosen: Optimization) -> RunSettings:
@@ -129,10 +129,10 @@ def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unno
     return "convolutional" if any(isinstance(module, _BATCH_NORMS) for module in modules) else "unnormalized"
 
 
-def _schedule(settings: RunSettings, stages: Sequence[Stage]) -> Schedule:
+def _schedule(settings: RunSettings) -> Schedule:
     asked = settings.schedule
-    shortest = min((stage.epochs for stage in stages if stage.schedule is None), default=settings.epochs)
-    usual = min(LONGEST_WARMUP, WARMUP_SHARE * shortest) if asked.name == "auto" else 0.0
+    # Of the run, not of a method's stages: runs of several methods are compared on the same schedule.
+    usual = min(LONGEST_WARMUP, WARMUP_SHARE * settings.epochs) if asked.name == "auto" else 0.0
     return Schedule(
         **asked.model_dump(exclude={"name", "warmup"}),
         name="cosine" if asked.name == "auto" else asked.name,
