@@ -80,10 +80,8 @@ def test_mistakes_are_named_before_any_work(run: Path, tmp_path: Path, monkeypat
         export_student(run, format=[], **out)
     with pytest.raises(TutelageError, match="push=nobody"):
         export_student(run, push="nobody", **out)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(
-        TutelageError, match=r"format=int8 needs the package onnxruntime: pip install 'tutelage\[export"
-    ):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(TutelageError, match=r"format=int8 needs the package onnx: pip install 'tutelage\[export"):
         export_student(run, format=["safetensors", "int8"], **out)
     with pytest.raises(TutelageError, match="gone does not exist"):
         export_student(tmp_path / "gone", **out)

@@ -130,8 +130,8 @@ def test_timm_weights_and_class_names(hub_cache: Path) -> None:
 def test_a_hub_repository_comes_with_its_weights(hub_cache: Path, tmp_path: Path) -> None:
     theirs = timm.create_model("test_vit", num_classes=3, img_size=96)
     repository = hub_repository(hub_cache, "someone/flowers")
-    labels, size = {"label_names": ["a", "b", "c"]}, {"input_size": (3, 96, 96)}
-    save_for_hf(theirs, str(repository), model_config=labels, data_config=size, safe_serialization=True)
+    theirs.pretrained_cfg["input_size"] = (3, 96, 96)
+    save_for_hf(theirs, str(repository), model_config={"label_names": ["a", "b", "c"]}, safe_serialization=True)
     model = create_model("hf-hub:someone/flowers")
     assert same_except(model, theirs.state_dict(), "nothing")
     assert model.spec.classes == ("a", "b", "c")

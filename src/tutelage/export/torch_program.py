@@ -15,7 +15,10 @@ def write_program(task: Task, path: Path) -> None:
     """Writes the student as a ``.pt2`` file, for any number of images."""
     with quiet():
         batch = torch.export.Dim("batch", min=1)
-        program = torch.export.export(in_channels_last(task.module), (task.example,), dynamic_shapes=({0: batch},))
+        # torch 2.6, which is strict by default, cannot load the module paths that strict mode writes.
+        program = torch.export.export(
+            in_channels_last(task.module), (task.example,), dynamic_shapes=({0: batch},), strict=False
+        )
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)  # names folders of this machine
         torch.export.save(program, path, extra_files=task.metadata())

@@ -11,27 +11,26 @@ import torch
 P = ParamSpec("P")
 R = TypeVar("R")
 
-HALF = (torch.float16, torch.bfloat16)
-
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: autocast is off inside ``function``, and its half-precision tensors arrive as float32.
+    """Decorator: autocast is off inside ``function``, and its floating-point tensors arrive in one precision.
 
-    float32 and float64 tensors stay what they are. Sums of squares over a feature map overflow float16 and lose
-    most digits of bfloat16, so a loss is worth its cast. Tensors are looked for among the arguments themselves,
-    not inside lists or tuples.
+    That is float64 if any of them is float64, and float32 otherwise. Sums of squares over a feature map overflow
+    float16 and lose most digits of bfloat16, so a loss is worth its cast. Only the arguments themselves are cast, not
+    tensors inside lists or tuples.
     """
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor)]
+        dtype = torch.float64 if any(tensor.dtype == torch.float64 for tensor in tensors) else torch.float32
         with torch.autocast(tensors[0].device.type, enabled=False):
-            wide_args = [_widen(value) for value in args]
-            wide_kwargs = {name: _widen(value) for name, value in kwargs.items()}
+            wide_args = [_widen(value, dtype) for value in args]
+            wide_kwargs = {name: _widen(value, dtype) for name, value in kwargs.items()}
             return function(*wide_args, **wide_kwargs)  # type: ignore[arg-type]
 
     return wrapped
 
 
-def _widen(value: object) -> object:
-    return value.float() if isinstance(value, torch.Tensor) and value.dtype in HALF else value
+def _widen(value: object, dtype: torch.dtype) -> object:
+    return value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
