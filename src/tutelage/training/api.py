@@ -263,7 +263,7 @@ def _complete(
         with _said_how_to_go_on(console, job, engine), notice.awaited(), build_display(console, steps) as display:
             fit = Fit(job, engine, folder, display, known, targets, notice)
             fit.run(checkpoint)
-        return finish(job, fit.network, engine, fit.progress)
+        return finish(job, fit.network, engine, fit.progress, measured)
 
 
 @contextmanager

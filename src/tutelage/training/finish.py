@@ -15,7 +15,7 @@ from tutelage.training.environment import git_commit, package_versions
 from tutelage.training.evaluation import Evaluation, evaluate_network
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
-from tutelage.training.measuring import evaluate_teacher
+from tutelage.training.measuring import ACCURACY, Measured, evaluate_teacher
 from tutelage.training.result import Result
 
 if TYPE_CHECKING:
@@ -28,11 +28,17 @@ def _method_settings(job: Job) -> dict[str, dict[str, Any]]:
     return {name: settings for name, settings in changed.items() if settings}
 
 
-def finish(job: Job, student: nn.Module, engine: Accelerator, progress: Progress) -> Result:
-    """Evaluates ``student`` after the last epoch, writes ``student/`` and ``result.json``, prints the closing lines."""
+def finish(
+    job: Job, student: nn.Module, engine: Accelerator, progress: Progress, measured: Measured | None = None
+) -> Result:
+    """Evaluate ``student`` after the last epoch, write ``student/`` and ``result.json``, print the closing lines.
+
+    The teacher is evaluated too, unless ``measured`` is its accuracy on the same split.
+    """
     name, split = job.data.headline
     network = nn.Sequential(job.distiller.normalization, student).eval()
-    teacher = evaluate_teacher(job, engine, name, split)
+    known = measured is not None and (measured.kind, measured.split) == (ACCURACY, name)
+    teacher = measured if known else evaluate_teacher(job, engine, name, split)
     # A head that nothing trained agrees with nobody.
     reference = teacher.predictions if teacher is not None and job.distiller.stages[-1].student_logits else None
     last = _evaluate(network, job, engine, name, split, reference)
