@@ -13,7 +13,7 @@ TESTS := -m pytest -n 2 --dist worksteal
 
 # All versions are pinned, those of the build tools too. `make constraints` renews the pins.
 PIP := $(BIN)/python $(INSTALL) --constraint constraints/pinned.txt
-BUILD_TOOLS := pip hatchling editables
+BUILD_TOOLS := pip setuptools hatchling editables
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
