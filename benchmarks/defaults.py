@@ -2,6 +2,8 @@
 
     python benchmarks/defaults.py matrix    # 16 students x 4 methods, one seed
     python benchmarks/defaults.py seeds     # four of them, with and without a teacher, three seeds
+    python benchmarks/defaults.py longer    # two of them, the same for four times as many steps
+    python benchmarks/defaults.py weights   # two of them, other weights and temperatures of kd
 
 Only data, teacher, student, method and the length of the run are set; what the optimization needs is chosen by
 tutelage. Precision and compilation are fixed, so that the outcome does not depend on a timing. The images are a part of
@@ -52,15 +54,42 @@ STUDENTS = (
     "torchvision/squeezenet1_1",
 )
 METHODS = ("none", "kd", "kd+at", "kd+ofd")
+KD = {
+    "kd, T=1": {"temperature": 1},
+    "kd, α=0.5": {"alpha": 0.5},
+    "kd, α=0.5, T=1": {"alpha": 0.5, "temperature": 1},
+    "kd, α=1": {"alpha": 1},
+}
 FOUR = (
     "timm/mobilenetv3_small_100",
     "timm/mobilenetv4_conv_small",
     "timm/vit_tiny_patch16_224",
     "torchvision/shufflenet_v2_x0_5",
 )
+TWO = FOUR[::3]
 SIZE = 64
-MATRIX = {"train": 120, "val": 100, "epochs": 4, "batch_size": 32, "teacher_size": 96}
-SEEDS = {"train": 80, "val": 100, "epochs": 8, "batch_size": 32, "teacher_size": 224}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One table: its students and methods, and what a run has of images, epochs and the teacher's resolution."""
+
+    students: tuple[str, ...]
+    methods: tuple[str, ...]
+    seeds: int
+    train: int
+    epochs: int
+    teacher_size: int
+    val: int = 100
+    batch_size: int = 32
+
+
+PARTS = {
+    "matrix": Part(STUDENTS, METHODS, seeds=1, train=120, epochs=4, teacher_size=96),
+    "seeds": Part(FOUR, METHODS[:2], seeds=3, train=80, epochs=8, teacher_size=224),
+    "longer": Part(TWO, METHODS[:2], seeds=3, train=80, epochs=32, teacher_size=224),
+    "weights": Part(TWO, ("none", "kd", *KD), seeds=3, train=80, epochs=8, teacher_size=224),
+}
 
 
 @dataclass(frozen=True)
@@ -91,16 +120,17 @@ def write_images(source: Path, folder: Path, counts: dict[str, int]) -> None:
                     seen[label] += 1
 
 
-def settings_of(cell: Cell, out: Path, weights: Path, budget: dict[str, int]) -> dict[str, Any]:
-    """Return the settings of a run: what a user names, the budget, and nothing about the optimization."""
+def settings_of(cell: Cell, out: Path, weights: Path, part: Part) -> dict[str, Any]:
+    """Return what a user names, the budget, and nothing about the optimization."""
+    variant = KD.get(cell.method)
     settings: dict[str, Any] = {
         "data": {"name": str(out / "images"), "size": SIZE, "workers": 0},
         "student": {"name": cell.student, **({"input_size": SIZE} if "vit" in cell.student else {})},
-        "method": cell.method,
+        **({"method": "kd", "kd": variant} if variant else {"method": cell.method}),
         "seed": cell.seed,
-        "epochs": budget["epochs"],
-        "batch_size": budget["batch_size"],
-        "validate_every": budget["epochs"],
+        "epochs": part.epochs,
+        "batch_size": part.batch_size,
+        "validate_every": part.epochs,
         "precision": "fp32",
         "compile": "off",
         "loggers": [],
@@ -112,7 +142,7 @@ def settings_of(cell: Cell, out: Path, weights: Path, budget: dict[str, int]) ->
             "name": "timm/tf_efficientnet_lite0",
             "weights": str(weights),
             "classes": "imagenet-1k",
-            "input_size": budget["teacher_size"],
+            "input_size": part.teacher_size,
         }
         # Feature maps are larger than their recomputation is slow; the others see the same views from the cache.
         if "ofd" not in cell.method:
@@ -148,7 +178,7 @@ def run_cell(cell: Cell, settings: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("matrix", "seeds"))
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("TUTELAGE_DATA", SHARED / "data")))
     parser.add_argument("--weights", type=Path, default=SHARED / "weights" / "tf_efficientnet_lite0.safetensors")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "defaults")
@@ -158,21 +188,23 @@ def main() -> None:
         if not needed.exists():
             parser.exit(2, f"{needed} does not exist; see --data and --weights\n")
 
-    budget = MATRIX if arguments.part == "matrix" else SEEDS
+    part = PARTS[arguments.part]
     out = arguments.out / arguments.part
     if not (out / "images").exists():
-        write_images(arguments.data / "imagenette", out / "images", budget)
-    if arguments.part == "matrix":
-        cells = [Cell(student, method, 0) for student in STUDENTS for method in METHODS]
-    else:
-        cells = [Cell(student, method, seed) for seed in range(3) for student in FOUR for method in ("none", "kd")]
+        write_images(arguments.data / "imagenette", out / "images", {"train": part.train, "val": part.val})
+    cells = [
+        Cell(student, method, seed)
+        for seed in range(part.seeds)
+        for student in part.students
+        for method in part.methods
+    ]
 
     record = out / "cells.jsonl"
     done = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
     names = {Cell(row["student"], row["method"], row["seed"]).name for row in done}
     left = [cell for cell in cells if cell.name not in names]
     with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
-        jobs = [pool.submit(run_cell, cell, settings_of(cell, out, arguments.weights, budget)) for cell in left]
+        jobs = [pool.submit(run_cell, cell, settings_of(cell, out, arguments.weights, part)) for cell in left]
         for job in as_completed(jobs):
             row = job.result()
             done.append(row)
@@ -180,15 +212,15 @@ def main() -> None:
                 file.write(json.dumps(row) + "\n")
             print(row["student"], row["method"], row["seed"], row.get("top1", row.get("message")), flush=True)
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    facts = {"commit": commit, "torch": torch.__version__, "size": SIZE, **budget}
+    facts = {"commit": commit, "torch": torch.__version__, "size": SIZE, **asdict(part)}
     path = arguments.out / f"defaults-{arguments.part}.json"
-    path.write_text(json.dumps({**facts, "cells": sorted(done, key=place)}, indent=1) + "\n")
+    path.write_text(json.dumps({**facts, "cells": sorted(done, key=place)}, indent=1, ensure_ascii=False) + "\n")
     print(table(done), path, sep="\n")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return a Markdown table: a row for each student, a column for each method, over the seeds."""
-    methods = [method for method in METHODS if any(row["method"] == method for row in rows)]
+    methods = [method for method in (*METHODS, *KD) if any(row["method"] == method for row in rows)]
     lines = [f"| student | {' | '.join(methods)} |", f"|---|{'---:|' * len(methods)}"]
     for student in dict.fromkeys(row["student"] for row in sorted(rows, key=place)):
         cells = [[row for row in rows if (row["student"], row["method"]) == (student, method)] for method in methods]
@@ -207,7 +239,7 @@ def shown(rows: list[dict[str, Any]]) -> str:
 
 def place(row: dict[str, Any]) -> tuple[str, int, int]:
     """Return what the cells are sorted by."""
-    return row["student"], METHODS.index(row["method"]), row["seed"]
+    return row["student"], (*METHODS, *KD).index(row["method"]), row["seed"]
 
 
 if __name__ == "__main__":
