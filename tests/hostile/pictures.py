@@ -212,8 +212,8 @@ def unusual() -> dict[str, Unusual]:
         "progressive jpeg": Unusual(encode(image, "JPEG", quality=95, progressive=True), jpeg, 2),
         "lossless webp": Unusual(encode(image, "WEBP", lossless=True), _rgb(image)),
         "bmp stored upside down": Unusual(encode(image, "BMP"), _rgb(image)),
-        # Pillow before 13 cannot read the uncompressed YCbCr TIFF that it writes. libtiff converts the compressed one to
-        # RGB and rounds differently from Pillow.
+        # Pillow before 13 cannot read the uncompressed YCbCr TIFF that it writes. libtiff converts the compressed one
+        # to RGB and rounds differently from Pillow.
         "ycbcr tiff": Unusual(
             encode(image.convert("YCbCr"), "TIFF", compression="tiff_lzw"), _rgb(image.convert("YCbCr")), 1
         ),

@@ -19,7 +19,7 @@ from tutelage.bench.measure import Timing, take_turns, time_ratio
 from tutelage.bench.roof import matmul_rate
 from tutelage.bench.settings import BenchSettings
 from tutelage.bench.variants import Ours, Steps, floor_steps, plain_variant
-from tutelage.config import DistillSettings, load
+from tutelage.config import DistillSettings, load, register_networks
 from tutelage.console import build_console, phase
 from tutelage.distillation import CacheSettings, StoredTargets
 from tutelage.errors import TutelageError
@@ -91,6 +91,7 @@ def bench(**config: Any) -> Report:
     JSON to the file ``out`` where one is given. Raises :class:`TutelageError` as ``distill`` does.
     """
     settings = load(BenchSettings, config)
+    register_networks(settings)
     with tempfile.TemporaryDirectory() as folder:
         report = _measure(settings, Path(folder))
     if settings.out is not None:

@@ -14,7 +14,7 @@ from tutelage.export import Comparison, compare
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _HELP = "Runs, model folders, files of exports; and data=…, out=FILE.json."
-_SETTINGS = ("data", "out", "overwrite")
+_SETTINGS = ("data", "out", "overwrite", "network")
 
 
 def main(models: Annotated[list[str], typer.Argument(metavar="RUN", help=_HELP)], json: _JSON = False) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tutelage import training
 from tutelage.cli.words import Words
-from tutelage.config import DistillSettings, load
-from tutelage.training import run
+from tutelage.config import as_mapping
 
 
 def main(settings: Words) -> None:
@@ -19,4 +19,4 @@ def main(settings: Words) -> None:
     The teacher is a run (tutelage train), or pretrained and fine-tuned first, as in the second line. All settings, with
     their defaults: tutelage list settings. All methods: tutelage list methods. Places to tap: tutelage inspect MODEL.
     """
-    run(load(DistillSettings, *settings))
+    training.distill(**as_mapping(*settings))

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tutelage.config import ModelSettings, Settings, load
 from tutelage.distillation import native_size
-from tutelage.models import count_macs, create_model, parameter_count
+from tutelage.models import count_macs, create_model, parameter_count, register_functions
 from tutelage.taps import Probe
 
 
@@ -36,6 +36,7 @@ def main(
     tutelage inspect timm/resnet18 size=64
     """
     chosen = load(InspectSettings, {"model": model}, *(settings or []))
+    register_functions(chosen.model.name)
     network = create_model(chosen.model.name, weights=chosen.model.weights)
     size = (chosen.size, chosen.size) if chosen.size is not None else native_size(network)
     probe = Probe(network, size)

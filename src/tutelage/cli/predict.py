@@ -10,12 +10,13 @@ from pydantic import Field
 from rich.console import Console
 from rich.text import Text
 
-from tutelage.config import Settings, load
+from tutelage.cli.words import OwnNetworks
+from tutelage.config import load
 from tutelage.errors import TutelageError
 from tutelage.export import Prediction, predict
 
 
-class PredictSettings(Settings):
+class PredictSettings(OwnNetworks):
     """``tutelage predict``: how much is shown."""
 
     top: int = Field(5, ge=1, description="classes an image")
@@ -35,12 +36,12 @@ def main(
     tutelage predict runs/student photo.jpg holiday/ top=3
     tutelage predict runs/student/export/model.onnx photo.jpg --json
     """
-    words = [word for word in images if word.startswith("top=")]
+    words = [word for word in images if word.startswith(("top=", "network="))]
     settings = load(PredictSettings, *words)
     files = [image for image in images if image not in words]
     if not files:
         raise TutelageError("no image is given: tutelage predict RUN IMAGE…")
-    predictions = predict(model, files, settings.top)
+    predictions = predict(model, files, settings.top, settings.network)
     if json:
         print(json_module.dumps([_as_json(prediction) for prediction in predictions], indent=2, ensure_ascii=False))
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tutelage.cli.words import OptionalWords
+from tutelage.config import register_networks
 from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.recipes import Published, Recipe, load_recipe, require_runs
@@ -33,6 +34,7 @@ def main(
     changes = settings or []
     chosen = recipe.settings(*changes)
     require_runs(chosen)
+    register_networks(chosen)
     console = build_console()
     console.print(announce(recipe), highlight=False, soft_wrap=True)
     result = run(chosen)

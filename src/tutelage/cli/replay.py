@@ -9,9 +9,14 @@ import typer
 from rich.console import Console
 
 from tutelage import training
+from tutelage.cli.words import NETWORK, OwnNetworks
+from tutelage.config import load
 
 
-def main(folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")]) -> None:
+def main(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="network=NAME", help=NETWORK)] = None,
+) -> None:
     """Take the step again at which a run stopped being finite.
 
     \b
@@ -21,4 +26,9 @@ def main(folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder 
     RUN/failure.json.
     """
     console = Console()
-    console.print(str(training.replay(folder)), highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        str(training.replay(folder, load(OwnNetworks, *(settings or [])).network)),
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )

@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 
 from tutelage import training
+from tutelage.cli.words import NETWORK, OwnNetworks
+from tutelage.config import load
 
 
-def main(folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")]) -> None:
+def main(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")],
+    settings: Annotated[list[str] | None, typer.Argument(metavar="network=NAME", help=NETWORK)] = None,
+) -> None:
     """Continue an interrupted run from its last checkpoint.
 
     \b
     tutelage resume runs/student
+    tutelage resume runs/student network=networks.mine:small
     """
-    training.resume(folder)
+    training.resume(folder, load(OwnNetworks, *(settings or [])).network)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tutelage import training
 from tutelage.cli.words import Words
-from tutelage.config import TrainSettings, load
-from tutelage.training import run
+from tutelage.config import as_mapping
 
 
 def main(settings: Words) -> None:
@@ -16,4 +16,4 @@ def main(settings: Words) -> None:
 
     Data are a name (tutelage list datasets), or a folder with a folder of images for each class.
     """
-    run(load(TrainSettings, *settings))
+    training.train(**as_mapping(*settings))

@@ -10,6 +10,7 @@ from tutelage.config.settings import (
     Settings,
     TeacherSettings,
     TrainSettings,
+    register_networks,
 )
 from tutelage.config.words import command, flatten
 
@@ -28,4 +29,5 @@ __all__ = [
     "load",
     "read_json",
     "read_yaml",
+    "register_networks",
 ]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from tutelage.data import DataSettings
 from tutelage.distillation import CacheSettings
 from tutelage.methods import METHODS, Method, parse
+from tutelage.models import register_functions
 from tutelage.paths import expand
 from tutelage.terms import OptimizerSettings, ScheduleSettings
 
@@ -26,7 +27,7 @@ class Settings(BaseModel):
 
 
 class ModelSettings(Settings):
-    """A network by name (``resnet20``, ``timm/…``, ``torchvision/…``, ``hf-hub:…``) or path, and its weights."""
+    """A network by name (``resnet20``, ``timm/…``, ``package.module:function``) or path, and its weights."""
 
     name: str
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
@@ -133,6 +134,9 @@ class RunSettings(Settings):
     checkpoint_minutes: float = Field(
         10.0, ge=0, description="a checkpoint at least so often; there is one after every epoch in any case"
     )
+    network: str | tuple[str, ...] = Field(
+        (), description="functions, as package.module:function, of networks of your own that a named run or folder has"
+    )
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
         ("tensorboard",), description="who gets curves and settings, besides metrics.jsonl; []: nobody"
     )
@@ -176,6 +180,16 @@ class _DistillSettings(RunSettings):
     def methods(self) -> dict[str, Method]:
         """Returns the method's parts by name, with their settings."""
         return {name: getattr(self, name, None) or METHODS[name]() for name in parse(self.method)}
+
+
+def register_networks(settings: RunSettings) -> None:
+    """Import the functions that ``settings``, which come from the user, name as model, student or teacher."""
+    names = list((settings.network,) if isinstance(settings.network, str) else settings.network)
+    for role in ("model", "student", "teacher"):
+        network = getattr(settings, role, None)
+        if network is not None:
+            names += network.names if isinstance(network, TeacherSettings) else (network.name,)
+    register_functions(*names)
 
 
 def _sections(kind: type[BaseModel]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tutelage.errors import TutelageError
 from tutelage.export.classifier import Classifier, open_classifier
 from tutelage.export.student import is_run
 from tutelage.export.verify import measure
+from tutelage.models import made_known
 from tutelage.paths import expand
 from tutelage.training import load_run
 
@@ -74,11 +75,17 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
 
     Args:
         models: run folders, model folders, and files of export folders.
-        config: the keys of :class:`CompareSettings`.
+        config: the keys of :class:`CompareSettings`; ``network`` for models that are networks of your own, as in
+            :func:`tutelage.resume`.
 
     Raises :class:`TutelageError` for what is no model, for models that are not of the data's classes, and where
     ``out`` exists.
     """
+    with made_known(config.pop("network", None)):
+        return _compare(models, config)
+
+
+def _compare(models: Sequence[str | Path], config: dict[str, Any]) -> Comparison:
     runs = [path for model in models if is_run(path := expand(model))]
     known = {"data": load_run(runs[0]).data.model_dump(mode="json")} if runs else {}
     settings = load(CompareSettings, as_mapping(known, config))

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from tutelage.config import as_mapping, load
+from tutelage.config import ModelSettings, as_mapping, load
 from tutelage.console import phase
 from tutelage.data import Split, open_data
 from tutelage.errors import TutelageError
@@ -24,21 +24,44 @@ from tutelage.export.settings import ExportSettings
 from tutelage.export.student import is_run, load_student
 from tutelage.export.task import Task
 from tutelage.export.verify import batches, spread
+from tutelage.models import handed_over, made_known, save_model, spec_of
 from tutelage.paths import expand
 from tutelage.training import load_run
+from tutelage.training.networks import build_network, completed
 
 
-def export_student(model: str | Path, **config: Any) -> Record:
+def export_student(model: str | Path | nn.Module, **config: Any) -> Record:
     """Writes the student of a run in other formats: ``export_student("runs/student", format=["onnx", "int8"])``.
 
     The keywords are the keys of the command line. Every file is opened again, by the runtime it is for, and compared
     with PyTorch on real images; the figures are returned, and kept in ``export.json`` beside the files. The folder also
     gets ``classes.json`` and a model card.
 
+    ``model`` may also be a module, with ``data`` and ``out``; a run of one takes it again, as in
+    ``export_student("runs/student", network=module)``.
+
     Raises :class:`TutelageError` for a run that is not finished, an ``out`` that exists, a package that is missing, a
     network that a format cannot express, and a file that does not give PyTorch's logits; nothing is left then.
     """
-    settings = _load_settings(model, config)
+    with made_known(config.pop("network", None)):
+        if isinstance(model, nn.Module):
+            return _export_module(model, config)
+        return _export(_load_settings(model, config))
+
+
+def _export_module(module: nn.Module, config: dict[str, Any]) -> Record:
+    """Export a copy of ``module``, saved with what the data say of its images and classes."""
+    missing = [key for key in ("data", "out") if key not in as_mapping(config)]
+    if missing:
+        raise TutelageError(f"a module is exported with data=… and out=…: {missing[0]} is missing")
+    with handed_over(module) as name, tempfile.TemporaryDirectory() as folder:
+        settings = load(ExportSettings, config, {"model": folder})
+        network = build_network("model", ModelSettings(name=name), None)
+        save_model(network, folder, completed(spec_of(network), open_data(settings.data)))
+        return _export(settings)
+
+
+def _export(settings: ExportSettings) -> Record:
     student = load_student(settings.model)
     out = settings.out or student.source / "export"
     _check_free(out, settings.overwrite)

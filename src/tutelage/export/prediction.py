@@ -13,6 +13,7 @@ from tutelage.data.decode import UNREADABLE, decode
 from tutelage.data.folder import SUFFIXES, list_images
 from tutelage.errors import TutelageError
 from tutelage.export.classifier import Classifier, open_classifier
+from tutelage.models import Networks, made_known
 from tutelage.paths import expand
 
 BATCH = 16
@@ -27,7 +28,9 @@ class Prediction:
     """Name and probability."""
 
 
-def predict(model: str | Path, images: Sequence[str | Path], top: int = 5) -> Iterator[Prediction]:
+def predict(
+    model: str | Path, images: Sequence[str | Path], top: int = 5, network: Networks = None
+) -> Iterator[Prediction]:
     """Yields the ``top`` classes of each image with their probabilities, in the order given.
 
     Images are read, cropped and resized as in evaluation, so they may be of any size and of any format that Pillow
@@ -37,10 +40,12 @@ def predict(model: str | Path, images: Sequence[str | Path], top: int = 5) -> It
         model: a run folder, a model folder, or a file of an export folder.
         images: files and folders.
         top: how many classes; all where there are fewer.
+        network: for a model that is a network of your own, that again, as in :func:`tutelage.resume`.
 
     Raises :class:`TutelageError` for what is no model, before any image is read, and for what is no image.
     """
-    classifier = open_classifier(model)
+    with made_known(network):
+        classifier = open_classifier(model)
     files = [file for image in images for file in _files(expand(image))]
     return _predict(classifier, files, min(top, len(classifier.classes)))
 

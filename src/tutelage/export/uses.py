@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tutelage.export.record import File, Record
+from tutelage.models import is_given
 from tutelage.models.spec import HUB, TIMM
 
 
@@ -49,6 +50,13 @@ def _folder(file: File, record: Record, repository: str | None) -> Use:
         name = f"hf-hub:{repository}" if repository else "local-dir:."
         load = f'import timm\nimport torch\n\nmodel = timm.create_model("{name}", pretrained=True).eval()'
         text = f"{file.file} with timm:"
+    elif is_given(record.model):
+        load = (
+            "import torch\nfrom tutelage.models import load_weights\n\n"
+            f"model = ...  # {record.model}, built by your own code\n"
+            f'load_weights(model, "{file.file}")\nmodel.eval()'
+        )
+        text = f"{file.file} with your own code of the network:"
     else:
         load = 'import torch\nimport tutelage\n\nmodel = tutelage.create_model(".").eval()'
         text = f"{file.file} with tutelage:"

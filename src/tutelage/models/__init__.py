@@ -2,6 +2,7 @@
 
 from tutelage.models.class_names import described, match_classes, read_names
 from tutelage.models.factory import create_model, list_models
+from tutelage.models.given import Networks, handed_over, is_given, made_known, register_functions
 from tutelage.models.heads import all_but, find_heads, keep_classes, replace_head
 from tutelage.models.size import count_macs, parameter_count, shown_count
 from tutelage.models.spec import ModelSpec, spec_of
@@ -10,17 +11,22 @@ from tutelage.models.weights import load_weights, weights_hash
 
 __all__ = [
     "ModelSpec",
+    "Networks",
     "all_but",
     "count_macs",
     "create_model",
     "described",
     "find_heads",
+    "handed_over",
+    "is_given",
     "keep_classes",
     "list_models",
     "load_weights",
+    "made_known",
     "match_classes",
     "parameter_count",
     "read_names",
+    "register_functions",
     "replace_head",
     "save_model",
     "shown_count",

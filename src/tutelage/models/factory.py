@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from tutelage.errors import TutelageError, nearest
+from tutelage.models.given import build_given, is_given
 from tutelage.models.networks import networks
 from tutelage.models.own import build_own, is_own
 from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec
@@ -89,6 +90,8 @@ def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.
         from tutelage.models.timm_models import build_from_hub
 
         return build_from_hub(name, num_classes)
+    if is_given(name):
+        return build_given(name, num_classes)
     if is_own(name):
         if weights == "pretrained":
             raise TutelageError(f"model '{name}': there are no pretrained weights for it; give weights=PATH of a file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from torch import nn
 
 from tutelage.errors import TutelageError, shortened
+from tutelage.models.given import build_given, is_given
+from tutelage.models.heads import replace_head
 from tutelage.models.own import build_own
 from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec, ordered_names
 from tutelage.models.weights import load_weights
@@ -128,7 +131,19 @@ def _rebuild(config: dict[str, Any], spec: ModelSpec) -> nn.Module:
 
         architecture = spec.name.removeprefix(TORCHVISION)
         return rebuild_torchvision(architecture, spec.num_classes, config.get("model_args", {}))
+    if is_given(spec.name):
+        return _copy_of_given(spec)
     return build_own(spec.name, spec.num_classes)
+
+
+def _copy_of_given(spec: ModelSpec) -> nn.Module:
+    """Return a copy of the user's network, which keeps its own weights, with as many classes as were saved."""
+    network, own = build_given(spec.name, spec.num_classes)
+    network = copy.deepcopy(network)
+    network.spec = own  # type: ignore[assignment]
+    if own.num_classes != spec.num_classes:
+        replace_head(network, spec.num_classes)
+    return network
 
 
 class _Preprocessing(BaseModel):

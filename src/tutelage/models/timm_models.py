@@ -28,7 +28,7 @@ def build_timm(name: str, num_classes: int | None, pretrained: bool) -> tuple[nn
     _check_name(name, timm_name, pretrained)
     with downloading(name, _CACHE, "give weights=PATH of a weights file of this model"):
         model = timm.create_model(timm_name, pretrained=pretrained, num_classes=num_classes)
-    return model, _spec(name, model, pretrained)
+    return model, describe(name, model, pretrained)
 
 
 def build_from_hub(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec]:
@@ -42,7 +42,7 @@ def build_from_hub(name: str, num_classes: int | None) -> tuple[nn.Module, Model
             model = timm.create_model(name, pretrained=True, num_classes=num_classes)
     except (KeyError, RuntimeError) as error:
         raise TutelageError(f"model '{name}': the repository does not hold a timm model ({error})") from error
-    return model, _spec(name, model, pretrained=True)
+    return model, describe(name, model, pretrained=True)
 
 
 def rebuild_timm(config: dict[str, Any], num_classes: int) -> nn.Module:
@@ -92,7 +92,8 @@ def _check_name(name: str, timm_name: str, pretrained: bool) -> None:
         )
 
 
-def _spec(name: str, model: nn.Module, pretrained: bool) -> ModelSpec:
+def describe(name: str, model: nn.Module, pretrained: bool) -> ModelSpec:
+    """Return what timm knows of one of its models; class names only where its weights are ``pretrained``."""
     preprocessing = resolve_model_data_config(model)
     return ModelSpec(
         name=name,

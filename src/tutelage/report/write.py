@@ -13,6 +13,7 @@ from pydantic import Field
 
 from tutelage.config import Settings, load
 from tutelage.errors import TutelageError
+from tutelage.models import made_known
 from tutelage.paths import expand
 from tutelage.report.attention import attention
 from tutelage.report.blocks import Chart, Section, drawn
@@ -47,9 +48,15 @@ def write_report(*runs: str | Path, **config: Any) -> Path:
     """Writes the report of one run, of several or of a study, and returns where it is.
 
     ``write_report("runs/kd-0", "runs/none-0", out="report.html", figures="figures")``; the keywords are those of
-    :class:`ReportSettings`. Predictions are computed anew, of the networks that are shown in detail. Raises
-    :class:`TutelageError`, before any work, where a run is not finished or a file would be overwritten.
+    :class:`ReportSettings`, and ``network`` for runs of networks of your own, as in :func:`tutelage.resume`.
+    Predictions are computed anew, of the networks that are shown in detail. Raises :class:`TutelageError`, before any
+    work, where a run is not finished or a file would be overwritten.
     """
+    with made_known(config.pop("network", None)):
+        return _write(runs, config)
+
+
+def _write(runs: Sequence[str | Path], config: dict[str, Any]) -> Path:
     settings = load(ReportSettings, {"runs": [str(run) for run in runs], **config})
     folders = [expand(folder) for folder in settings.runs]
     source = read_source(folders)

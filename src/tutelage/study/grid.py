@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tutelage.config import DistillSettings, load
+from tutelage.config import DistillSettings, load, register_networks
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
 from tutelage.study.settings import StudySettings, Tree
@@ -48,7 +48,9 @@ def cells_of(study: StudySettings, shared: Tree) -> list[Cell]:
 def cell_of(out: Path, shared: Tree, name: str, values: Mapping[str, Any], **own: Any) -> Cell:
     """Returns the run of these values in the folder ``out`` of a study; its teacher is cached where nothing says no."""
     own["out"] = str(out / "runs" / name)
-    return Cell(name, dict(values), load(DistillSettings, {"cache.views": "all"}, shared, values, own))
+    settings = load(DistillSettings, {"cache.views": "all"}, shared, values, own)
+    register_networks(settings)
+    return Cell(name, dict(values), settings)
 
 
 def _combinations(grid: Mapping[str, list[Any]]) -> list[dict[str, Any]]:

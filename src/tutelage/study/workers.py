@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from tutelage.config import register_networks
 from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
@@ -114,6 +115,7 @@ def train_cell(settings: Any) -> str | None:
     folder: Path = settings.out
     with _screen_in(screen_of(settings)):
         try:
+            register_networks(settings)
             if (folder / "config.yaml").exists():
                 resume(folder)
             else:

@@ -11,10 +11,20 @@ import torch
 from filelock import AcquireReturnProxy
 from rich.console import Console
 
-from tutelage.config import DistillSettings, RunSettings, TeacherSettings, TrainSettings, dump, load, read_yaml
+from tutelage.config import (
+    DistillSettings,
+    RunSettings,
+    TeacherSettings,
+    TrainSettings,
+    dump,
+    load,
+    read_yaml,
+    register_networks,
+)
 from tutelage.console import build_console, phase
 from tutelage.data import TrainLoader
 from tutelage.errors import TutelageError
+from tutelage.models import Networks, handed_over, made_known
 from tutelage.paths import expand
 from tutelage.training.checks import check_trained, warn_of_few_views
 from tutelage.training.engine import build_engine, find_process
@@ -47,17 +57,25 @@ def train(**config: Any) -> Result:
     """Trains one network on labels: ``train(data="~/flowers", model="timm/resnet34", out="runs/teacher")``.
 
     The keywords are the keys of the command line; nested ones as dictionaries (``optimizer={"lr": 0.2}``) or with dots
-    (``**{"optimizer.lr": 0.2}``). Raises :class:`TutelageError` before any training where something does not fit.
+    (``**{"optimizer.lr": 0.2}``). ``model`` may also be a ``torch.nn.Module`` that returns logits (B, K); it is trained
+    itself. Raises :class:`TutelageError` before any training where something does not fit.
     """
-    return run(load(TrainSettings, config))
+    with handed_over(config) as named:
+        settings = load(TrainSettings, named)
+        register_networks(settings)
+        return run(settings)
 
 
 def distill(**config: Any) -> Result:
     """Trains a student under a teacher: ``distill(data=…, teacher="runs/teacher", student="resnet8", method="kd+at")``.
 
     The keywords are the keys of the command line, as in :func:`train`; a method's settings nest under its name.
+    ``student`` and ``teacher`` may be modules.
     """
-    return run(load(DistillSettings, config))
+    with handed_over(config) as named:
+        settings = load(DistillSettings, named)
+        register_networks(settings)
+        return run(settings)
 
 
 def run(settings: RunSettings) -> Result:
@@ -115,13 +133,25 @@ def _complete_plan(job: Job, engine: Accelerator, plan: Plan) -> tuple[Measured 
     return measured, targets
 
 
-def resume(folder: str | Path) -> Result:
+def resume(folder: str | Path, network: Networks = None) -> Result:
     """Continues an interrupted run from its last checkpoint, bit for bit on a CPU; returns its result.
 
-    The number of processes may be another one; rounding and dropout are then others. Raises :class:`TutelageError` for
-    a folder that is no run, a finished run, one that is under way, and one whose checkpoints are all damaged.
+    The number of processes may be another one; rounding and dropout are then others.
+
+    Args:
+        folder: of the run.
+        network: for a run of networks of your own, those again: a module, a function's name, or a list of both, in the
+            order student, teachers.
+
+    Raises:
+        TutelageError: a folder that is no run, a finished run, one that is under way, one whose checkpoints are all
+            damaged, and a network that is not passed again.
     """
-    path = expand(folder)
+    with made_known(network):
+        return _resume(expand(folder))
+
+
+def _resume(path: Path) -> Result:
     if RunFolder(path).is_finished():
         raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
     settings = load_run(path)
@@ -172,7 +202,7 @@ def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
         require_same(load_run(folder), wanted, folder)
     if not finished:
         build_console().print(f"first the teacher: {describe(teacher, folder)}", highlight=False, soft_wrap=True)
-        resume(folder) if begun else run(wanted)
+        _resume(folder) if begun else run(wanted)
     return settings.model_copy(update={"teacher": finetuned(folder)})
 
 

@@ -12,7 +12,7 @@ from tutelage.config import ModelSettings, Settings, load
 from tutelage.console import phase
 from tutelage.data import DataSettings, ImageData, Split, open_data
 from tutelage.errors import TutelageError
-from tutelage.models import spec_of
+from tutelage.models import handed_over, made_known, register_functions, spec_of
 from tutelage.paths import expand
 from tutelage.training.api import load_run
 from tutelage.training.engine import build_engine, find_process
@@ -36,7 +36,8 @@ def evaluate(**config: Any) -> dict[str, Any]:
 
     ``evaluate(model="runs/student")`` takes data, precision and batch size from the run's own settings, and gives the
     numbers of its ``result.json`` again. ``evaluate(model="timm/resnet18", data=…, split="validation")`` names what to
-    use. Images are resized to the size that the model was made for.
+    use. Images are resized to the size that the model was made for. ``model`` may also be a module; a run of one takes
+    it again, as in ``evaluate(model="runs/student", network=module)``.
 
     Returns:
         ``split``, ``count``, ``precision``, ``top1``, ``top5`` (in percent) and ``loss``; the last three are None where
@@ -45,7 +46,14 @@ def evaluate(**config: Any) -> dict[str, Any]:
     Raises:
         TutelageError: the classes differ, or the split does not exist.
     """
-    settings = load(EvaluateSettings, _settings_of_run(config), config)
+    network = config.pop("network", None)
+    with handed_over(config) as named, made_known(network):
+        settings = load(EvaluateSettings, _settings_of_run(named), named)
+        register_functions(settings.model.name)
+        return _evaluate(settings)
+
+
+def _evaluate(settings: EvaluateSettings) -> dict[str, Any]:
     if settings.precision in ("fp16", "tf32") and find_process(settings.device).device.type == "cpu":
         raise TutelageError(
             f"precision={settings.precision} needs a GPU, and this is a CPU: set precision=bf16 or precision=fp32"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tutelage.config import DistillSettings, load
+from tutelage.config import DistillSettings, load, register_networks
 from tutelage.console import build_console, duration, phase
 from tutelage.errors import TutelageError
+from tutelage.models import handed_over
 from tutelage.training.checks import check_trained
 from tutelage.training.compilation import compile_stage
 from tutelage.training.engine import build_engine
@@ -46,7 +47,13 @@ def fill_cache(**config: Any) -> Filled:
     What is stored already is left alone, so an interrupted call goes on where it was. Under ``accelerate launch`` the
     processes share the work. Raises :class:`TutelageError` as ``distill`` does, before anything is computed.
     """
-    settings = load(DistillSettings, config)
+    with handed_over(config) as named:
+        settings = load(DistillSettings, named)
+        register_networks(settings)
+        return _fill_cache(settings)
+
+
+def _fill_cache(settings: Any) -> Filled:
     if settings.cache.views is None:
         raise TutelageError("cache.views is missing: give how many views of each image to store, or cache.views=all")
     if to_finetune(settings) is not None:

@@ -15,7 +15,7 @@ from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, all_but, find_heads
 from tutelage.training.checks import check_cacheable, check_mixing, without_labels
 from tutelage.training.defaults import Optimization, choose, raise_momentum, settle
-from tutelage.training.networks import build_network, build_normalization, build_teacher, spec_of
+from tutelage.training.networks import build_network, build_normalization, build_teacher, completed, spec_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def build_job(settings: RunSettings) -> Job:
     role = "model" if isinstance(settings, TrainSettings) else "student"
     student = build_network(role, chosen, len(data.classes) or None)
     size = spec_of(student).input_size if chosen.input_size is not None else None
-    spec = _complete(spec_of(student), data, size or data.size)
+    spec = completed(spec_of(student), data, size)
     stages = make_stages(methods, student, teacher, size or data.size, settings.epochs)
     if not labelled:
         stages = without_labels(stages, methods, settings.data.name)
@@ -100,18 +100,6 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
         return settings.model, "none", {"none": METHODS["none"]()}, None
     assert isinstance(settings, DistillSettings)
     return settings.student, settings.method, settings.methods(), settings.teacher
-
-
-def _complete(spec: ModelSpec, data: ImageData, size: tuple[int, int]) -> ModelSpec:
-    """Fills what the network does not know of itself with what the data say."""
-    return replace(
-        spec,
-        mean=spec.mean or data.mean,
-        std=spec.std or data.std,
-        input_size=size,
-        crop=data.crop,
-        classes=data.classes or None,
-    )
 
 
 def _class_difference(teacher: Teacher, data: ImageData) -> str | None:

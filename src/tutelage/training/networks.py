@@ -13,6 +13,7 @@ from tutelage.data import ImageData, Normalization
 from tutelage.distillation import Ensemble, Teacher
 from tutelage.errors import TutelageError
 from tutelage.models import (
+    ModelSpec,
     create_model,
     described,
     find_heads,
@@ -75,6 +76,18 @@ def build_normalization(network: nn.Module, data: ImageData, size: tuple[int, in
     """Returns the network's own normalisation, the data's where it has none; images are resized to ``size`` (H, W)."""
     spec = spec_of(network)
     return Normalization(spec.mean or data.mean, spec.std or data.std, size)
+
+
+def completed(spec: ModelSpec, data: ImageData, size: tuple[int, int] | None = None) -> ModelSpec:
+    """Returns what is saved with a network: what it does not know of itself is what the data say."""
+    return replace(
+        spec,
+        mean=spec.mean or data.mean,
+        std=spec.std or data.std,
+        input_size=size or data.size,
+        crop=data.crop,
+        classes=data.classes or None,
+    )
 
 
 def teacher_model(name: str, settings: TeacherSettings) -> ModelSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tutelage.models import Networks, made_known
 from tutelage.paths import expand
 from tutelage.training.api import build_taught_job, load_run
 from tutelage.training.diagnosis import Failure, diagnose
@@ -11,12 +12,17 @@ from tutelage.training.engine import build_engine
 from tutelage.training.folder import RunFolder
 
 
-def replay(folder: str | Path) -> Failure:
+def replay(folder: str | Path, network: Networks = None) -> Failure:
     """Takes the step of ``RUN/failure.json`` again, in one process, from the weights it began with.
 
-    Raises :class:`TutelageError` where ``folder`` is no run, or no step of it has failed.
+    A run of networks of your own takes them again, as :func:`tutelage.resume` does. Raises :class:`TutelageError` where
+    ``folder`` is no run, or no step of it has failed.
     """
-    path = expand(folder)
+    with made_known(network):
+        return _replay(expand(folder))
+
+
+def _replay(path: Path) -> Failure:
     settings = load_run(path)
     state = RunFolder(path).load_failed()
     job = build_taught_job(settings, path)

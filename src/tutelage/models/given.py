@@ -1,0 +1,201 @@
+"""Networks of the user's own: modules passed in Python, and functions named as ``package.module:function``.
+
+Settings and saved folders hold names. A module has one while the call it was passed to lasts; a function has one once
+the user has named it. A name that is read from a folder or a checkpoint therefore never runs code by itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tutelage.errors import TutelageError, shortened
+from tutelage.models.spec import ModelSpec
+
+MODULE = "module/"
+"""What the name of a module that was passed in Python begins with; its class follows."""
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_SIDES = (224, 32, 64, 96, 28, 128, 48, 160, 192, 256, 299, 384, 512)
+"""Sizes at which a network is asked for its logits: the first one that it takes."""
+
+Networks = nn.Module | str | Sequence[nn.Module | str] | None
+"""Networks of the user's own that a run needs: modules, names of functions, or several of them."""
+Builder = Callable[[int | None], nn.Module]
+_builders: dict[str, Builder] = {}
+
+
+def is_given(name: str) -> bool:
+    """Return whether ``name`` stands for a network of the user's own."""
+    return name.startswith(MODULE) or _REFERENCE.fullmatch(name) is not None
+
+
+def register_functions(*names: str) -> None:
+    """Import the functions among ``names``, which the user has named: ``package.module:function``.
+
+    A function returns a module; it is given ``num_classes`` if it takes it. The working folder is searched too.
+
+    Raises:
+        TutelageError: there is no such module or function.
+    """
+    for name in names:
+        if _REFERENCE.fullmatch(name):
+            _builders[name] = _import(name)
+
+
+@contextmanager
+def handed_over(value: Any) -> Iterator[Any]:
+    """Yield ``value`` with a name in place of each module in it, for the time of a block.
+
+    Args:
+        value: anything, in which modules lie at any depth of lists and mappings.
+    """
+    modules: dict[str, nn.Module] = {}
+
+    def named(part: Any) -> Any:
+        if isinstance(part, nn.Module):
+            return _file(part, modules)
+        if isinstance(part, Mapping):
+            # A teacher of the student's class has the second name, in whichever order they were passed.
+            return {key: named(part[key]) for key in sorted(part, key=lambda key: str(key).startswith("teacher"))}
+        return [named(entry) for entry in part] if isinstance(part, (list, tuple)) else part
+
+    settings = named(value)
+    _builders.update({name: partial(_itself, module) for name, module in modules.items()})
+    try:
+        yield settings
+    finally:
+        for name in modules:
+            _builders.pop(name, None)
+
+
+@contextmanager
+def made_known(network: Networks) -> Iterator[None]:
+    """Make networks known for the time of a block."""
+    with handed_over(network) as names:
+        register_functions(*([names] if isinstance(names, str) else names or ()))
+        yield
+
+
+def build_given(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec]:
+    """Build the network behind ``name``; it may have another number of classes than ``num_classes``.
+
+    Raises:
+        TutelageError: the network was not passed, or its function not named, in this process.
+    """
+    if name not in _builders:
+        raise TutelageError(_unknown(name))
+    network = _builders[name](num_classes)
+    if not isinstance(network, nn.Module):
+        raise TutelageError(f"{name} returned a {type(network).__name__}, not a torch.nn.Module")
+    known = getattr(network, "spec", None)
+    if known is not None and not isinstance(known, ModelSpec):
+        raise TutelageError(f"{name} has an attribute 'spec', under which tutelage keeps its own: rename it")
+    return network, replace(known or _describe(network), name=name, source="random" if _is_fresh(network) else "given")
+
+
+def _is_fresh(network: nn.Module) -> bool:
+    """Return whether the network was never trained, which its normalization layers show, where it has some."""
+    state = network.state_dict()
+    scales = [name for name, value in state.items() if name.endswith("weight") and value.ndim == 1]
+    shifts = [state.get(name.removesuffix("weight") + part) for name in scales for part in ("bias", "running_mean")]
+    moved = any(shift is not None and bool(shift.any()) for shift in shifts)
+    return bool(scales) and not moved and all(bool(state[name].remainder(1).eq(0).all()) for name in scales)
+
+
+def _describe(network: nn.Module) -> ModelSpec:
+    """Return what can be found out about a module: timm's models know how their images are normalised."""
+    if hasattr(network, "pretrained_cfg"):
+        from tutelage.models.timm_models import describe
+
+        return describe(type(network).__name__, network, pretrained=False)
+    return ModelSpec(type(network).__name__, _count_logits(network))
+
+
+@torch.no_grad()
+def _count_logits(network: nn.Module) -> int:
+    """Return the width of the logits, of one black image."""
+    training = {module: module.training for module in network.modules()}
+    place = next((parameter for parameter in network.parameters()), torch.zeros(()))
+    reason = ""
+    try:
+        network.eval()
+        for side in _SIDES:
+            try:
+                output = network(torch.zeros(1, 3, side, side, device=place.device, dtype=place.dtype))
+            except Exception as error:  # a network's code fails in any way where an image is too small for it
+                reason = reason or shortened(" ".join(str(error).split()))
+                continue
+            logits = _first_tensor(output)
+            if logits is None or logits.ndim != 2:
+                what = type(output).__name__ if logits is None else f"a tensor of shape {tuple(logits.shape)}"
+                raise TutelageError(f"{type(network).__name__} returns {what}, not logits of shape (B, classes)")
+            return logits.shape[1]
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+    raise TutelageError(f"{type(network).__name__} takes no image of shape (1, 3, H, W): {reason}")
+
+
+def _first_tensor(output: Any) -> Tensor | None:
+    """Return the logits of a network that may give several outputs."""
+    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple) else (output,)
+    return next((value for value in values if isinstance(value, Tensor)), None)
+
+
+def _file(module: nn.Module, modules: dict[str, nn.Module]) -> str:
+    if any(other is module for other in modules.values()):
+        raise TutelageError(
+            f"the same {type(module).__name__} is passed twice: pass copy.deepcopy(module) as one of them"
+        )
+    plain = name = MODULE + type(module).__name__
+    number = 1
+    while name in modules:
+        number += 1
+        name = f"{plain}-{number}"
+    modules[name] = module
+    return name
+
+
+def _itself(module: nn.Module, num_classes: int | None) -> nn.Module:
+    return module
+
+
+def _import(reference: str) -> Builder:
+    place, _, path = reference.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        function: Any = import_module(place)
+    except ModuleNotFoundError as error:
+        raise TutelageError(f"model '{reference}': there is no Python module '{error.name}'") from None
+    for name in path.split("."):
+        if not hasattr(function, name):
+            raise TutelageError(f"model '{reference}': {place} has no '{path}'")
+        function = getattr(function, name)
+    if not callable(function):
+        raise TutelageError(f"model '{reference}': it is a {type(function).__name__}, not a function")
+    takes_classes = "num_classes" in inspect.signature(function).parameters
+
+    def build(num_classes: int | None) -> nn.Module:
+        wanted = {"num_classes": num_classes} if takes_classes and num_classes is not None else {}
+        network: nn.Module = function(**wanted)
+        return network
+
+    return build
+
+
+def _unknown(name: str) -> str:
+    if name.startswith(MODULE):
+        return f"{name} is a module that was passed in Python: pass it again, as in network=MODULE"
+    return f"{name} runs code of yours, which a stored file may not do by itself: name it again, as in network={name}"
