@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from tutelage.data import DataSettings, EvalLoader, open_data
 from tutelage.data.decode import read_image
 from tutelage.data.folder import FileImages
+from tutelage.data.source import Rendering
 from tutelage.errors import TutelageError
 
 WIDTH, HEIGHT = 40, 24
@@ -81,3 +83,78 @@ def test_something_else_is_an_error_with_its_name(tmp_path: Path, content: bytes
     (tmp_path / "odd.jpg").write_bytes(content)
     with pytest.raises(TutelageError, match=r"odd.jpg is not a readable image"):
         read(tmp_path / "odd.jpg")
+
+
+DEEP = {"10 bits": 1023, "12 bits": 4095, "14 bits": 16383}
+
+
+def deep(path: Path, white: float, kind: str = "uint16") -> torch.Tensor:
+    """Saves a gradient from 0 to ``white``, and returns what it is in 8 bits."""
+    grey = np.asarray(gradient().convert("L")).astype(np.float64)
+    Image.fromarray((grey * (white / 255)).astype(kind)).save(path)
+    return torch.from_numpy(grey)
+
+
+@pytest.mark.parametrize("white", DEEP.values(), ids=DEEP)
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_deep_images_keep_their_contrast_or_are_refused(tmp_path: Path, suffix: str, white: int) -> None:
+    path = tmp_path / f"deep{suffix}"
+    expected = deep(path, white)
+    with pytest.raises(TutelageError, match=f"16-bit values go up to .* only: set data.white={white} if it has"):
+        read(path)
+    images = FileImages([path], [0])
+    images.rendering = Rendering(white=white)
+    assert (read_image(images, 0)[0] - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize("white, kind", [(1.0, "float32"), (300.0, "float32"), (70000, "int32")])
+def test_floats_and_32_bit_integers(tmp_path: Path, white: float, kind: str) -> None:
+    path = tmp_path / "deep.tif"
+    expected = deep(path, white, kind)
+    images = FileImages([path], [0])
+    if white == 1:
+        assert (read_image(images, 0)[0] - expected).abs().max() <= 1
+        return
+    with pytest.raises(TutelageError, match="set data.white"):
+        read_image(images, 0)
+    images.rendering = Rendering(white=white)
+    assert (read_image(images, 0)[0] - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize("value, message", [(np.nan, "NaN or infinite"), (-1.0, "values go down to -1")])
+def test_floats_that_are_no_picture(tmp_path: Path, value: float, message: str) -> None:
+    Image.fromarray(np.array([[0.5, value]], dtype=np.float32)).save(tmp_path / "odd.tif")
+    with pytest.raises(TutelageError, match=message):
+        read(tmp_path / "odd.tif")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA"])
+def test_transparency_shows_the_background_and_not_hidden_colors(tmp_path: Path, mode: str) -> None:
+    image = gradient().convert("RGBA")
+    image.putalpha(Image.fromarray(np.repeat(np.array([[0, 255]], dtype=np.uint8), HEIGHT, 0).repeat(WIDTH // 2, 1)))
+    path = tmp_path / "image.png"
+    image.convert("LA" if mode == "LA" else "RGBA").save(path)
+    if mode == "PA":
+        image.quantize(200).save(path)
+    images = FileImages([path], [0])
+    assert (read_image(images, 0)[:, :, : WIDTH // 2] == 255).all()
+    images.rendering = Rendering(background="#102030")
+    found = read_image(images, 0)
+    assert [int(value) for value in found[:, 0, 0]] == [0x10, 0x20, 0x30]
+    assert (found[0, :, WIDTH // 2 :].float().std()) > 10
+
+
+def test_images_of_one_color_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUTELAGE_CACHE", str(tmp_path / "cache"))
+    for size, names in ((12, ("ant", "bee")), (80, ("ant", "bee"))):
+        for name in names:
+            (tmp_path / str(size) / name).mkdir(parents=True)
+            for i in range(4):
+                gradient().resize((size, size)).save(tmp_path / str(size) / name / f"{i}.png")
+    for size in (12, 80):
+        Image.new("RGB", (size, size), "navy").save(tmp_path / str(size) / "ant" / "2.png")
+    with pytest.warns(UserWarning, match=r"1 images are one color throughout; the first: .*12/ant/2.png"):
+        open_data(DataSettings(name=str(tmp_path / "12")))
+    data = open_data(DataSettings(name=str(tmp_path / "80"), workers=0, size=32, validation=0.25))
+    with pytest.warns(UserWarning, match=r"one color throughout \(1 so far\): .*80/ant/2.png"):
+        list(EvalLoader(data.train, 8)), data.validation and list(EvalLoader(data.validation, 8))

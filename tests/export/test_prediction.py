@@ -47,7 +47,8 @@ def test_a_large_image_is_cropped_as_in_evaluation(tmp_path: Path) -> None:
 def test_any_kind_of_image_and_model_file(run: Path, exported: Path, tmp_path: Path) -> None:
     grey = Image.fromarray((load_digits().images[0] * 15.9).astype(np.uint8)).resize((50, 31))
     for name, mode in (("a.png", "P"), ("b.webp", "RGB"), ("c.gif", "L"), ("d.tiff", "I;16"), ("e.jpg", "CMYK")):
-        grey.convert(mode).save(tmp_path / name)
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+        image.save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("not an image")
     for model in (run, run / "student", exported / "model.onnx", exported / "model.safetensors"):
         found = list(predict(model, [tmp_path], top=9))

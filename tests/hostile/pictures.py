@@ -157,11 +157,15 @@ def _adobe(transform: int) -> bytes:
 
 
 def _deep(colour: int) -> Unusual:
-    """A PNG of 16 bits, whose upper eight are kept; 0 grey, 2 RGB, 4 and 6 the same with transparency."""
+    """A PNG of 16 bits, of which 8 are kept; 0 grey, 2 RGB, 4 and 6 the same with transparency."""
     channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
     values = np.random.default_rng(colour).integers(0, 2**16, (HEIGHT, WIDTH, channels))
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    kept = (values >> 8)[..., : 3 if channels > 2 else 1].astype(np.uint8)
+    kept = (values >> 8)[..., : 3 if channels > 2 else 1]
+    if channels % 2 == 0:  # on white
+        opacity = (values >> 8)[..., -1:] / 255
+        kept = kept * opacity + 255 * (1 - opacity)
+    kept = kept.round().astype(np.uint8)
     return Unusual(png(WIDTH, HEIGHT, zlib.compress(rows), 16, colour), np.broadcast_to(kept, (HEIGHT, WIDTH, 3)), 1)
 
 
@@ -203,10 +207,14 @@ def unusual() -> dict[str, Unusual]:
         "1-bit png": Unusual(encode(image.convert("1"), "PNG"), _rgb(image.convert("1"))),
         "1-bit tiff": Unusual(encode(image.convert("1"), "TIFF"), _rgb(image.convert("1"))),
         "grey and transparent png": Unusual(encode(image.convert("LA"), "PNG"), _rgb(image.convert("L"))),
-        "rgba png, wholly transparent": Unusual(encode(_transparent(image), "PNG"), _rgb(image)),
+        "rgba png, wholly transparent": Unusual(encode(_transparent(image), "PNG"), _flat(255, 255, 255)),
         "palette png": Unusual(encode(paletted, "PNG"), _rgb(paletted)),
-        "palette png with a transparent entry": Unusual(encode(paletted, "PNG", transparency=3), _rgb(paletted)),
-        "palette png with transparencies": Unusual(encode(paletted, "PNG", transparency=bytes(256)), _rgb(paletted)),
+        "palette png with a transparent entry": Unusual(
+            encode(paletted, "PNG", transparency=3), np.where(np.asarray(paletted)[..., None] == 3, 255, _rgb(paletted))
+        ),
+        "palette png with transparencies": Unusual(
+            encode(paletted, "PNG", transparency=bytes(256)), _flat(255, 255, 255)
+        ),
         "interlaced png": Unusual(encode(image, "PNG", interlace=1), _rgb(image)),
         "png of too few rows": Unusual(png(WIDTH, HEIGHT, zlib.compress(b"\0" + b"\xff" * 3 * WIDTH)), _first_row()),
         "progressive jpeg": Unusual(encode(image, "JPEG", quality=95, progressive=True), jpeg, 2),

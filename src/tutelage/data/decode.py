@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL.ImageFile import ImageFile
 from torch import Tensor
 
-from tutelage.data.source import Encoded, ShardError
+from tutelage.data.source import PLAIN, Encoded, Rendering, ShardError
 from tutelage.errors import TutelageError
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
 """What is read. Pillow knows more, some of which would start other programs (EPS)."""
 _FASTER = ("JPEG", "MPO")
 """Formats that torchvision decodes, in half of Pillow's time. Of others it is not asked: its decoder of PNG (0.29) ends
@@ -28,7 +30,7 @@ def read_image(encoded: Encoded, row: int) -> Tensor:
     there is none of its whole shard.
     """
     try:
-        return decode(encoded.fetch(row))
+        return decode(encoded.fetch(row), encoded.rendering)
     except ShardError:
         raise
     except UNREADABLE as error:
@@ -39,12 +41,12 @@ def read_image(encoded: Encoded, row: int) -> Tensor:
         ) from None
 
 
-def decode(data: bytes) -> Tensor:
+def decode(data: bytes, rendering: Rendering = PLAIN) -> Tensor:
     """Returns the image of an encoded file, (3, H, W) uint8 RGB, upright; raises ValueError where there is none.
 
-    Grey, palette, CMYK and 16-bit images are converted, transparency is dropped, and of several frames the first is
-    taken. An orientation that cannot be read is none. Images of more pixels than Pillow's limit
-    (2 · ``PIL.Image.MAX_IMAGE_PIXELS``, 179 million) are refused before anything of them is decoded.
+    Grey, palette, CMYK and deep images are converted, transparent ones are composited on the background, and of
+    several frames the first is taken. An orientation that cannot be read is none. Images of more pixels than Pillow's
+    limit (2 · ``PIL.Image.MAX_IMAGE_PIXELS``, 179 million) are refused before anything of them is decoded.
     """
     if not data:
         raise ValueError("it is empty")
@@ -56,11 +58,16 @@ def decode(data: bytes) -> Tensor:
                     return _decode_with_torchvision(data)
                 except (RuntimeError, ImportError):
                     pass  # Pillow reads more kinds, and says what is wrong with a broken file.
-            return _decode_with_pillow(opened)
+            return _decode_with_pillow(opened, rendering)
     except UnidentifiedImageError:
         raise ValueError(f"its format is none of {', '.join(FORMATS)}") from None
     except Exception as error:  # bytes of unknown origin make a parser fail in every way there is
         raise ValueError(str(error) or type(error).__name__) from None
+
+
+def is_constant(image: Tensor) -> bool:
+    """Return whether all pixels of (3, H, W) have one color."""
+    return bool((image == image[:, :1, :1]).all())
 
 
 def _decode_with_torchvision(data: bytes) -> Tensor:
@@ -70,13 +77,54 @@ def _decode_with_torchvision(data: bytes) -> Tensor:
     return decode_image(buffer, mode=ImageReadMode.RGB, apply_exif_orientation=True)
 
 
-def _decode_with_pillow(opened: Image.Image) -> Tensor:
+def _decode_with_pillow(opened: ImageFile, rendering: Rendering) -> Tensor:
+    deep = ";16" in str(opened.tile)  # which loading forgets
     opened.load()
+    image: Image.Image = opened
     try:
         image = ImageOps.exif_transpose(opened)
     except Exception:  # the pixels are whole, and only what the camera says of itself is not
-        image = opened
-    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip at 255
-        grey = np.asarray(image).astype(np.int64) >> 8
-        return torch.from_numpy(np.repeat(grey.clip(0, 255).astype(np.uint8)[None], 3, axis=0))
-    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
+        pass
+    if image.mode[0] in "IF":
+        white = 65535 if opened.format == "PPM" else rendering.white  # Pillow scales what a PGM says its white is
+        grey = _grey(np.asarray(image), image.mode, white)
+        return torch.from_numpy(np.repeat(grey[None], 3, axis=0))
+    if image.has_transparency_data:
+        pixels = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", pixels.size, rendering.background), pixels)
+    rgb = np.array(image.convert("RGB"))
+    if deep and 0 < rgb.max() < 64:
+        raise ValueError(
+            f"its 16-bit channels reach only {rgb.max() * 256:,} of 65,535, and their upper 8 bits alone can be read: "
+            f"save it with 8 bits per channel"
+        )
+    return torch.from_numpy(rgb).permute(2, 0, 1)
+
+
+def _grey(values: npt.NDArray[np.generic], mode: str, white: float | None) -> npt.NDArray[np.uint8]:
+    """Scale the values of a deep image, of which ``white`` is the largest, to 8 bits; None: as its mode suggests."""
+    levels = values.astype(np.float64)
+    if not np.isfinite(levels).all():
+        raise ValueError("it holds NaN or infinite values")
+    low, high = levels.min(), levels.max()
+    if low < 0:
+        raise ValueError(f"its values go down to {low:g}: save it with values from 0 up")
+    if white is None:
+        white = _usual_white(mode, high)
+    return (levels.clip(0, white) * (255 / white) + 0.5).astype(np.uint8)
+
+
+def _usual_white(mode: str, high: float) -> float:
+    """The white of full 16 bits, and 1 for floats; raises ValueError for an image that would lose its contrast so."""
+    if mode == "F":
+        if high <= 1:
+            return 1.0
+        raise ValueError(f"its floats go up to {high:g}, not 1: set data.white to the value that is white")
+    if mode.startswith("I;16") and (high >= 2**14 or high == 0):
+        return 65535.0
+    bits = max(8, int(high).bit_length())
+    dark = " or data.white=65535 if it is dark" if mode.startswith("I;16") else ""
+    raise ValueError(
+        f"its {'16' if dark else '32'}-bit values go up to {high:,.0f} only: set data.white={2**bits - 1} if it has "
+        f"{bits} bits{',' if dark else ''}{dark}"
+    )

@@ -1,25 +1,30 @@
-"""Image folders: a folder a class, or images without labels, under ``train``, ``val`` and ``test``, or bare."""
+"""Image folders: one folder per class, or images without labels, in ``train``, ``val`` and ``test``, or bare."""
 
 from __future__ import annotations
 
-import os
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tutelage.console import Advance, phase
+from tutelage.data.files import (
+    SUFFIXES,
+    TABLES,
+    describe_skipped,
+    has_images,
+    is_image,
+    is_visible,
+    list_images,
+    subfolders,
+    walk,
+)
 from tutelage.data.source import Encoded, Source, fingerprint_files
+from tutelage.data.split_names import find_splits, parse_split
 from tutelage.errors import TutelageError
 
-SPLITS = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-}
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+_SHOWN = 5
 
 
 class FileImages(Encoded):
@@ -37,19 +42,38 @@ class FileImages(Encoded):
         return str(self._files[row])
 
 
-def read_folder(root: Path) -> Source:
-    """Reads an image folder; the classes are the names of the class folders, sorted.
+@dataclass(frozen=True)
+class Layout:
+    """Where the splits of a data folder lie."""
 
-    Images may lie at any depth below their class folder. A split whose images lie in no class folder has no labels; if
-    it is the training set, the classes are those of the other splits, none where these have none either. Raises
-    :class:`TutelageError` where there are neither class folders nor images, a class folder has no image, links lead to
-    one folder twice, or a split has a class that the training set has not.
+    root: Path
+    """The folder itself, or the only one in it."""
+    splits: dict[str, Path]
+    notes: tuple[str, ...]
+    """What the user should know of how the folder was read."""
+
+
+def read_folder(root: Path) -> Source:
+    """Read an image folder; the classes are the names of the class folders, sorted.
+
+    Images may lie at any depth below their class folder. Hidden and system folders are skipped, and a folder around it
+    all is entered. A split whose images lie in no class folder has no labels; if it is the training set, the classes
+    are those of the other splits, none if these have none either. Raises :class:`TutelageError` if there are neither
+    class folders nor images, a class folder has no image, links lead to one folder twice, it is unclear which folders
+    are the classes, or a split has a class that the training set has not.
     """
-    folders = _splits(root)
+    return read_layout(find_layout(root))
+
+
+def read_layout(layout: Layout) -> Source:
+    """Read an image folder whose splits are known; see :func:`read_folder`."""
+    root, folders = layout.root, layout.splits
     classes = next((found for folder in (folders["train"], *folders.values()) if (found := _classes(folder))), ())
+    skipped: dict[str, Counter[str]] = {}
     with phase(f"listing {root}", len(classes) * len(folders) or None) as advance:
-        files = {split: _files(folder, classes, advance) for split, folder in folders.items()}
+        files = {split: _files(folder, classes, skipped, advance) for split, folder in folders.items()}
     every = [path for found in files.values() for path, _ in found]
+    left_out = describe_skipped(skipped)
     return Source(
         name=root.resolve().name,
         classes=classes,
@@ -58,39 +82,114 @@ def read_folder(root: Path) -> Source:
             for split, found in files.items()
         },
         fingerprint=fingerprint_files(root, every),
+        notes=(*layout.notes, *_unread_tables(layout), *([left_out] if left_out else [])),
     )
 
 
-def _splits(root: Path) -> dict[str, Path]:
-    folders: dict[str, Path] = {}
-    for path in sorted(root.iterdir()):
-        split = SPLITS.get(path.name) if path.is_dir() else None
-        if split in folders:
-            raise TutelageError(f"data={root} has two {split} splits: {folders[split].name} and {path.name}; keep one")
-        if split is not None:
-            folders[split] = path
-    if folders and "train" not in folders:
-        found = ", ".join(path.name for path in folders.values())
-        raise TutelageError(f"data={root} has {found} but no train: name the folder of training images train")
-    return folders or {"train": root}
+def find_layout(root: Path) -> Layout:
+    """Return where the splits of ``root`` lie: in folders of their names, or all of it is ``train``."""
+    notes = []
+    entered = _enter(root)
+    if entered != root:
+        notes.append(f"read {entered}, the only folder in {root}")
+    folders = subfolders(entered)
+    splits = find_splits(folders, entered)
+    others = [folder for folder in folders if folder not in splits.values() and _holds_images(folder)]
+    if splits and others:
+        names = ", ".join(folder.name for folder in others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+        if not any(_holds_images(folder) for folder in subfolders(splits["train"])):
+            found = " and ".join(folder.name for folder in splits.values())
+            raise TutelageError(
+                f"data={entered}: {found} may be a split or a class, beside {names}. If it is a class, move all class "
+                f"folders into {entered / 'train'}; if it is a split, move the other folders away"
+            )
+        notes.append(f"did not read {names} in {entered}: neither train, val nor test")
+    if not splits:
+        _check_not_splits(entered, folders)
+        return Layout(entered, {"train": entered}, tuple(notes))
+    inner = {"train": _enter(splits["train"], "train")}
+    classes = frozenset(folder.name for folder in subfolders(inner["train"]))
+    for split, folder in splits.items():
+        inner.setdefault(split, _enter(folder, split, classes))
+        if inner[split] != folder:
+            notes.append(f"read {inner[split]}, the only folder in {folder}")
+    return Layout(entered, {split: inner[split] for split in splits}, tuple(notes))
+
+
+def _enter(folder: Path, split: str | None = None, classes: frozenset[str] = frozenset()) -> Path:
+    """Return the folder that holds the content of ``folder``: itself, or an only one in it that wraps the rest.
+
+    Within a ``split`` that is one of the same name (``seg_train/seg_train``), or one that holds folders of images.
+    """
+    while True:
+        inside = subfolders(folder)
+        if len(inside) != 1 or has_images(folder):
+            return folder
+        only = inside[0]
+        named = parse_split(only.name)
+        if only.name in classes or (split is None and find_splits(inside, folder)):
+            return folder
+        if not (split is not None and named is not None and named[0] == split) and not _wraps(only):
+            return folder
+        folder = only
+
+
+def _wraps(folder: Path) -> bool:
+    """Whether a folder holds several folders of images and no images itself; a class may have one folder in it."""
+    inside = subfolders(folder)
+    several = len(inside) > 1 or (len(inside) == 1 and bool(subfolders(inside[0])))
+    return several and not has_images(folder) and any(_holds_images(deeper) for deeper in inside)
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(is_image(name) for _, names in walk(folder) for name in names)
+
+
+def _unread_tables(layout: Layout) -> list[str]:
+    """Mention the tables beside the images: their labels are not those of the folders."""
+    places = dict.fromkeys((layout.root, *layout.splits.values()))
+    tables = [path for place in places for path in sorted(place.iterdir()) if path.suffix.lower() in TABLES]
+    names = ", ".join(path.name for path in tables if is_visible(path.name))
+    return [f"did not read {names}: to take labels from a table, set data={tables[0]}"] if names else []
+
+
+def _check_not_splits(root: Path, folders: list[Path]) -> None:
+    """Raise if "classes" hold the same folders, which are then more likely to be the classes."""
+    if len(folders) < 2 or has_images(root):
+        return
+    common = {path.name for path in subfolders(folders[0])}
+    for folder in folders[1:]:
+        if len(common) < 2:  # as a rule already in the first, which then is all that is listed
+            return
+        common &= {path.name for path in subfolders(folder)}
+    if len(common) > 1 and not any(has_images(path) for path in folders):
+        names, classes = ", ".join(path.name for path in folders[:_SHOWN]), ", ".join(sorted(common)[:_SHOWN])
+        raise TutelageError(
+            f"data={root}: the folders {names} all hold the folders {classes}, so it is unclear which are the classes. "
+            f"If {classes} are, rename {names} to train, val and test, or set data={folders[0]}; if {names} are, move "
+            f"their images out of the inner folders"
+        )
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
     """The names of the class folders; none where images lie beside each other, without labels."""
-    classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
-    if not classes and not list_images(folder):
+    classes = tuple(path.name for path in subfolders(folder))
+    if not classes and not list_images(folder).images:
         raise TutelageError(
             f"data={folder} has no class folders: images belong in {folder}/CLASS/IMAGE.jpg, or in "
             f"{folder}/train/CLASS/IMAGE.jpg with {folder}/val or {folder}/test beside it; images without labels lie "
-            f"in {folder} itself; parquet files are called train-*.parquet"
+            f"in {folder} itself; parquet files are called train-*.parquet; labels in a CSV file are read by "
+            f"data=FILE.csv"
         )
     return classes
 
 
-def _files(folder: Path, classes: tuple[str, ...], advance: Advance) -> list[tuple[Path, int]]:
+def _files(
+    folder: Path, classes: tuple[str, ...], skipped: dict[str, Counter[str]], advance: Advance
+) -> list[tuple[Path, int]]:
     present = _classes(folder)
     if not present:
-        return [(path, -1) for path in list_images(folder)]
+        return [(path, -1) for path in list_images(folder).images]
     unknown = sorted(set(present) - set(classes))
     if unknown:
         raise TutelageError(
@@ -99,30 +198,14 @@ def _files(folder: Path, classes: tuple[str, ...], advance: Advance) -> list[tup
         )
     found = []
     walked: dict[str, str] = {}
+    numbers = {name: number for number, name in enumerate(classes)}
     for name in present:
-        images = list_images(folder / name, walked)
-        if not images:
+        listing = list_images(folder / name, walked)
+        if not listing.images:
             raise TutelageError(
                 f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}): add some, or remove the folder"
             )
-        found += [(path, classes.index(name)) for path in images]
+        found += [(path, numbers[name]) for path in listing.images]
+        skipped.setdefault(name, Counter()).update(listing.skipped)
         advance(1)
     return found
-
-
-def list_images(folder: Path, walked: dict[str, str] | None = None) -> list[Path]:
-    """Returns the images at any depth below ``folder``, sorted; hidden ones are left out, and links are followed.
-
-    ``walked`` gathers the folders seen, by their real paths. Raises :class:`TutelageError` where a link leads to one of
-    them again: its images would count twice, or without end.
-    """
-    walked = {} if walked is None else walked
-    found = []
-    for inside, _, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(inside)
-        if real in walked:
-            raise TutelageError(f"{inside} and {walked[real]} are the same folder: remove the link between them")
-        walked[real] = inside
-        visible = (name for name in names if not name.startswith(".") and name.lower().endswith(SUFFIXES))
-        found += [Path(inside, name) for name in visible]
-    return sorted(found)

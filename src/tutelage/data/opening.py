@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from tutelage.data.crops import CENTRE
-from tutelage.data.folder import FileImages, read_folder
+from tutelage.data.files import TABLES
+from tutelage.data.folder import FileImages, find_layout, read_layout
 from tutelage.data.hub import is_repository, read_repository
 from tutelage.data.images import ImageData, Split
 from tutelage.data.named import DATASETS, REPOSITORIES, find
 from tutelage.data.order import Windows
 from tutelage.data.pack import pixel_statistics
-from tutelage.data.parquet import read_parquet
+from tutelage.data.parquet import find_parquet, read_parquet
 from tutelage.data.samples import DecodedSamples, PackedSamples, Samples
 from tutelage.data.settings import DataSettings
 from tutelage.data.shard_sources import Stream
-from tutelage.data.source import Rows, Sharded, Source, fingerprint_words
+from tutelage.data.source import Encoded, Rows, Sharded, Source, fingerprint_words
 from tutelage.data.split import carve_from_shards, carve_validation, stratified, to_unlabel, without
 from tutelage.data.storage import open_samples
+from tutelage.data.table import read_metadata, read_table
 from tutelage.data.tar import find_shards, read_tar
 from tutelage.errors import TutelageError, nearest
 from tutelage.paths import expand
@@ -42,6 +44,11 @@ def open_data(settings: DataSettings) -> ImageData:
     read (where all are decoded beforehand), and settings that do not fit the data.
     """
     source = read_source(settings)
+    for encoded in source.splits.values():
+        if isinstance(encoded, Encoded):
+            encoded.rendering = settings.rendering
+    for note in source.notes:
+        warnings.warn(f"{source.name}: {note}", stacklevel=2)
     samples = open_samples(source, settings)
     rows = {split: _readable(part) for split, part in samples.items()}
     _warn_of_missing_classes(source, samples, rows)
@@ -96,7 +103,7 @@ def _describe(
         test=splits.get("test"),
         mean=mean,
         std=std,
-        fingerprint=fingerprint_words(source.fingerprint, *yields),
+        fingerprint=fingerprint_words(source.fingerprint, *yields, settings.rendering),
         padding=padding,
         flip=source.flip,
         crop=CENTRE if isinstance(samples, DecodedSamples) else 1.0,
@@ -121,21 +128,30 @@ def read_source(settings: DataSettings) -> Source:
         if name in DATASETS:
             raise TutelageError(f"data.stream=true is for shards; {name} is read at once: leave it out")
     elif folder.is_dir():
-        return _read_folder(folder)
+        return _read_folder(folder, settings)
+    elif folder.is_file() and folder.suffix.lower() in TABLES:
+        return read_table(folder, settings)
     elif name in DATASETS:
         return DATASETS[name]()
     elif is_repository(name) and not folder.exists():
         return read_repository(name)
     close = nearest(name, DATASETS)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known names: {', '.join(DATASETS)}"
-    what = "is a file, not a folder" if folder.exists() else "is no known data set, and there is no such folder"
+    what = (
+        "is a file, not a folder or a CSV file"
+        if folder.exists()
+        else "is no known data set, and there is no such folder"
+    )
     raise TutelageError(f"data={name} {what}: {hint}")
 
 
-def _read_folder(folder: Path) -> Source:
-    if next(folder.rglob("*.parquet"), None) is not None:
+def _read_folder(folder: Path, settings: DataSettings) -> Source:
+    if find_parquet(folder):
         return read_parquet(folder)
-    return read_tar(folder) if find_shards(folder) else read_folder(folder)
+    if find_shards(folder):
+        return read_tar(folder)
+    layout = find_layout(folder)
+    return read_metadata(layout, settings) or read_layout(layout)
 
 
 def _check_labels(source: Source, settings: DataSettings, labels: Rows) -> None:

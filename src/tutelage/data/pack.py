@@ -16,13 +16,13 @@ import torch
 from tutelage.console import phase
 from tutelage.data.cache import make_once
 from tutelage.data.crops import resize
-from tutelage.data.decode import read_image
+from tutelage.data.decode import is_constant, read_image
 from tutelage.data.source import Encoded, Pixels, ShardError, fingerprint_words
 from tutelage.errors import TutelageError
 
 Size = tuple[int, int]
 
-_FORMAT = 1
+_FORMAT = 2
 """Part of every key: to be raised where decoding or resizing gives other pixels than before."""
 
 
@@ -38,6 +38,7 @@ def pack(encoded: Encoded, key: str, size: Size, native: Size | None) -> Pixels 
 
     def make(folder: Path) -> None:
         images = _create(folder, len(encoded), size)
+        constant: dict[int, str] = {}
 
         def fill(rows: range) -> dict[int, str]:
             faults = {}
@@ -51,6 +52,8 @@ def pack(encoded: Encoded, key: str, size: Size, native: Size | None) -> Pixels 
                     continue
                 if native is not None and tuple(image.shape[1:]) != native:
                     raise _OtherSize
+                if is_constant(image):
+                    constant[row] = encoded.place(row)
                 images[row] = resize(image, size).numpy()
             return faults
 
@@ -66,13 +69,17 @@ def pack(encoded: Encoded, key: str, size: Size, native: Size | None) -> Pixels 
                 advance(len(stretch))
         images.flush()
         (folder / "broken.json").write_text(json.dumps(broken), encoding="utf-8")
+        (folder / "constant.json").write_text(json.dumps(dict(sorted(constant.items()))), encoding="utf-8")
 
     try:
         folder = make_once("images", _key(key, size), make)
     except _OtherSize:
         return None
-    broken = {int(row): fault for row, fault in json.loads((folder / "broken.json").read_text("utf-8")).items()}
-    return Pixels(_open(folder), encoded.labels, broken)
+    return Pixels(_open(folder), encoded.labels, _rows(folder / "broken.json"), _rows(folder / "constant.json"))
+
+
+def _rows(path: Path) -> dict[int, str]:
+    return {int(row): said for row, said in json.loads(path.read_text("utf-8")).items()}
 
 
 def keep(key: str, read: Callable[[], Pixels]) -> Pixels:
@@ -101,7 +108,7 @@ def resize_pixels(pixels: Pixels, key: str, size: Size) -> Pixels:
                 advance(1)
         images.flush()
 
-    return Pixels(_open(make_once("images", _key(key, size), make)), pixels.labels, pixels.broken)
+    return Pixels(_open(make_once("images", _key(key, size), make)), pixels.labels, pixels.broken, pixels.constant)
 
 
 def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from tutelage.console import Advance, phase
 from tutelage.data.cache import make_once
-from tutelage.data.folder import SPLITS
+from tutelage.data.files import walk
 from tutelage.data.source import (
     Encoded,
     Rows,
@@ -27,6 +27,7 @@ from tutelage.data.source import (
     fingerprint_words,
     numbered,
 )
+from tutelage.data.split_names import split_of_word
 from tutelage.errors import TutelageError
 
 IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img"), ("label", "fine_label", "labels")
@@ -101,7 +102,7 @@ def read_parquet(root: Path) -> Source:
     Raises :class:`TutelageError` where there is no training file, a file is damaged, a column is missing or holds
     something else, there is no training row, or a label is out of range.
     """
-    files = sorted(root.rglob("*.parquet"))
+    files = find_parquet(root)
     by_split = split_files(root, [path.relative_to(root).as_posix() for path in files])
     paths = {split: [root / name for name in names] for split, names in by_split.items()}
     fingerprint = fingerprint_files(root, files)
@@ -120,6 +121,13 @@ def read_parquet(root: Path) -> Source:
     return Source(root.resolve().name, classes, dict(images), fingerprint)
 
 
+def find_parquet(root: Path) -> list[Path]:
+    """Return the visible parquet files at any depth of a folder, sorted."""
+    return sorted(
+        inside / name for inside, names in walk(root, links=False) for name in names if name.endswith(".parquet")
+    )
+
+
 def _labels(path: Path, columns: tuple[str, str]) -> Rows:
     """The labels of a file, which has to have the columns that the first training file has."""
     file = open_parquet(path)
@@ -133,7 +141,7 @@ def split_files(place: Path | str, names: Sequence[str]) -> dict[str, list[str]]
     """Returns the files of each split; others are left out. Raises :class:`TutelageError` without a training file."""
     by_split: dict[str, list[str]] = {}
     for name in names:
-        split = SPLITS.get(re.split(r"[-._]", name.rpartition("/")[2])[0])
+        split = split_of_word(re.split(r"[-._]", name.rpartition("/")[2])[0])
         if split is not None:
             by_split.setdefault(split, []).append(name)
     if "train" not in by_split:

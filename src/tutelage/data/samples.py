@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tutelage.data.batch import Batch
 from tutelage.data.crops import Draws, centre_crop, draw_boxes, random_box, resized_crop
-from tutelage.data.decode import read_image
+from tutelage.data.decode import is_constant, read_image
 from tutelage.data.source import Encoded, Near, Pixels, Rows, ShardError
 from tutelage.errors import TutelageError
 
@@ -113,6 +113,8 @@ class DecodedSamples:
     skip_broken: bool
     broken: dict[int, str] = field(default_factory=dict)
     """Grows as unreadable images are met."""
+    constant: set[int] = field(default_factory=set)
+    """Rows whose pixels are all alike, as they are met."""
 
     def __post_init__(self) -> None:
         self.labels = self.encoded.labels
@@ -131,6 +133,15 @@ class DecodedSamples:
             if row not in self.broken:
                 self.broken[row] = fault
                 warnings.warn(f"left out ({len(self.broken)} so far): {fault}", stacklevel=2)
+
+    def report_constant(self, rows: Sequence[int]) -> None:
+        """Warn of images of one color: of the first, the tenth, the hundredth …"""
+        for row in rows:
+            if row not in self.constant:
+                self.constant.add(row)
+                if str(len(self.constant)).strip("0") == "1":
+                    place = self.encoded.place(row)
+                    warnings.warn(f"one color throughout ({len(self.constant)} so far): {place}", stacklevel=2)
 
 
 def _unlabelled(labels: Rows, rows: Rows) -> Rows:
@@ -158,10 +169,11 @@ class DecodingReader:
     def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
         nears = self._samples.encoded.plan(groups)
         self._plan.tasks = [(rows, epoch, near) for rows, near in zip(groups, nears)]
-        for images, rows, faults, failure in self._loader:
+        for images, rows, faults, constant, failure in self._loader:
             if failure is not None:
                 raise ShardError(failure)
             self._samples.report(faults)
+            self._samples.report_constant(constant)
             if len(rows):
                 yield Batch(images, torch.from_numpy(self._samples.labels[rows.numpy()]), rows)
 
@@ -183,6 +195,7 @@ class _Decoded(NamedTuple):
     images: Tensor
     rows: Tensor
     faults: dict[int, str]
+    constant: list[int]
     failure: str | None = None
     """Why the shard of an image cannot be had."""
 
@@ -197,13 +210,17 @@ class _Decoder(Dataset[_Decoded]):
     def __getitems__(self, task: Task) -> _Decoded:
         wanted, epoch, near = task
         self.encoded.bring(near)
-        images, rows, faults = [], [], {}
+        images, rows, constant = [], [], []
+        faults: dict[int, str] = {}
         for row, draws in zip(wanted.tolist(), self.policy.draw(wanted, epoch)):
             try:
-                images.append(self.policy(read_image(self.encoded, row), draws))
+                image = read_image(self.encoded, row)
+                images.append(self.policy(image, draws))
                 rows.append(row)
+                if is_constant(images[-1]) and is_constant(image):  # the view is smaller, and soon looked at
+                    constant.append(row)
             except ShardError as error:
-                return _Decoded(torch.empty(0), torch.empty(0), {}, str(error))
+                return _Decoded(torch.empty(0), torch.empty(0), {}, [], str(error))
             except TutelageError as error:
                 faults[row] = str(error)
         if faults and rows and epoch is not None:
@@ -212,7 +229,7 @@ class _Decoder(Dataset[_Decoded]):
             images += [images[place] for place in gaps]
             rows += [rows[place] for place in gaps]
         stacked = torch.stack(images) if images else torch.empty(0, dtype=torch.uint8)
-        return _Decoded(stacked, torch.tensor(rows, dtype=torch.int64), faults)
+        return _Decoded(stacked, torch.tensor(rows, dtype=torch.int64), faults, constant)
 
 
 def _as_is(decoded: Any) -> Any:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from PIL import ImageColor
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tutelage.data.source import Rendering
 
 
 class DataSettings(BaseModel):
@@ -13,9 +16,11 @@ class DataSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(
-        description="a registered name (digits, cifar10, …), a folder (class folders, parquet files or tar shards), or "
-        "USER/NAME on the Hugging Face hub"
+        description="a registered name (digits, cifar10, …), a folder (class folders, parquet files or tar shards), a "
+        "CSV file of images and labels, or USER/NAME on the Hugging Face hub"
     )
+    image_column: str | None = Field(None, description="of a CSV file: the column of images; None: inferred")
+    label_column: str | None = Field(None, description="of a CSV file: the column of labels; None: inferred")
     size: int | None = Field(
         None, ge=1, le=2**14, description="side of the square images; None: their own, 224 where they vary"
     )
@@ -48,6 +53,13 @@ class DataSettings(BaseModel):
     mix_probability: float = Field(1.0, ge=0, le=1, description="that a pair of images is mixed at all")
     workers: int = Field(2, ge=0, le=1024, description="processes that decode larger images")
     skip_broken: bool = Field(False, description="leave out unreadable images, and say so, instead of stopping")
+    background: str = Field("white", description="color behind transparent pixels: a name, or '#rrggbb'")
+    white: float | None = Field(
+        None,
+        gt=0,
+        description="value that is white in images of 16- or 32-bit integers or floats, as 4095 of 12 bits; None: "
+        "65535, and 1 of floats",
+    )
     stream: bool = Field(False, description="bring shards (tar, parquet) as they are needed; shuffle within windows")
     window: int = Field(16, ge=1, description="of stream: shards shuffled together, and brought ahead of their use")
     disk_gb: float | None = Field(None, gt=0, description="of stream: what shards may take in the cache; None: all")
@@ -59,11 +71,24 @@ class DataSettings(BaseModel):
             raise ValueError(f"scale={scale} must be 0 < least <= greatest <= 1")
         return scale
 
+    @field_validator("background")
+    @classmethod
+    def _color(cls, background: str) -> str:
+        try:
+            ImageColor.getrgb(background)
+        except ValueError:
+            raise ValueError("this is not a color: write a name (white, black, gray), or '#rrggbb'") from None
+        return background
+
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> DataSettings:
         if not self.stream and (self.window, self.disk_gb) != (16, None):
             raise ValueError("data.window and data.disk_gb are of streaming: give data.stream=true too")
         return self
+
+    @property
+    def rendering(self) -> Rendering:
+        return Rendering(self.background, self.white)
 
     @property
     def mixing(self) -> tuple[str, ...]:

@@ -17,7 +17,15 @@ import pyarrow.parquet as pq
 
 from tutelage.data.cache import make_once
 from tutelage.data.hub import CLASSES, Repository, look_up, tar_shards
-from tutelage.data.parquet import classes_of, columns_of, copy_images, labels_of, open_parquet, split_files
+from tutelage.data.parquet import (
+    classes_of,
+    columns_of,
+    copy_images,
+    find_parquet,
+    labels_of,
+    open_parquet,
+    split_files,
+)
 from tutelage.data.source import Rows, Source, check_range, fingerprint_files, fingerprint_words
 from tutelage.data.streaming import IMAGES, SPANS, Shard, StreamedImages
 from tutelage.data.tar import class_names, find_shards, read_tar, split_shards
@@ -62,7 +70,7 @@ class Folder:
     @classmethod
     def of(cls, root: Path) -> Folder:
         """Looks at the parquet files at any depth of a folder."""
-        paths = sorted(root.rglob("*.parquet"))
+        paths = find_parquet(root)
         sizes = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
         return cls(root, fingerprint_files(root, paths), sizes)
 

@@ -30,10 +30,25 @@ class ShardError(TutelageError):
     """A shard that cannot be had, and with it all its images: no matter of a broken image."""
 
 
+@dataclass(frozen=True)
+class Rendering:
+    """How images that are not plain RGB of 8 bits are shown."""
+
+    background: str = "white"
+    """The color behind transparent pixels, by a name or as ``#rrggbb``."""
+    white: float | None = None
+    """The value of deep images (16- and 32-bit integers, floats) that is white; None: the largest of 16 bits, 1.0."""
+
+
+PLAIN = Rendering()
+"""What is done if no setting says otherwise."""
+
+
 class Encoded(ABC):
     """One split as encoded images; row i has the label ``labels[i]``, −1 where unlabelled."""
 
     labels: Rows
+    rendering: Rendering = PLAIN
 
     @abstractmethod
     def fetch(self, row: int) -> bytes:
@@ -80,6 +95,8 @@ class Pixels:
     labels: Rows
     broken: Mapping[int, str] = field(default_factory=dict)
     """What is wrong with each row that could not be decoded; its pixels are zero."""
+    constant: Mapping[int, str] = field(default_factory=dict)
+    """What to call each row whose pixels are all alike."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +112,8 @@ class Source:
     padding: int | None = None
     """Of the random crop; None: an eighth of the size."""
     flip: bool = True
+    notes: tuple[str, ...] = ()
+    """What the user should know of how the data were read."""
 
     def __post_init__(self) -> None:
         numbers: dict[str, int] = {}
@@ -126,7 +145,7 @@ def fingerprint_files(root: Path, files: Sequence[Path]) -> str:
 
 def _identity(root: Path, path: Path) -> bytes:
     try:
-        name = f"{path.relative_to(root)}\0".encode()
+        name = f"{os.path.relpath(path, root)}\0".encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
         raise TutelageError(f"{shown}: its name is not UTF-8, so that nothing can record it: rename it") from None

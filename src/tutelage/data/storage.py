@@ -80,7 +80,7 @@ def _pack_all(
     size = (settings.size, settings.size) if settings.size is not None else native
     packed = {}
     for name, split in splits.items():
-        key = f"{source.fingerprint}/{name}"
+        key = f"{source.fingerprint}/{name}/{settings.rendering}"
         if isinstance(split, Pixels):
             pixels: Pixels | None = resize_pixels(split, key, size)
         else:
@@ -98,6 +98,9 @@ def _packed_samples(pixels: Pixels, skip_broken: bool) -> PackedSamples:
             others = f" ({len(pixels.broken) - 1} more)" if len(pixels.broken) > 1 else ""
             raise TutelageError(first + others)
         warnings.warn(f"left out {len(pixels.broken)} unreadable images; the first: {first}", stacklevel=2)
+    if pixels.constant:
+        first = next(iter(pixels.constant.values()))
+        warnings.warn(f"{len(pixels.constant)} images are one color throughout; the first: {first}", stacklevel=2)
     return PackedSamples(pixels)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from tutelage.data.cache import make_once
-from tutelage.data.folder import SPLITS, SUFFIXES
+from tutelage.data.files import is_image, walk
 from tutelage.data.source import Rows, Sharded, Source, check_range, fingerprint_files, numbered, shard_starts
+from tutelage.data.split_names import split_of_word
 from tutelage.data.tar_index import INDEX, TarIndex, scan
 from tutelage.errors import TutelageError
 
@@ -101,11 +102,10 @@ def _open(path: str, version: str) -> _Descriptor:
 def find_shards(root: Path) -> list[str]:
     """Returns the tar files below a folder, sorted; none where there are images too, which are then the data."""
     found = []
-    for inside, _, names in os.walk(root):
-        visible = [name for name in names if not name.startswith(".")]
-        if any(name.lower().endswith(SUFFIXES) for name in visible):
+    for inside, names in walk(root, links=False):
+        if any(map(is_image, names)):
             return []
-        found += [(Path(inside) / name).relative_to(root).as_posix() for name in visible if _TAR.search(name)]
+        found += [(inside / name).relative_to(root).as_posix() for name in names if _TAR.search(name)]
     return sorted(found)
 
 
@@ -187,7 +187,7 @@ def _split(name: str) -> str | None:
     """The split that a word of the file's name or, where that has none, a folder above it is the name of."""
     *folders, file = name.split("/")
     words = [*re.split(r"[-._]", file), *reversed(folders)]
-    return next((SPLITS[word] for word in words if word in SPLITS), None)
+    return next((split for word in words if (split := split_of_word(word)) is not None), None)
 
 
 def _shipped_index(root: Path, files: list[Path]) -> Path | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tutelage.console import phase
-from tutelage.data.folder import SUFFIXES
+from tutelage.data.files import SUFFIXES
 from tutelage.data.source import Rows
 from tutelage.errors import TutelageError
 

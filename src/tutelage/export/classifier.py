@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tutelage.data import Normalization
 from tutelage.data.crops import centre_crop, resize
+from tutelage.data.source import PLAIN, Rendering
 from tutelage.errors import TutelageError
 from tutelage.export.formats import FORMATS
 from tutelage.export.record import Record
@@ -36,6 +37,7 @@ class Classifier:
     macs: int
     bytes: int
     """Of the file that holds the weights."""
+    rendering: Rendering = PLAIN
 
     def view(self, image: Tensor) -> Tensor:
         """Returns what the model sees of an image (3, h, w), uint8, of any size: the views of evaluation."""
@@ -65,6 +67,7 @@ def _open_folder(folder: Path) -> Classifier:
         parameters=parameter_count(student.network),
         macs=count_macs(student.network, student.size),
         bytes=Path(student.spec.source, FORMATS["safetensors"].file).stat().st_size,
+        rendering=student.rendering,
     )
 
 
@@ -87,4 +90,5 @@ def _open_file(path: Path) -> Classifier:
         parameters=record.parameters,
         macs=record.macs,
         bytes=path.stat().st_size,
+        rendering=Rendering(**record.input.get("rendering", {})),
     )

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from tutelage.data.decode import UNREADABLE, decode
-from tutelage.data.folder import SUFFIXES, list_images
+from tutelage.data.files import SUFFIXES, list_images
+from tutelage.data.source import Rendering
 from tutelage.errors import TutelageError
 from tutelage.export.classifier import Classifier, open_classifier
 from tutelage.models import Networks, made_known
@@ -53,7 +54,7 @@ def predict(
 def _predict(classifier: Classifier, files: Sequence[Path], top: int) -> Iterator[Prediction]:
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
-        views = torch.stack([classifier.view(_read(file)) for file in batch])
+        views = torch.stack([classifier.view(_read(file, classifier.rendering)) for file in batch])
         likeliest = classifier.predict(views).float().softmax(1).topk(top)
         for file, values, places in zip(batch, likeliest.values.tolist(), likeliest.indices.tolist()):
             yield Prediction(file, tuple((classifier.classes[place], value) for place, value in zip(places, values)))
@@ -64,14 +65,14 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise TutelageError(f"{path}: there is no such image")
-    found = list_images(path)
+    found = list_images(path).images
     if not found:
         raise TutelageError(f"{path} holds no images ({', '.join(SUFFIXES)})")
     return found
 
 
-def _read(file: Path) -> Tensor:
+def _read(file: Path, rendering: Rendering) -> Tensor:
     try:
-        return decode(file.read_bytes())
+        return decode(file.read_bytes(), rendering)
     except UNREADABLE as error:
         raise TutelageError(f"{file} is not a readable image ({' '.join(str(error).split())})") from None

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.data import Normalization
+from tutelage.data.source import PLAIN, Rendering
 from tutelage.errors import TutelageError
 from tutelage.models import ModelSpec, create_model, spec_of
 from tutelage.paths import expand
+from tutelage.training import load_run
 from tutelage.training.folder import RunFolder
 
 Predict = Callable[[Tensor], Tensor]
@@ -35,6 +37,8 @@ class Student:
     """(H, W) of the images."""
     source: Path
     """The run folder or model folder it was read from."""
+    rendering: Rendering = PLAIN
+    """How its images are decoded; that of the run's data, if it comes from a run."""
 
     @property
     def classifier(self) -> nn.Sequential:
@@ -83,6 +87,7 @@ def load_student(path: str | Path) -> Student:
         classes=spec.classes or tuple(map(str, range(spec.num_classes))),
         size=spec.input_size,
         source=folder,
+        rendering=load_run(folder).data.rendering if is_run(folder) else PLAIN,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
@@ -61,4 +61,5 @@ def describe_input(student: Student, preprocessing: bool) -> dict[str, Any]:
         "preprocessing": preprocessing,
         "mean": list(student.spec.mean or ()),
         "std": list(student.spec.std or ()),
+        "rendering": asdict(student.rendering),
     }

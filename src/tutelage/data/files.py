@@ -1,0 +1,110 @@
+"""The files of a folder that a person put there: neither hidden ones nor those that other programs leave behind."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import features
+
+from tutelage.errors import TutelageError
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp"),
+    *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *((".avif",) if features.check("avif") else ()),
+)
+"""Of image files, in lower case."""
+TABLES = (".csv", ".tsv")
+"""Suffixes of tables of labels."""
+_SYSTEM = {
+    *("__macosx", "__pycache__", "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", "lost+found", "$recycle.bin"),
+    *("system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini"),
+}
+"""What operating systems, network storage and notebooks put beside images, in lower case."""
+
+
+def is_visible(name: str) -> bool:
+    """Return whether a file or folder of this name is looked at: hidden and system ones are not."""
+    return not name.startswith(".") and name.lower() not in _SYSTEM
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file of this name is an image, by its suffix."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Return the visible folders directly in ``folder``, sorted by name."""
+    with os.scandir(folder) as entries:  # which knows folders from files without asking the disk for each
+        return sorted(Path(entry.path) for entry in entries if is_visible(entry.name) and _is_folder(entry))
+
+
+def has_images(folder: Path) -> bool:
+    """Return whether images lie directly in ``folder``."""
+    with os.scandir(folder) as entries:
+        return any(is_visible(entry.name) and is_image(entry.name) and not _is_folder(entry) for entry in entries)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # A link that leads to itself is an error for the entry, and not a folder for the path.
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
+
+
+def walk(folder: Path, walked: dict[str, str] | None = None, links: bool = True) -> Iterator[tuple[Path, list[str]]]:
+    """Yield every visible folder at or below ``folder`` with the names of its visible files, sorted.
+
+    Links to folders are followed unless ``links`` is false. ``walked`` collects the folders seen, by their real paths.
+    Raises :class:`TutelageError` if a link leads to one of them again: its files would count twice, or endlessly.
+    """
+    walked = {} if walked is None else walked
+    for inside, folders, names in os.walk(folder, followlinks=links):
+        real = os.path.realpath(inside)
+        if real in walked:
+            raise TutelageError(f"{inside} and {walked[real]} are the same folder: remove the link between them")
+        walked[real] = inside
+        folders[:] = sorted(name for name in folders if is_visible(name))
+        yield Path(inside), sorted(name for name in names if is_visible(name))
+
+
+@dataclass
+class Listing:
+    """The images of a folder, and what else lies there."""
+
+    images: list[Path] = field(default_factory=list)
+    """At any depth, sorted."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """How many visible files are not images by their suffix, by that suffix (in lower case; empty if it has none)."""
+
+
+def list_images(folder: Path, walked: dict[str, str] | None = None) -> Listing:
+    """Return the images at any depth below ``folder``; see :func:`walk`."""
+    listing = Listing()
+    for inside, names in walk(folder, walked):
+        for name in names:
+            if is_image(name):
+                listing.images.append(inside / name)
+            else:
+                listing.skipped[Path(name).suffix.lower()] += 1
+    listing.images.sort()
+    return listing
+
+
+def describe_skipped(skipped: dict[str, Counter[str]], most: int = 5) -> str | None:
+    """Return one sentence on the files left out of each class, the largest numbers first; None if there are none."""
+    counts = {name: suffixes for name, suffixes in skipped.items() if suffixes}
+    if not counts:
+        return None
+    ordered = sorted(counts, key=lambda name: -counts[name].total())
+    parts = [f"{counts[name].total():,} of '{name}' ({_kinds(counts[name])})" for name in ordered[:most]]
+    more = f", … ({len(ordered)} classes)" if len(ordered) > most else ""
+    total = sum(suffixes.total() for suffixes in counts.values())
+    return f"skipped {total:,} files that are not images by their suffix: {', '.join(parts)}{more}"
+
+
+def _kinds(suffixes: Counter[str], most: int = 3) -> str:
+    kinds = [f"{count:,} {suffix or 'without suffix'}" for suffix, count in suffixes.most_common(most)]
+    return ", ".join(kinds) + (", …" if len(suffixes) > most else "")

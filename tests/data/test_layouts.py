@@ -1,0 +1,141 @@
+"""Folders as people have them: system folders inside, splits under many names, folders around it all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.pictures import picture
+from tutelage.data import DataSettings, ImageData, open_data
+from tutelage.data.files import list_images
+from tutelage.errors import TutelageError
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|did not read)")
+CLASSES = ("cat", "dog")
+
+
+def put(folder: Path, count: int = 4, suffix: str = "png") -> None:
+    for seed, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            picture(10 * seed + i, 12, 10).save(folder / name / f"{i}.{suffix}")
+
+
+def opened(root: Path) -> ImageData:
+    return open_data(DataSettings(name=str(root), validation=0.25))
+
+
+LAYOUTS = {
+    "Training, Testing": ("Training", "Testing"),
+    "seg_train/seg_train": ("seg_train/seg_train", "seg_test/seg_test"),
+    "training_set": ("training_set/training_set", "test_set/test_set"),
+    "a folder around it all": ("zipped/flowers/train", "zipped/flowers/test"),
+    "a common name": ("asl_alphabet_train/asl_alphabet_train", "asl_alphabet_test/asl_alphabet_test"),
+    "joined words": ("TrainImages", "testset"),
+    "capitals": ("TRAIN", "Test"),
+    "a folder for images": ("train/images", "test/images"),
+}
+
+
+@pytest.mark.parametrize("train, test", LAYOUTS.values(), ids=LAYOUTS)
+def test_splits_whatever_their_names(tmp_path: Path, cache: Path, train: str, test: str) -> None:
+    root = tmp_path / "set"
+    put(root / train)
+    put(root / test, 2)
+    (root / "__MACOSX" / "train" / "cat").mkdir(parents=True)
+    data = opened(root)
+    assert data.classes == CLASSES and data.test is not None
+    assert (len(data.train), len(data.test)) == (6, 4)
+
+
+@pytest.mark.parametrize("name", ["val", "Valid", "validation", "dev", "Validation_Set"])
+def test_validation_under_any_of_its_names(tmp_path: Path, cache: Path, name: str) -> None:
+    put(tmp_path / "set" / "Train")
+    put(tmp_path / "set" / name, 2)
+    data = opened(tmp_path / "set")
+    assert data.validation is not None and (len(data.train), len(data.validation)) == (8, 4)
+
+
+def test_an_only_folder_is_entered_and_reported(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "flowers")
+    with pytest.warns(UserWarning, match="read .*set/flowers, the only folder in .*set"):
+        assert opened(tmp_path / "set").classes == CLASSES
+
+
+def test_an_unlabelled_test_split_in_a_folder_of_its_name(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "train")
+    (tmp_path / "set" / "test" / "test").mkdir(parents=True)
+    picture(0, 12, 10).save(tmp_path / "set" / "test" / "test" / "0.png")
+    data = opened(tmp_path / "set")
+    assert data.test is None and data.classes == CLASSES
+
+
+def test_classes_that_hold_the_same_folders_are_refused(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "site_a")
+    put(tmp_path / "set" / "site_b")
+    with pytest.raises(TutelageError, match="site_a, site_b all hold the folders cat, dog, so it is unclear"):
+        opened(tmp_path / "set")
+
+
+def test_images_deeper_in_a_class_are_still_its_own(tmp_path: Path, cache: Path) -> None:
+    for name in CLASSES:
+        put(tmp_path / "set" / name)
+        for inner in CLASSES:
+            (tmp_path / "set" / name / inner).rename(tmp_path / "set" / name / f"{name} {inner}")
+    assert opened(tmp_path / "set").classes == CLASSES
+
+
+def test_a_class_that_is_called_like_a_split_is_refused(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set")
+    (tmp_path / "set" / "cat").rename(tmp_path / "set" / "train")
+    with pytest.raises(TutelageError, match="train may be a split or a class, beside dog"):
+        opened(tmp_path / "set")
+    (tmp_path / "set" / "train").rename(tmp_path / "set" / "test_tube")
+    assert opened(tmp_path / "set").classes == ("dog", "test_tube")
+
+
+def test_folders_beside_the_splits_are_mentioned(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "train")
+    put(tmp_path / "set" / "pred")
+    with pytest.warns(UserWarning, match="did not read pred in .*set: neither train, val nor test"):
+        opened(tmp_path / "set")
+
+
+@pytest.mark.parametrize("name", [".ipynb_checkpoints", "@eaDir", "__MACOSX", "#recycle", ".thumbnails/deep"])
+def test_hidden_and_system_folders_are_skipped_at_every_depth(tmp_path: Path, cache: Path, name: str) -> None:
+    put(tmp_path / "set")
+    before = opened(tmp_path / "set")
+    for place in ("", "cat", "cat/deeper"):
+        folder = tmp_path / "set" / place / name
+        folder.mkdir(parents=True)
+        picture(7, 12, 10).save(folder / "0.png")
+        (folder / "train-0.tar").touch()
+        (folder / "train-0.parquet").touch()
+    data = opened(tmp_path / "set")
+    assert data.classes == CLASSES and len(data.train) == len(before.train)
+    assert len(list_images(tmp_path / "set").images) == 8
+
+
+def test_usual_suffixes_are_read_and_others_counted(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set")
+    image = picture(0, 12, 10)
+    for name, format in {
+        "a.jfif": "JPEG",
+        "b.JPE": "JPEG",
+        "c.avif": "AVIF",
+        "d.WebP": "WEBP",
+        "e.tif": "TIFF",
+    }.items():
+        image.save(tmp_path / "set" / "cat" / name, format)
+    for name in ("x.heic", "y.heic", "z"):
+        (tmp_path / "set" / "dog" / name).touch()
+    with pytest.warns(UserWarning, match=r"skipped 3 files .*: 3 of 'dog' \(2 .heic, 1 without suffix\)"):
+        data = opened(tmp_path / "set")
+    assert (data.train.samples.labels == 0).sum() == 9
+
+
+def test_links_to_themselves_are_not_folders(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set")
+    (tmp_path / "set" / "loop").symlink_to(tmp_path / "set" / "loop")
+    assert opened(tmp_path / "set").classes == CLASSES

@@ -1,0 +1,185 @@
+"""Labels in CSV files, as people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data.pictures import picture
+from tutelage.data import DataSettings, ImageData, open_data
+from tutelage.errors import TutelageError
+
+NOTES = "ignore:.*(read the images|did not read|read val|rows of|have no label)"
+pytestmark = pytest.mark.filterwarnings(NOTES)
+LABELS = ["cat", "dog"] * 6
+
+
+def put(root: Path, *names: str) -> None:
+    for seed, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(seed, 12, 10).save(root / name)
+
+
+def table(labels: list[str], name: str = "{}.png", header: str = "file,label", mark: str = ",", end: str = "\n") -> str:
+    return end.join([header.replace(",", mark), *(f"{name.format(i)}{mark}{label}" for i, label in enumerate(labels))])
+
+
+def opened(path: Path, **values: object) -> ImageData:
+    return open_data(DataSettings(name=str(path), **values))  # type: ignore[arg-type]
+
+
+def found(data: ImageData) -> dict[str, str]:
+    """The class of each training and validation image, by its file's name."""
+    encoded = data.train.samples
+    assert data.validation is not None
+    rows = [*data.train.rows, *data.validation.rows] if data.validation.samples is encoded else list(data.train.rows)
+    return {int(row): data.classes[encoded.labels[row]] for row in rows}  # type: ignore[misc]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, cache: Path) -> Path:
+    put(tmp_path / "set", *(f"images/{i}.png" for i in range(12)))
+    return tmp_path / "set"
+
+
+EXPECTED = dict(enumerate(LABELS))
+FORMS = {
+    "names below a folder": table(LABELS),
+    "paths": table(LABELS, "images/{}.png"),
+    "ids without suffix": table(LABELS, "{}", "id,label"),
+    "semicolons": table(LABELS, mark=";"),
+    "tabs, Windows line ends, a byte order mark": "\ufeff" + table(LABELS, mark="\t", end="\r\n"),
+    "backslashes": table(LABELS, "images\\{}.png"),
+    "quotes and spaces": table(LABELS, '"images/{}.png"', "file, label", ", "),
+    "an index as pandas writes it": "\n".join([",path,class", *(f"{i},{i}.png,{c}" for i, c in enumerate(LABELS))]),
+    "repeated rows": table(LABELS) + "\n3.png,dog\n",
+    "numbers beside names": "\n".join(
+        ["file,label,class_name", *(f"{i}.png,{int(c == 'dog')},{c}" for i, c in enumerate(LABELS))]
+    ),
+}
+
+
+@pytest.mark.parametrize("text", FORMS.values(), ids=FORMS)
+def test_tables_in_all_their_forms(folder: Path, text: str) -> None:
+    (folder / "labels.csv").write_text(text, encoding="utf-8", newline="")
+    data = opened(folder / "labels.csv")
+    assert data.classes == ("cat", "dog") and found(data) == EXPECTED
+
+
+def test_a_table_in_another_encoding_and_place(folder: Path, tmp_path: Path) -> None:
+    text = table(LABELS, str(folder / "images" / "{}.png"))
+    (tmp_path / "labels.csv").write_text(text, encoding="utf-16")
+    assert found(opened(tmp_path / "labels.csv")) == EXPECTED
+    (tmp_path / "labels.csv").write_bytes(text.replace("cat", "caté").encode("latin-1"))
+    with pytest.raises(TutelageError, match="labels.csv is not text in UTF-8"):
+        opened(tmp_path / "labels.csv")
+
+
+def test_paths_with_commas_and_columns_named_by_settings(folder: Path) -> None:
+    (folder / "images").rename(folder / "a, b")
+    rows = [f'"a, b/{i}.png",{label},{i}' for i, label in enumerate(LABELS)]
+    (folder / "labels.csv").write_text("\n".join(["where,what,other", *rows]))
+    with pytest.raises(TutelageError, match="no column is called label; set data.label_column to one of what, other"):
+        opened(folder / "labels.csv", image_column="where")
+    assert found(opened(folder / "labels.csv", image_column="where", label_column="what")) == EXPECTED
+    with pytest.raises(TutelageError, match="every image has a label of its own"):
+        opened(folder / "labels.csv", image_column="where", label_column="other")
+    with pytest.raises(TutelageError, match="data.label_column=kind: .* has the columns where, what, other"):
+        opened(folder / "labels.csv", image_column="where", label_column="kind")
+
+
+def test_numbers_are_names_in_their_order_and_empty_labels_are_none(folder: Path) -> None:
+    labels = ["10.0", "9.0"] * 5 + ["", "-1.0"]
+    (folder / "labels.csv").write_text(table(labels))
+    with pytest.warns(UserWarning, match="2 of 12 images have no label"):
+        data = opened(folder / "labels.csv")
+    assert data.classes == ("9", "10")
+    assert data.train.samples.labels.tolist() == [1, 0] * 5 + [-1, -1]
+
+
+WRONG = {
+    "a missing image": (table([*LABELS, "cat"]), "line 14: there is no image '12.png'"),
+    "two labels for one image": (table(LABELS) + "\nimages/3.png,cat", "lines 5 and 14: .* has two labels"),
+    "labels that differ in case": (table([*LABELS[:-1], "Dog"]), "labels 'Dog' and 'dog' differ in case"),
+    "no header": ("\n".join(table(LABELS).split("\n")[1:]), "line 1 names an image, not columns"),
+    "no header and no suffix": ("\n".join(table(LABELS, "{}").split("\n")[1:]), "line 1 names an image"),
+    "a row of another length": (table(LABELS) + "\n1.png,cat,dog", "line 14: 3 values for 2 columns"),
+    "two columns alike": (table(LABELS, header="file,file"), "more than one column 'file'"),
+    "a header alone": ("file,label\n", "has no rows"),
+    "nothing": ("", "has no rows"),
+    "an open quote": (table(LABELS) + '\n"1.png,cat', "line 14: not readable as CSV"),
+    "no images": (table(LABELS, "x{}", "a,label"), "no column names images that are there"),
+    "labels twice": (
+        table([f"{c},{i % 3}" for i, c in enumerate(LABELS)], header="file,label,class"),
+        "several columns",
+    ),
+}
+
+
+@pytest.mark.parametrize("text, message", WRONG.values(), ids=WRONG)
+def test_what_is_wrong_in_a_table_is_said_with_its_line(folder: Path, text: str, message: str) -> None:
+    (folder / "labels.csv").write_text(text)
+    with pytest.raises(TutelageError, match=message):
+        opened(folder / "labels.csv")
+
+
+def test_missing_images_are_left_out_if_asked_for(folder: Path) -> None:
+    (folder / "labels.csv").write_text(table([*LABELS, "cat"]))
+    with pytest.warns(UserWarning, match="left out 1 rows without an image"):
+        assert found(opened(folder / "labels.csv", skip_broken=True)) == EXPECTED
+
+
+def test_names_that_occur_twice_belong_to_the_split_of_the_table_or_are_ambiguous(folder: Path) -> None:
+    (folder / "images").rename(folder / "train_images")
+    put(folder, *(f"test_images/{i}.png" for i in range(12)))
+    (folder / "train.csv").write_text(table(LABELS))
+    (folder / "test.csv").write_text("file\n0.png")
+    data = opened(folder / "train.csv")
+    assert found(data) == EXPECTED and data.test is None
+    assert all("train_images" in str(place) for place in data.held_out)
+    (folder / "train.csv").rename(folder / "labels.csv")
+    with pytest.raises(TutelageError, match="line 2: '0.png' may be .*test_images.* or .*train_images"):
+        opened(folder / "labels.csv")
+
+
+@pytest.mark.parametrize("how", ["column", "tables", "folders"])
+def test_splits_of_a_table(folder: Path, how: str) -> None:
+    splits = ["train"] * 8 + ["VALID"] * 4
+    if how == "column":
+        (folder / "labels.csv").write_text(
+            table([f"{c},{s}" for c, s in zip(LABELS, splits)], header="file,label,Split")
+        )
+        data = opened(folder / "labels.csv")
+    elif how == "tables":
+        (folder / "train.csv").write_text(table(LABELS[:8]))
+        rows = [f"{i}.png,{LABELS[i]}" for i in range(8, 12)]
+        (folder / "val.csv").write_text("\n".join(["file,label", *rows]))
+        data = opened(folder / "train.csv")
+    else:
+        for i, split in enumerate(splits):
+            put(folder, f"{split}/{i}.png")
+        rows = [f"{s}/{i}.png,{c}" for i, (c, s) in enumerate(zip(LABELS, splits))]
+        (folder / "labels.csv").write_text("\n".join(["file,label", *rows]))
+        data = opened(folder / "labels.csv")
+    assert data.validation is not None and (len(data.train), len(data.validation)) == (8, 4)
+    assert data.validation.labels.tolist() == [0, 1] * 2
+
+
+@pytest.mark.parametrize("split", ["train/", ""])
+def test_metadata_as_in_imagefolder(folder: Path, split: str) -> None:
+    (folder / "images").rename(folder / "train")
+    (folder / split / "metadata.csv").write_text(
+        table(LABELS, ("" if split else "train/") + "{}.png", "file_name,label")
+    )
+    data = opened(folder)
+    assert found(data) == EXPECTED
+    put(folder, "train/more.png")
+    with pytest.warns(UserWarning, match="did not read 1 images that no metadata.csv lists"):
+        opened(folder)
+
+
+def test_a_table_that_is_not_read_is_mentioned(folder: Path) -> None:
+    (folder / "train.csv").write_text(table(LABELS))
+    with pytest.warns(UserWarning, match="did not read train.csv: .*set data=.*train.csv"):
+        opened(folder)
