@@ -76,6 +76,62 @@ def test_two_fitting_states_are_ambiguous(tmp_path: Path, source: nn.Module) -> 
         load_weights(create_model("resnet8", 5), tmp_path / "a.pth")
 
 
+Entries = dict[str, torch.Tensor]
+
+
+def prefixed(prefix: str, source: nn.Module) -> Entries:
+    return {prefix + name: value.clone() for name, value in source.state_dict().items()}
+
+
+@pytest.mark.parametrize("prefix", ["encoder.", "classifier.", "net._orig_mod.", "module.backbone.", "model.model."])
+def test_any_prefix_that_all_entries_share_is_removed(tmp_path: Path, source: nn.Module, prefix: str) -> None:
+    torch.save({"state_dict": prefixed(prefix, source)}, tmp_path / "a.pth")
+    assert f"removed the prefix '{prefix.split('.')[0]}.'" in loaded_from(tmp_path / "a.pth", source)
+
+
+EXTRAS: dict[str, Entries] = {
+    "criterion": {"criterion.weight": torch.ones(5)},
+    "train_acc, val_metrics": {"train_acc.tp": torch.zeros(5), "val_metrics.confmat": torch.zeros(5, 5)},
+    "aux1, AuxLogits": {"aux1.fc.weight": torch.zeros(5, 8), "AuxLogits.fc.bias": torch.zeros(5)},
+    "n_averaged, layer1": {"n_averaged": torch.tensor(3), "layer1.total_ops": torch.zeros(1)},
+}
+
+
+@pytest.mark.parametrize("where", ["", "model."])
+@pytest.mark.parametrize("modules, extras", EXTRAS.items(), ids=EXTRAS)
+def test_known_extras_are_ignored_with_a_note(
+    tmp_path: Path, source: nn.Module, modules: str, extras: Entries, where: str
+) -> None:
+    torch.save({"state_dict": prefixed(where, source) | extras}, tmp_path / "a.ckpt")
+    notes = loaded_from(tmp_path / "a.ckpt", source)
+    assert notes[-1].startswith(f"ignored {len(extras)} of ") and notes[-1].endswith(f": {modules}")
+
+
+def test_unknown_extras_within_the_model_are_refused(tmp_path: Path, source: nn.Module) -> None:
+    torch.save(prefixed("", source) | {"layer9.weight": torch.zeros(3)}, tmp_path / "a.pth")
+    with pytest.raises(TutelageError, match=r"1 unexpected \(layer9.weight\)"):
+        load_weights(create_model("resnet8", 5), tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("flat", [True, False], ids=["one dict", "two dicts"])
+def test_a_key_chooses_among_several_state_dicts(tmp_path: Path, source: nn.Module, flat: bool) -> None:
+    other = create_model("resnet8", 5)
+    if flat:
+        content: dict[str, object] = {"state_dict": prefixed("student.", source) | prefixed("teacher.net.", other)}
+    else:
+        content = {"student": prefixed("module.", source), "teacher": {"net": prefixed("", other)}}
+    torch.save(content, tmp_path / "dino.pth")
+    with pytest.raises(TutelageError, match="fit equally well .*student', '.*teacher.net'.*set weights_key"):
+        load_weights(create_model("resnet8", 5), tmp_path / "dino.pth")
+    for key, wanted in (("student", source), ("teacher.net", other)):
+        model = create_model("resnet8", 5, weights=str(tmp_path / "dino.pth"), weights_key=key)
+        assert weights_hash(model) == weights_hash(wanted)
+    with pytest.raises(TutelageError, match="weights_key=ema: no state dict is called so .*student'"):
+        load_weights(create_model("resnet8", 5), tmp_path / "dino.pth", "ema")
+    with pytest.raises(TutelageError, match="weights_key=ema chooses within a file: set weights=FILE too"):
+        create_model("resnet8", 5, weights_key="ema")
+
+
 def test_missing_batch_counters_are_no_mismatch(tmp_path: Path, source: nn.Module) -> None:
     state = {name: value for name, value in source.state_dict().items() if not name.endswith("num_batches_tracked")}
     save_file(state, tmp_path / "a.safetensors")

@@ -31,6 +31,7 @@ class ModelSettings(Settings):
 
     name: str
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
+    weights_key: str | None = Field(None, description="which state dict of the weights file, if it has several")
     input_size: Annotated[int, Field(gt=0, le=2**14)] | Literal["own"] | None = Field(
         None, description="side the images are resized to for it; own: what it was made for; None: as they come"
     )
@@ -54,6 +55,7 @@ class TeacherSettings(Settings):
 
     name: str | Annotated[tuple[str, ...], Field(min_length=1)]
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: its own")
+    weights_key: str | None = Field(None, description="which state dict of the weights file, if it has several")
     input_size: int | None = Field(None, gt=0, le=2**14, description="side the images are resized to for the teacher")
     mean: Channels | None = Field(
         None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"

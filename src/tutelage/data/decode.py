@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -81,10 +82,8 @@ def _decode_with_pillow(opened: ImageFile, rendering: Rendering) -> Tensor:
     deep = ";16" in str(opened.tile)  # which loading forgets
     opened.load()
     image: Image.Image = opened
-    try:
+    with suppress(Exception):  # the pixels are whole even if what the camera says of itself is not
         image = ImageOps.exif_transpose(opened)
-    except Exception:  # the pixels are whole, and only what the camera says of itself is not
-        pass
     if image.mode[0] in "IF":
         white = 65535 if opened.format == "PPM" else rendering.white  # Pillow scales what a PGM says its white is
         grey = _grey(np.asarray(image), image.mode, white)

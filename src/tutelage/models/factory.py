@@ -20,7 +20,9 @@ _OWN_CLASSES = 10
 _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
 
 
-def create_model(name: str, num_classes: int | None = None, weights: str | None = None) -> nn.Module:
+def create_model(
+    name: str, num_classes: int | None = None, weights: str | None = None, weights_key: str | None = None
+) -> nn.Module:
     """Builds a classifier; what is known of it is in its attribute ``spec`` (``ModelSpec``).
 
     Args:
@@ -31,6 +33,7 @@ def create_model(name: str, num_classes: int | None = None, weights: str | None 
             pretrained weights, the head is new and random.
         weights: None: random initialisation; "pretrained": the library's default weights; the name of a member of
             torchvision's weights ("IMAGENET1K_V2"); or the path of a weights file (see ``load_weights``).
+        weights_key: which state dict of the weights file, if it has several that fit ("model_ema", "teacher").
 
     Raises:
         TutelageError: an unknown name (with the nearest right ones) or weights; weights that cannot be downloaded, or
@@ -39,9 +42,11 @@ def create_model(name: str, num_classes: int | None = None, weights: str | None 
     if num_classes is not None and num_classes < 1:
         raise TutelageError(f"model '{name}': num_classes must be at least 1, not {num_classes}")
     file = _weights_file(weights)
+    if weights_key is not None and file is None:
+        raise TutelageError(f"model '{name}': weights_key={weights_key} chooses within a file: set weights=FILE too")
     model, spec = _build(name, num_classes, None if file else weights)
     if file:
-        found = find_weights(model, file)
+        found = find_weights(model, file, weights_key)
         theirs = found.head_width(model) if num_classes is None else None
         if theirs is not None:
             model, spec = _build(name, theirs, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,18 @@ _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "student.", "net.")
 #: The networks that an algorithm of mmrazor holds beside each other.
 _PARTS = ("architecture.", "teacher.")
 _SHOWN = 4
+#: Modules that training scripts keep beside the model, by a word of their names: losses and metrics.
+_BESIDES = {
+    *("criterion", "loss", "losses", "metric", "metrics", "acc", "accuracy", "auroc", "auc", "precision", "recall"),
+    *("specificity", "confmat", "confusion", "fscore", "iou"),
+}
+#: Classifiers of GoogLeNet and Inception that only help to train.
+_AUXILIARY = {"aux", "aux1", "aux2", "auxlogits", "aux_head", "aux_classifier", "auxiliary_head"}
+#: Single numbers of moving averages and of profilers.
+_COUNTERS = {
+    *("n_averaged", "num_updates", "updates", "decay", "step", "steps", "initted", "global_step"),
+    *("total_ops", "total_params"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,14 +62,16 @@ class Found:
             expected[name].copy_(self.state[name])
 
 
-def load_weights(model: nn.Module, path: str | Path) -> list[str]:
+def load_weights(model: nn.Module, path: str | Path, key: str | None = None) -> list[str]:
     """Loads a weights file into ``model``, in place and completely: every entry must fit, or nothing is changed.
 
     The file is safetensors, or a state dict written by ``torch.save`` (read with ``weights_only=True``: code in it is
     never run). A state dict inside a checkpoint (``{"model": …, "optimizer": …}``) is found, prefixes that wrappers
     leave (``module.``, ``_orig_mod.``, ``backbone.``, …) are taken off, and the names that RepDistiller, OFD and
     OpenMMLab have for networks that are defined here too are replaced (``layouts.py``), where there is only one way to
-    do so. Counters of batches that old files lack (``num_batches_tracked``) may be missing.
+    do so. Counters of batches that old files lack (``num_batches_tracked``) may be missing. Losses, metrics, auxiliary
+    classifiers and counters that scripts save beside the weights are ignored. ``key`` chooses among several state dicts
+    of a file (``model_ema``, ``teacher``).
 
     Returns:
         What was unwrapped and renamed, in words; empty where the file was the plain state dict.
@@ -65,15 +80,15 @@ def load_weights(model: nn.Module, path: str | Path) -> list[str]:
         TutelageError: there is no such file; it is not a weights file, or not a safe one; it holds several state
             dicts that fit; its entries do not fit the model, are no plain numbers, or are NaN or infinite.
     """
-    found = find_weights(model, path)
+    found = find_weights(model, path, key)
     found.copy_to(model)
     return list(found.notes)
 
 
-def find_weights(model: nn.Module, path: str | Path) -> Found:
+def find_weights(model: nn.Module, path: str | Path, key: str | None = None) -> Found:
     """Returns the state dict in a file that belongs to ``model``, not yet loaded; see :func:`load_weights`."""
     path = expand(path)
-    state, notes = _choose_state(read_file(path), model.state_dict(), path)
+    state, notes = _choose_state(read_file(path), model.state_dict(), path, key)
     return Found(path, state, tuple(notes))
 
 
@@ -89,37 +104,110 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _choose_state(content: Any, expected: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], list[str]]:
+@dataclass(frozen=True)
+class _Candidate:
+    """A state dict in a file, under the model's names as far as they are known."""
+
+    place: str
+    """Its key in the file, dotted; empty at the top."""
+    state: dict[str, Tensor]
+    notes: list[str]
+    outside: int = 0
+    """Entries beside it that do not have its prefix."""
+
+    def closeness(self, expected: Mapping[str, Tensor]) -> tuple[int, int, int]:
+        """How well it fits. An average of the weights has a counter beside them: the weights themselves fit better."""
+        shared = expected.keys() & self.state.keys()
+        shapes = sum(self.state[name].shape == expected[name].shape for name in shared)
+        return len(shared), shapes, -len(self.state.keys() - expected.keys()) - self.outside
+
+
+def _choose_state(
+    content: Any, expected: Mapping[str, Tensor], path: Path, key: str | None
+) -> tuple[dict[str, Tensor], list[str]]:
     """Returns the state dict in ``content`` that belongs to the model, under its names, and what was done for that."""
-    found = [(place, *_under_names(state, expected)) for place, state in _state_dicts(content)]
+    dicts = _state_dicts(content)
+    found = [candidate for place, state in dicts for candidate in _candidates(place, state, expected)]
     if not found:
         raise TutelageError(f"weights '{path}': this is not a weights file: there is no state dict in it")
-    # An average of the weights has a counter beside them: the weights themselves fit better.
-    closeness = [(len(expected.keys() & state.keys()), -len(state.keys() - expected.keys())) for _, state, _ in found]
-    best = [candidate for candidate, count in zip(found, closeness) if count == max(closeness)]
+    if key is not None:
+        best = [candidate for candidate in found if f".{candidate.place}".endswith(f".{key.strip('.')}")]
+        if len(best) != 1:
+            problem = "several state dicts are" if best else "no state dict is"
+            raise TutelageError(f"weights_key={key}: {problem} called so in '{path}', which has {_places(found)}")
+    else:
+        closest = max(candidate.closeness(expected) for candidate in found)
+        best = [candidate for candidate in found if candidate.closeness(expected) == closest]
     if len(best) > 1:
-        places = ", ".join(f"'{place}'" for place, _, _ in best)
         raise TutelageError(
-            f"weights '{path}': it holds {len(best)} state dicts that fit equally well ({places}); save the one you "
-            f"mean to a file of its own"
+            f"weights '{path}': it holds {len(best)} state dicts that fit equally well ({_places(best)}); set "
+            f"weights_key to the one you mean"
         )
-    place, state, notes = best[0]
-    return state, [f"took the state dict under '{place}'"] * bool(place) + notes
+    state, ignored = _without_extras(best[0].state, expected)
+    took = [f"took the state dict under '{best[0].place}'"] * bool(best[0].place)
+    return state, took + best[0].notes + ignored
 
 
-def _state_dicts(content: Any, place: str = "", depth: int = 3) -> Iterator[tuple[str, Mapping[str, Tensor]]]:
+def _places(candidates: list[_Candidate]) -> str:
+    return ", ".join(f"'{candidate.place or '.'}'" for candidate in candidates)
+
+
+def _state_dicts(content: Any, place: str = "", depth: int = 3) -> Iterator[tuple[str, dict[str, Tensor]]]:
     """Yields every mapping with tensors, and where it lies; a single tensor among figures is none to load."""
     if not isinstance(content, Mapping):
         return
     tensors = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if tensors:
         yield place, tensors
-        for part in _PARTS:
-            if own := {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}:
-                yield f"{place}.{part}".strip("."), own
     if depth:
         for name, value in content.items():
             yield from _state_dicts(value, f"{place}.{name}" if place else str(name), depth - 1)
+
+
+def _candidates(place: str, state: dict[str, Tensor], expected: Mapping[str, Tensor]) -> Iterator[_Candidate]:
+    """Yields what in a state dict may be the model: under each prefix that has all its names, else as far as known."""
+    prefixes = _whole_prefixes(state, expected)
+    for prefix in prefixes:
+        own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        notes = [f"removed the prefix '{part}.'" for part in prefix.split(".")[:-1]]
+        others = [name for name in state if not name.startswith(prefix)]
+        own_place = f"{place}.{prefix}".strip(".") if len(prefixes) > 1 else place
+        yield _Candidate(own_place, own, notes + _ignored(others, len(own)), len(others))
+    if not prefixes:
+        yield _Candidate(place, *_under_names(state, expected))
+        for part in _PARTS:
+            if own := {name.removeprefix(part): value for name, value in state.items() if name.startswith(part)}:
+                yield _Candidate(f"{place}.{part}".strip("."), *_under_names(own, expected))
+
+
+def _whole_prefixes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+    """Returns the prefixes under which a state dict has every entry of the model; the empty one is among them."""
+    needed = [name for name in expected if not name.endswith("num_batches_tracked")]
+    longest = max(needed, key=len, default="")
+    places = [name.removesuffix(longest) for name in state if name == longest or name.endswith(f".{longest}")]
+    return [prefix for prefix in places if all(prefix + name in state for name in needed)]
+
+
+def _without_extras(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """Leaves out what training scripts are known to keep beside the weights, unless the model has such a module."""
+    modules = {name.partition(".")[0] for name in expected}
+    extra = [name for name in state if name not in expected and _is_extra(name, state[name], modules)]
+    return {name: state[name] for name in state if name not in extra}, _ignored(extra, len(state))
+
+
+def _is_extra(name: str, value: Tensor, modules: set[str]) -> bool:
+    first, last = name.partition(".")[0], name.rpartition(".")[2]
+    if value.numel() == 1 and last in _COUNTERS:
+        return True
+    words = re.split(r"[_\d]+", first.lower())
+    return first not in modules and (first.lower() in _AUXILIARY or any(word in _BESIDES for word in words))
+
+
+def _ignored(names: list[str], kept: int) -> list[str]:
+    if not names:
+        return []
+    modules = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    return [f"ignored {len(names)} of {len(names) + kept} entries, which are not the model's: {_first(modules)}"]
 
 
 def _under_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

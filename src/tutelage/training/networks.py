@@ -36,7 +36,7 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
     """
     try:
         own = _has_classes(settings)
-        network = create_model(settings.name, None if own else num_classes, settings.weights)
+        network = create_model(settings.name, None if own else num_classes, settings.weights, settings.weights_key)
         if isinstance(settings.input_size, int):
             _resize(network, settings.input_size)
         if settings.mean is not None and settings.std is not None:
@@ -96,7 +96,12 @@ def teacher_model(name: str, settings: TeacherSettings) -> ModelSettings:
     if weights is None and name.startswith(LIBRARIES):
         weights = "pretrained"
     return ModelSettings(
-        name=name, weights=weights, input_size=settings.input_size, mean=settings.mean, std=settings.std
+        name=name,
+        weights=weights,
+        weights_key=settings.weights_key,
+        input_size=settings.input_size,
+        mean=settings.mean,
+        std=settings.std,
     )
 
 
