@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,6 +67,24 @@ class ImageData:
             return "test", self.test
         assert self.validation is not None
         return "validation", self.validation
+
+    def with_labels(self, places: Sequence[int], classes: tuple[str, ...]) -> ImageData:
+        """Return the data with class i as number ``places[i]`` of other ``classes``; the same images."""
+        numbers = np.array([*places, -1], dtype=np.int64)  # the last is that of −1
+        renumbered: dict[int, Samples] = {}
+
+        def relabel(split: Split | None) -> Split | None:
+            if split is None:
+                return None
+            if id(split.samples) not in renumbered:
+                samples = copy(split.samples)
+                samples.labels = numbers[samples.labels]  # type: ignore[misc]
+                renumbered[id(split.samples)] = samples
+            return replace(split, samples=renumbered[id(split.samples)])
+
+        train, validation, test = map(relabel, (self.train, self.validation, self.test))
+        assert train is not None
+        return replace(self, classes=classes, train=train, validation=validation, test=test)
 
     @property
     def broken(self) -> list[str]:

@@ -17,6 +17,7 @@ from tutelage.export.student import Predict, Student, predictor
 from tutelage.export.task import Task, describe_input
 from tutelage.export.verify import Measured, batches, measure, spread
 from tutelage.models import count_macs, parameter_count
+from tutelage.training.classes import match_data
 
 PACKAGES = ("tutelage", "torch", "timm", "onnx", "onnxruntime", "executorch")
 TOLERANCE = 1e-3
@@ -28,10 +29,7 @@ def measured_split(student: Student, data: ImageData, count: int | None) -> tupl
 
     Raises :class:`TutelageError` where the model is not one of these data.
     """
-    if data.classes and student.spec.num_classes != len(data.classes):
-        raise TutelageError(
-            f"{student.source} has {student.spec.num_classes} classes, {data.name} has {len(data.classes)}"
-        )
+    data = match_data(data, student.spec.classes, student.spec.num_classes, str(student.source))
     name, split = data.headline
     return name, spread(split, count)
 

@@ -38,6 +38,8 @@ class Classifier:
     bytes: int
     """Of the file that holds the weights."""
     rendering: Rendering = PLAIN
+    named: bool = True
+    """Whether the classes have names, and are not mere numbers."""
 
     def view(self, image: Tensor) -> Tensor:
         """Returns what the model sees of an image (3, h, w), uint8, of any size: the views of evaluation."""
@@ -68,6 +70,7 @@ def _open_folder(folder: Path) -> Classifier:
         macs=count_macs(student.network, student.size),
         bytes=Path(student.spec.source, FORMATS["safetensors"].file).stat().st_size,
         rendering=student.rendering,
+        named=student.spec.classes is not None,
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tutelage.bench.latency import describe_machine, median_milliseconds
 from tutelage.config import Settings, as_mapping, load
-from tutelage.data import DataSettings, open_data
+from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.errors import TutelageError
 from tutelage.export.classifier import Classifier, open_classifier
 from tutelage.export.student import is_run
@@ -19,6 +19,7 @@ from tutelage.export.verify import measure
 from tutelage.models import made_known
 from tutelage.paths import expand
 from tutelage.training import load_run
+from tutelage.training.classes import match_data
 
 BATCH = 32
 """The larger of the two batches that are timed."""
@@ -114,11 +115,7 @@ class _Accuracy:
         self.data = open_data(settings)
         self.name, self.split = self.data.headline
         for classifier in classifiers:
-            if len(classifier.classes) != len(self.data.classes):
-                raise TutelageError(
-                    f"{classifier.path} has {len(classifier.classes)} classes, {self.data.name} has "
-                    f"{len(self.data.classes)}: compare models of the same classes, or give data=…"
-                )
+            self._matched(self.data, classifier)
 
     def __call__(self, classifier: Classifier) -> float | None:
         data = self.data
@@ -126,7 +123,13 @@ class _Accuracy:
             # Larger images are cropped as they are decoded: for this model at the size it is made for.
             data = open_data(self._settings.model_copy(update={"size": classifier.size[0]}))
         label = f"measuring {classifier.path} on {self.name}"
-        return measure({"": classifier.predict}, data.headline[1], classifier.size, label)[""].top1
+        split = self._matched(data, classifier).headline[1]
+        return measure({"": classifier.predict}, split, classifier.size, label)[""].top1
+
+    def _matched(self, data: ImageData, classifier: Classifier) -> ImageData:
+        return match_data(
+            data, classifier.classes if classifier.named else None, len(classifier.classes), str(classifier.path)
+        )
 
 
 def _row(classifier: Classifier, accuracy: _Accuracy | None) -> Row:

@@ -68,7 +68,7 @@ def match_classes(wanted: Sequence[str], names: Sequence[str]) -> list[int]:
     for place in places:
         if places.count(place) > 1:
             others = " and ".join(f"'{other}'" for other, its in zip(wanted, places) if its == place)
-            raise TutelageError(f"the classes {others} are all the teacher's '{described(names[place])}'")
+            raise TutelageError(f"the classes {others} are all the model's '{described(names[place])}'")
     return places
 
 
@@ -85,11 +85,11 @@ def _place(name: str, whole: dict[str, list[int]], synonyms: dict[str, list[int]
     if not found:
         close = dict.fromkeys(described(names[synonyms[near][0]]) for each in own for near in nearest(each, synonyms))
         hint = f"the nearest are {'; '.join(list(close)[:_SHOWN])}" if close else "none has a similar name"
-        raise TutelageError(f"class '{name}' is not among the teacher's {len(names)}: {hint}")
+        raise TutelageError(f"class '{name}' is not among the model's {len(names)}: {hint}")
     if len(found) > 1:
         several = " and ".join(described(names[place]) for place in found)
         raise TutelageError(
-            f"class '{name}' may be several of the teacher's: {several}. Rename it to the id of the one you mean"
+            f"class '{name}' may be several of the model's: {several}. Rename it to the id of the one you mean"
         )
     return found[0]
 

@@ -15,6 +15,7 @@ from tutelage.errors import TutelageError
 from tutelage.models import handed_over, made_known, register_functions, spec_of
 from tutelage.paths import expand
 from tutelage.training.api import load_run
+from tutelage.training.classes import match_data
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.evaluation import evaluate_network
 from tutelage.training.networks import build_network, build_normalization
@@ -36,15 +37,16 @@ def evaluate(**config: Any) -> dict[str, Any]:
 
     ``evaluate(model="runs/student")`` takes data, precision and batch size from the run's own settings, and gives the
     numbers of its ``result.json`` again. ``evaluate(model="timm/resnet18", data=…, split="validation")`` names what to
-    use. Images are resized to the size that the model was made for. ``model`` may also be a module; a run of one takes
-    it again, as in ``evaluate(model="runs/student", network=module)``.
+    use. Images are resized to the size that the model was made for. Classes are matched by name: the data may have them
+    in another order, or only some of them. ``model`` may also be a module; a run of one takes it again, as in
+    ``evaluate(model="runs/student", network=module)``.
 
     Returns:
         ``split``, ``count``, ``precision``, ``top1``, ``top5`` (in percent) and ``loss``; the last three are None where
         there are no labels.
 
     Raises:
-        TutelageError: the classes differ, or the split does not exist.
+        TutelageError: the data have classes that the model does not have, or the split does not exist.
     """
     network = config.pop("network", None)
     with handed_over(config) as named, made_known(network):
@@ -60,13 +62,10 @@ def _evaluate(settings: EvaluateSettings) -> dict[str, Any]:
         )
     with phase("preparing data and model"):
         data = open_data(settings.data)
-        name, split = _split(data, settings.split)
         network = build_network("model", settings.model, None)
         spec = spec_of(network)
-        if data.classes and spec.num_classes != len(data.classes):
-            raise TutelageError(
-                f"model={settings.model.name} has {spec.num_classes} classes, {data.name} has {len(data.classes)}"
-            )
+        data = match_data(data, spec.classes, spec.num_classes, f"model={settings.model.name}")
+        name, split = _split(data, settings.split)
         engine = build_engine(settings.precision, settings.device)
         normalized = nn.Sequential(build_normalization(network, data, spec.input_size), network).to(engine.device)
         normalized = normalized.to(memory_format=torch.channels_last).eval()

@@ -12,10 +12,18 @@ from tutelage.config import DistillSettings, ModelSettings, RunSettings, Teacher
 from tutelage.data import ImageData, open_data
 from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stages
 from tutelage.methods import METHODS, Method
-from tutelage.models import ModelSpec, all_but, find_heads
+from tutelage.models import ModelSpec, all_but, find_heads, replace_head, spec_of
+from tutelage.paths import expand
 from tutelage.training.checks import check_cacheable, check_mixing, without_labels
 from tutelage.training.defaults import Optimization, choose, raise_momentum, settle
-from tutelage.training.networks import build_network, build_normalization, build_teacher, completed, spec_of
+from tutelage.training.networks import (
+    add_note,
+    build_network,
+    build_normalization,
+    build_teacher,
+    completed,
+    reorder_classes,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,9 @@ def build_job(settings: RunSettings) -> Job:
     torch.manual_seed(settings.seed)
     role = "model" if isinstance(settings, TrainSettings) else "student"
     student = build_network(role, chosen, len(data.classes) or None)
+    if expand(chosen.name).is_dir() and not reorder_classes(student, data):
+        replace_head(student, len(data.classes))
+        add_note(student, f"left out the classifier: its classes are not those of {data.name}, for which it is new")
     size = spec_of(student).input_size if chosen.input_size is not None else None
     spec = completed(spec_of(student), data, size)
     stages = make_stages(methods, student, teacher, size or data.size, settings.epochs)

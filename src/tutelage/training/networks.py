@@ -24,6 +24,7 @@ from tutelage.models import (
     spec_of,
 )
 from tutelage.paths import expand
+from tutelage.training.classes import class_places
 
 LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
 
@@ -120,8 +121,33 @@ def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teac
     network = build_network("teacher", teacher_model(name, settings), classes)
     if settings.classes is not None:
         _map_classes(network, settings.classes, data)
+    else:
+        reorder_classes(network, data)
     network.to(memory_format=torch.channels_last)
     return Teacher(network, build_normalization(network, data, spec_of(network).input_size))
+
+
+def reorder_classes(network: nn.Module, data: ImageData) -> bool:
+    """Give the logits of a network the order of the data's classes, found by name; leave out those of others.
+
+    Returns whether its logits are then about these classes. A network that has other classes stays as it is.
+    """
+    spec = spec_of(network)
+    if not data.classes:
+        return True
+    try:
+        places = class_places(data.classes, spec.classes, spec.num_classes)
+    except TutelageError:
+        return False
+    if places != list(range(spec.num_classes)):
+        if len(set(places)) < len(places) or not find_heads(network):
+            return False
+        keep_classes(network, places, data.classes)
+        what = "put its classes in the order" if len(places) == spec.num_classes else "kept its classes"
+        add_note(network, f"{what} of {data.name}, by name ({len(places)} of {spec.num_classes})")
+    elif spec.classes is not None:
+        _change(network, classes=data.classes)
+    return True
 
 
 def _map_classes(network: nn.Module, where: str, data: ImageData) -> None:
