@@ -17,6 +17,7 @@ from tutelage.terms import OptimizerSettings, ScheduleSettings
 
 S = TypeVar("S", bound=BaseModel)
 
+Side = Annotated[int, Field(gt=0, le=2**14)]
 Channels = tuple[float, float, float]
 
 
@@ -32,8 +33,10 @@ class ModelSettings(Settings):
     name: str
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
     weights_key: str | None = Field(None, description="which state dict of the weights file, if it has several")
-    input_size: Annotated[int, Field(gt=0, le=2**14)] | Literal["own"] | None = Field(
-        None, description="side the images are resized to for it; own: what it was made for; None: as they come"
+    input_size: Side | tuple[Side, Side] | Literal["own"] | None = Field(
+        None,
+        description="side, or [height,width], the images are resized to for it; own: what it was made for; None: as "
+        "they come",
     )
     mean: Channels | None = Field(
         None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"
@@ -56,7 +59,9 @@ class TeacherSettings(Settings):
     name: str | Annotated[tuple[str, ...], Field(min_length=1)]
     weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: its own")
     weights_key: str | None = Field(None, description="which state dict of the weights file, if it has several")
-    input_size: int | None = Field(None, gt=0, le=2**14, description="side the images are resized to for the teacher")
+    input_size: Side | tuple[Side, Side] | None = Field(
+        None, description="side, or [height,width], the images are resized to for the teacher"
+    )
     mean: Channels | None = Field(
         None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"
     )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tutelage.data.crops import Resize
 from tutelage.data.order import Windows
 from tutelage.data.samples import Samples
 from tutelage.data.source import Rows
@@ -57,6 +58,8 @@ class ImageData:
     """Default of the views' mirroring."""
     crop: float = 1.0
     """Part of the resized image's shorter side that evaluation keeps."""
+    resize: Resize = "crop"
+    """How images of another shape are fitted."""
     held_out: list[int] | list[str] = field(default_factory=list)
     """What was carved out of the training set for validation: files, or rows where there are none."""
 

@@ -84,8 +84,9 @@ def _describe(
     samples = train.samples
     if isinstance(samples, DecodedSamples):
         policy = samples.policy
-        size, (mean, std), padding = (policy.size, policy.size), IMAGENET_STATS, 0
+        size, (mean, std), padding = policy.framing.size, IMAGENET_STATS, 0
         yields: tuple[object, ...] = (size, policy.scale, policy.view_seed if policy.scale else None)
+        yields += (settings.resize,) if settings.resize != "crop" else ()
     else:
         assert isinstance(samples, PackedSamples)
         size = samples.images.shape[2], samples.images.shape[3]
@@ -106,7 +107,8 @@ def _describe(
         fingerprint=fingerprint_words(source.fingerprint, *yields, settings.rendering),
         padding=padding,
         flip=source.flip,
-        crop=CENTRE if isinstance(samples, DecodedSamples) else 1.0,
+        crop=CENTRE if isinstance(samples, DecodedSamples) and settings.resize == "crop" else 1.0,
+        resize=settings.resize if isinstance(samples, DecodedSamples) else "crop",
         held_out=[encoded.place(row) for row in held_out] if isinstance(encoded, FileImages) else held_out.tolist(),
     )
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tutelage.data.batch import Batch
-from tutelage.data.crops import Draws, centre_crop, draw_boxes, random_box, resized_crop
+from tutelage.data.crops import Draws, Framing, draw_boxes
 from tutelage.data.decode import is_constant, read_image
 from tutelage.data.source import Encoded, Near, Pixels, Rows, ShardError
 from tutelage.errors import TutelageError
@@ -84,9 +84,9 @@ class PackedSamples:
 
 @dataclass(frozen=True)
 class CropPolicy:
-    """How an image of any size becomes a square of ``size`` pixels."""
+    """How images become views as they are decoded."""
 
-    size: int
+    framing: Framing
     scale: tuple[float, float] | None
     """Range of the random crop's area in training; None: the middle of the image, as in evaluation."""
     view_seed: int
@@ -99,8 +99,8 @@ class CropPolicy:
 
     def __call__(self, image: Tensor, draws: Draws | None) -> Tensor:
         if self.scale is None or draws is None:
-            return centre_crop(image, self.size)
-        return resized_crop(image, random_box(image.shape[1], image.shape[2], self.scale, draws), self.size)
+            return self.framing.centre(image)
+        return self.framing.random(image, self.scale, draws)
 
 
 @dataclass(eq=False)

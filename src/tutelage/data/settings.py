@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from PIL import ImageColor
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tutelage.data.crops import Resize
 from tutelage.data.source import Rendering
+
+Side = Annotated[int, Field(ge=1, le=2**14)]
 
 
 class DataSettings(BaseModel):
@@ -21,8 +24,13 @@ class DataSettings(BaseModel):
     )
     image_column: str | None = Field(None, description="of a CSV file: the column of images; None: inferred")
     label_column: str | None = Field(None, description="of a CSV file: the column of labels; None: inferred")
-    size: int | None = Field(
-        None, ge=1, le=2**14, description="side of the square images; None: their own, 224 where they vary"
+    size: Side | tuple[Side, Side] | None = Field(
+        None, description="side of the square images, or [height,width]; None: their own, 224 where they vary"
+    )
+    resize: Resize = Field(
+        "crop",
+        description="how larger images of another shape are fitted: crop shows the middle, squash distorts, pad adds a "
+        "border of data.background",
     )
     fraction: float = Field(1.0, gt=0, le=1, description="class-balanced part of train to train on")
     labelled: float = Field(
@@ -63,6 +71,11 @@ class DataSettings(BaseModel):
     stream: bool = Field(False, description="bring shards (tar, parquet) as they are needed; shuffle within windows")
     window: int = Field(16, ge=1, description="of stream: shards shuffled together, and brought ahead of their use")
     disk_gb: float | None = Field(None, gt=0, description="of stream: what shards may take in the cache; None: all")
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """(H, W) of the images that is asked for, if any."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @field_validator("scale")
     @classmethod

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from statistics import median
 
+from tutelage.data.crops import Framing
 from tutelage.data.decode import read_image
 from tutelage.data.pack import Size, pack, resize_pixels
 from tutelage.data.samples import CropPolicy, DecodedSamples, PackedSamples, Samples
@@ -15,6 +18,8 @@ SMALL = 64
 """Images of one size, no side longer than this, are decoded once."""
 LARGE = 224
 """Side of the crops where images vary in size or are larger than this, and none is asked for."""
+LEAST_SHOWN = 0.5
+"""Part of an image below which a warning says what the centre crop hides."""
 PROBED = 16
 """Images looked at to tell whether all are of one size."""
 
@@ -32,7 +37,8 @@ def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
         name: split for name, split in source.splits.items() if name == "train" or name in labelled or not labelled
     }
     train = splits["train"]
-    native = train.images.shape[2:] if isinstance(train, Pixels) else _native_size(train, settings.skip_broken)
+    sizes = [train.images.shape[2:]] if isinstance(train, Pixels) else _probed_sizes(train, settings.skip_broken)
+    native = sizes[0] if len(set(sizes)) == 1 else None
     packed = None
     if native is not None and max(native) <= SMALL and not settings.stream:
         packed = _pack_all(source, splits, native, settings)
@@ -49,7 +55,10 @@ def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
             f"data.padding={settings.padding} is for small images of one size; the images of {source.name} are cropped "
             f"and resized as they are decoded: set data.scale instead"
         )
-    policy = _crop_policy(native, settings)
+    framing = _framing(native, settings)
+    scale = settings.scale or ((0.35, 1.0) if max(framing.size) <= 96 else (0.08, 1.0))
+    policy = CropPolicy(framing, scale if settings.augment else None, settings.view_seed)
+    _warn_of_hidden_parts(framing, sizes, source.name)
     return {
         name: DecodedSamples(split, policy, settings.workers, settings.skip_broken)
         for name, split in splits.items()
@@ -57,27 +66,28 @@ def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
     }
 
 
-def _native_size(encoded: Encoded, skip_broken: bool) -> Size | None:
-    """(H, W) of a few images; None where they differ."""
-    sizes, faults = set(), []
+def _probed_sizes(encoded: Encoded, skip_broken: bool) -> list[Size]:
+    """Return the (H, W) of a few images."""
+    sizes: list[Size] = []
+    faults = []
     for row in encoded.probes(PROBED).tolist():
         try:
             height, width = read_image(encoded, row).shape[1:]
-            sizes.add((height, width))
+            sizes.append((height, width))
         except TutelageError as error:
             if not skip_broken or isinstance(error, ShardError):
                 raise
             faults.append(error)
     if not sizes:
         raise TutelageError(f"none of {len(faults)} images looked at can be read; the first: {faults[0]}")
-    return sizes.pop() if len(sizes) == 1 else None
+    return sizes
 
 
 def _pack_all(
     source: Source, splits: dict[str, Encoded | Pixels], native: Size, settings: DataSettings
 ) -> dict[str, Pixels] | None:
     """All splits at the size asked for, or that of train; None where images of train turn out to differ in size."""
-    size = (settings.size, settings.size) if settings.size is not None else native
+    size = settings.shape or native
     packed = {}
     for name, split in splits.items():
         key = f"{source.fingerprint}/{name}/{settings.rendering}"
@@ -104,9 +114,19 @@ def _packed_samples(pixels: Pixels, skip_broken: bool) -> PackedSamples:
     return PackedSamples(pixels)
 
 
-def _crop_policy(native: Size | None, settings: DataSettings) -> CropPolicy:
-    size = settings.size
-    if size is None:
-        size = min(native[0], LARGE) if native is not None and native[0] == native[1] else LARGE
-    scale = settings.scale or ((0.35, 1.0) if size <= 96 else (0.08, 1.0))
-    return CropPolicy(size, scale if settings.augment else None, settings.view_seed)
+def _framing(native: Size | None, settings: DataSettings) -> Framing:
+    usual = (LARGE, LARGE)
+    if native is not None and native[0] == native[1]:
+        usual = (min(native[0], LARGE), min(native[0], LARGE))
+    return Framing(settings.shape or usual, settings.resize, fill=settings.background)
+
+
+def _warn_of_hidden_parts(framing: Framing, sizes: Sequence[Size], name: str) -> None:
+    shown = median(framing.shown(*size) for size in sizes)
+    if shown < LEAST_SHOWN:
+        height, width = sizes[len(sizes) // 2]
+        warnings.warn(
+            f"the centre crop hides {1 - shown:.0%} of most images of {name} (one has {width}×{height} px): set "
+            f"data.size=[HEIGHT,WIDTH] to their shape, or data.resize=squash or pad to show all of each",
+            stacklevel=2,
+        )

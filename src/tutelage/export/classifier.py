@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from tutelage.data import Normalization
-from tutelage.data.crops import centre_crop, resize
+from tutelage.data.crops import Framing
 from tutelage.data.source import PLAIN, Rendering
 from tutelage.errors import TutelageError
 from tutelage.export.formats import FORMATS
@@ -28,7 +28,8 @@ class Classifier:
     classes: tuple[str, ...]
     size: tuple[int, int]
     """(H, W) of its images."""
-    crop: float
+    framing: Framing
+    """How an image of any size is fitted."""
     predict: Predict
     """Un-normalised uint8 images (B, 3, H, W) → logits (B, K)."""
     one_image: bool
@@ -43,8 +44,7 @@ class Classifier:
 
     def view(self, image: Tensor) -> Tensor:
         """Returns what the model sees of an image (3, h, w), uint8, of any size: the views of evaluation."""
-        height, width = self.size
-        return centre_crop(image, height, self.crop) if height == width else resize(image, self.size)
+        return self.framing.centre(image)
 
 
 def open_classifier(path: str | Path) -> Classifier:
@@ -63,7 +63,7 @@ def _open_folder(folder: Path) -> Classifier:
         model=student.spec.name,
         classes=student.classes,
         size=student.size,
-        crop=student.crop,
+        framing=student.framing,
         predict=predictor(student.classifier),
         one_image=False,
         parameters=parameter_count(student.network),
@@ -81,17 +81,18 @@ def _open_file(path: Path) -> Classifier:
         there = ", ".join(file.file for file in record.files)
         raise TutelageError(f"{path} is not among the files of this export: {there}")
     height, width = record.input["size"]
+    rendering = Rendering(**record.input.get("rendering", {}))
     bare = None if file.preprocessing else Normalization(record.input["mean"], record.input["std"])
     return Classifier(
         path=path,
         model=f"{record.model}, {file.format}",
         classes=tuple(record.classes),
         size=(height, width),
-        crop=record.input["crop"],
+        framing=Framing((height, width), record.input.get("fit", "crop"), record.input["crop"], rendering.background),
         predict=FORMATS[file.format].predictor(path, bare),
         one_image=file.one_image,
         parameters=record.parameters,
         macs=record.macs,
         bytes=path.stat().st_size,
-        rendering=Rendering(**record.input.get("rendering", {})),
+        rendering=rendering,
     )

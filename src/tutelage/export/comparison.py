@@ -119,9 +119,9 @@ class _Accuracy:
 
     def __call__(self, classifier: Classifier) -> float | None:
         data = self.data
-        if data.size != classifier.size and data.crop < 1:
+        if data.size != classifier.size and (data.crop < 1 or data.resize != "crop"):
             # Larger images are cropped as they are decoded: for this model at the size it is made for.
-            data = open_data(self._settings.model_copy(update={"size": classifier.size[0]}))
+            data = open_data(self._settings.model_copy(update={"size": classifier.size}))
         label = f"measuring {classifier.path} on {self.name}"
         split = self._matched(data, classifier).headline[1]
         return measure({"": classifier.predict}, split, classifier.size, label)[""].top1

@@ -20,7 +20,7 @@ def write_folder(task: Task, path: Path) -> None:
     config = path.parent / "config.json"
     described = json.loads(config.read_text(encoding="utf-8"))
     # What timm calls its test-time transform must be ours, not that of the weights the training began with.
-    described["pretrained_cfg"].update(interpolation="bilinear", crop_pct=task.student.crop, crop_mode="center")
+    described["pretrained_cfg"].update(interpolation="bilinear", crop_pct=task.student.crop)
     config.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.data import Normalization
+from tutelage.data.crops import Framing
 from tutelage.data.source import PLAIN, Rendering
 from tutelage.errors import TutelageError
 from tutelage.models import ModelSpec, create_model, spec_of
@@ -49,6 +50,11 @@ class Student:
     def crop(self) -> float:
         """Part of an image's shorter side that the network is shown; all of it where the model does not say."""
         return self.spec.crop or 1.0
+
+    @property
+    def framing(self) -> Framing:
+        """How an image of any size is fitted, as in evaluation."""
+        return Framing(self.size, self.spec.resize, self.crop, self.rendering.background)
 
     @property
     def is_run(self) -> bool:

@@ -48,6 +48,13 @@ class Task:
         }
 
 
+_RESIZED = {
+    "crop": "the image covers size / crop, then its middle",
+    "squash": "the whole image to size",
+    "pad": "the whole image into size, with a border of the background",
+}
+
+
 def describe_input(student: Student, preprocessing: bool) -> dict[str, Any]:
     """Returns in words and numbers which images the file takes."""
     height, width = student.size
@@ -55,7 +62,8 @@ def describe_input(student: Student, preprocessing: bool) -> dict[str, Any]:
         "layout": "N×3×H×W, RGB",
         "size": [height, width],
         "crop": student.crop,
-        "resize": "shorter side to size / crop, bilinear with antialiasing, then the middle",
+        "fit": student.spec.resize,
+        "resize": f"{_RESIZED[student.spec.resize]}, bilinear with antialiasing",
         "dtype": "uint8" if preprocessing else "float32",
         "values": "0 … 255" if preprocessing else "(x / 255 − mean) / std",
         "preprocessing": preprocessing,

@@ -26,14 +26,19 @@ def uses(record: Record, repository: str | None) -> list[Use]:
 
 def _image(record: Record) -> Use:
     height, width = record.input["size"]
-    border = (1 - record.input["crop"]) / 2
+    size, background = f"({width}, {height}), Image.Resampling.BILINEAR", record.input["rendering"]["background"]
+    fitted = {
+        "crop": f"ImageOps.fit(photo, {size}, bleed={(1 - record.input['crop']) / 2:g})",
+        "squash": f"photo.resize({size})",
+        "pad": f"ImageOps.pad(photo, {size}, color={background!r})",
+    }[record.input["fit"]]
     code = f"""import json
 import numpy
 from PIL import Image, ImageOps
 
 classes = json.load(open("classes.json"))
 photo = Image.open("photo.jpg").convert("RGB")
-photo = ImageOps.fit(photo, ({width}, {height}), Image.Resampling.BILINEAR, bleed={border:g})
+photo = {fitted}
 images = numpy.asarray(photo).transpose(2, 0, 1)[None].copy()  # 1×3×{height}×{width}, uint8
 mean = numpy.reshape({record.input["mean"]}, (3, 1, 1))
 std = numpy.reshape({record.input["std"]}, (3, 1, 1))

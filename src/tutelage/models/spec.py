@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -28,6 +28,8 @@ class ModelSpec:
         std: per-channel standard deviation, as ``mean``.
         crop: the part of an image's shorter side that it is shown of images of other sizes, from their middle; None
             where unknown.
+        resize: how an image of another shape is fitted: its middle ("crop"), all of it distorted ("squash"), or all of
+            it with a border ("pad").
         classes: names of its classes in the order of the logits; None where unknown.
         source: where its weights come from: "random", "pretrained", a torchvision weights member, or a path.
         notes: what was done to read them, in words: unwrapped, renamed.
@@ -39,6 +41,7 @@ class ModelSpec:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     crop: float | None = None
+    resize: Literal["crop", "squash", "pad"] = "crop"
     classes: tuple[str, ...] | None = None
     source: str = "random"
     notes: tuple[str, ...] = ()

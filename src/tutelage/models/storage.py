@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import safetensors.torch
 import torch
@@ -23,6 +23,10 @@ from tutelage.paths import expand
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+
+CROP_MODES: dict[Literal["crop", "squash", "pad"], str] = {"crop": "center", "squash": "squash", "pad": "border"}
+"""What timm calls the ways to fit an image of another shape."""
+_RESIZE = {mode: resize for resize, mode in CROP_MODES.items()}
 
 #: Arguments of timm that say where weights are, and not what the network is.
 _ELSEWHERE = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
@@ -78,6 +82,7 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
         mean=seen.mean,
         std=seen.std,
         crop=seen.crop_pct,
+        resize=_RESIZE.get(seen.crop_mode, "crop"),
         classes=ordered_names(names) if names else None,
         source=str(folder),
     )
@@ -101,6 +106,7 @@ def _config(model: nn.Module, spec: ModelSpec) -> dict[str, Any]:
         "mean": list(spec.mean) if spec.mean else None,
         "std": list(spec.std) if spec.std else None,
         "crop_pct": spec.crop,
+        "crop_mode": CROP_MODES[spec.resize] if spec.crop else None,
     }
     config["pretrained_cfg"].update({key: value for key, value in preprocessing.items() if value})
     config["tutelage"] = {"name": spec.name}
@@ -155,6 +161,7 @@ class _Preprocessing(BaseModel):
     mean: tuple[float, ...] | None = None
     std: tuple[_Positive, ...] | None = None
     crop_pct: _Positive | None = None
+    crop_mode: str = "center"
     label_names: list[str] | dict[int, str] | None = None
 
 

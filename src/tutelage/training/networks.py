@@ -38,7 +38,7 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
     try:
         own = _has_classes(settings)
         network = create_model(settings.name, None if own else num_classes, settings.weights, settings.weights_key)
-        if isinstance(settings.input_size, int):
+        if settings.input_size is not None and settings.input_size != "own":
             _resize(network, settings.input_size)
         if settings.mean is not None and settings.std is not None:
             _change(network, mean=settings.mean, std=settings.std)
@@ -57,8 +57,8 @@ def _has_classes(settings: ModelSettings) -> bool:
     return file or expand(settings.name).is_dir()
 
 
-def _resize(network: nn.Module, side: int) -> None:
-    size = (side, side)
+def _resize(network: nn.Module, wanted: int | tuple[int, int]) -> None:
+    size = (wanted, wanted) if isinstance(wanted, int) else wanted
     if hasattr(network, "set_input_size"):  # timm's transformers have position embeddings of one size
         network.set_input_size(img_size=size)  # type: ignore[operator]
     _change(network, input_size=size)
@@ -87,6 +87,7 @@ def completed(spec: ModelSpec, data: ImageData, size: tuple[int, int] | None = N
         std=spec.std or data.std,
         input_size=size or data.size,
         crop=data.crop,
+        resize=data.resize,
         classes=data.classes or None,
     )
 
