@@ -172,16 +172,14 @@ def test_two_processes_fine_tune_together(pool: Pool, tmp_path: Path) -> None:
     assert first == second == json.loads((tmp_path / "run" / "teacher" / "result.json").read_text())["top1"]
 
 
-def test_what_does_not_go_together_is_said_first(
-    stranger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_go_together_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "teacher.finetune is for one teacher" in message(teacher={"name": ["a", "b"], "finetune": "head"})
     assert "either fine-tuned" in message(teacher={"name": "a", "finetune": "head", "classes": "own"})
     assert "teacher.lr is of fine-tuning" in message(teacher={"name": "a", "lr": 0.1})
     assert "mean and std belong together" in message(student={"name": "resnet8", "mean": [0.5] * 3}, method="none")
     assert "teacher.finetune=full" in message(teacher={"name": "resnet8", "finetune": "head"})
-    text = message(teacher=str(stranger))
+    text = message(teacher=str(saved(tmp_path / "foreign", "resnet8", tuple("abcdefghijkl"))))
     assert all(way in text for way in ("teacher.finetune=head", "teacher.classes=own", "tutelage train", "method=at"))
     with pytest.raises(TutelageError, match="teacher.finetune.*has no targets before that"):
         fill_cache(**{**RUN, "teacher": FULL, "cache": {"views": 1}})
@@ -255,7 +253,7 @@ def test_neighbours_vote_as_scikit_learn_has_it() -> None:
     assert nearest_classes(bank, labels, features, 4).tolist() == expected.tolist()
 
 
-def test_a_headless_teacher_teaches_features(headless: Path, stranger: Path, tmp_path: Path) -> None:
+def test_a_headless_teacher_teaches_features(headless: Path, tmp_path: Path) -> None:
     result = distill(**{**RUN, "epochs": 1, "teacher": str(headless), "method": "at", "out": tmp_path / "run"})
     assert result.teacher_top1 is None and result.top1 is not None
     found = record(tmp_path / "run")
@@ -265,7 +263,8 @@ def test_a_headless_teacher_teaches_features(headless: Path, stranger: Path, tmp
     with pytest.raises(TutelageError, match=r"the teacher has no classifier, the data have 10.*teacher\.finetune=head"):
         distill(**RUN, teacher=str(headless), method="kd", out=tmp_path / "none")
     # One with other classes is measured the same way: by what its classifier reads.
-    distill(**{**RUN, "epochs": 1, "teacher": str(stranger), "method": "at", "out": tmp_path / "other"})
+    foreign = saved(tmp_path / "foreign", "resnet8", tuple("abcdefghijkl"), (24, 24))
+    distill(**{**RUN, "epochs": 1, "teacher": str(foreign), "method": "at", "out": tmp_path / "other"})
     assert record(tmp_path / "other")["top1"] > 30
 
 

@@ -9,6 +9,7 @@ import typer
 from tutelage import training
 from tutelage.config import as_mapping
 from tutelage.console import build_console
+from tutelage.training.measuring import describe_imbalance
 
 _HELP = "model=RUN, and where wanted data=…, split=test|validation|train, batch_size=…, precision=…, device=…."
 
@@ -24,5 +25,6 @@ def main(settings: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help
     found = "no labels to measure by"
     if figures["top1"] is not None:
         found = f"{figures['top1']:.2f} % top-1, {figures['top5']:.2f} % top-5, loss {figures['loss']:.4f}"
+        found += describe_imbalance(figures["balanced_top1"], figures["majority"])
     where = f"{figures['count']:,} images of {figures['split']}, in {figures['precision']}"
     build_console().print(f"{found} on {where}", highlight=False, soft_wrap=True)

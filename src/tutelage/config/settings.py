@@ -113,6 +113,11 @@ class RunSettings(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
+        None,
+        description="of the cross-entropy, one per class in their order; balanced: inversely proportional to their "
+        "numbers of training images",
+    )
     clip: Annotated[float, Field(gt=0)] | Literal["auto"] | None = Field(
         "auto", description="largest norm of the gradient; auto: chosen with the optimizer; null: no limit"
     )
@@ -155,6 +160,13 @@ class RunSettings(Settings):
         if accumulate > batch_size:
             raise ValueError(f"a batch of {batch_size} cannot be cut into so many parts: raise batch_size, or lower it")
         return accumulate
+
+    @field_validator("class_weights")
+    @classmethod
+    def _balanced_once(cls, weights: Any, before: ValidationInfo) -> Any:
+        if weights == "balanced" and getattr(before.data.get("data"), "sampling", None) == "balanced":
+            raise ValueError("with data.sampling=balanced this would balance twice: set one of them")
+        return weights
 
     @field_validator("out")
     @classmethod

@@ -25,6 +25,8 @@ class Split:
     """Places in the samples, sorted: what a batch's ``index`` holds."""
     windows: Windows | None = None
     """What bounds the shuffling of streamed data; None: nothing."""
+    balanced: bool = False
+    """Whether training shows its classes equally often."""
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tutelage.data.batch import Batch
 from tutelage.data.images import Split
-from tutelage.data.order import shuffled
+from tutelage.data.order import rebalanced, shuffled
 from tutelage.data.source import Rows
 from tutelage.errors import TutelageError
 
@@ -18,7 +18,8 @@ class TrainLoader:
 
     The order is a permutation by (seed, epoch) alone, within windows of shards where data are streamed, cut into global
     batches of which each process takes its equal share: any number of processes sees the same global batches. The
-    incomplete last batch is dropped; a split smaller than a batch is one batch.
+    incomplete last batch is dropped; a split smaller than a batch is one batch. In a balanced split classes are equally
+    frequent: samples of rare ones repeat within an epoch, in the same view.
 
     Args:
         split: what is trained on.
@@ -52,6 +53,8 @@ class TrainLoader:
         """
         view = epoch if view is None else view
         order = shuffled(self.split.rows, self.seed, epoch, self.split.windows)
+        if self.split.balanced:
+            order = rebalanced(order, self.split.samples.labels, self.seed, epoch)
         batches = order[: len(self) * self.batch_size].reshape(len(self), self.batch_size)
         read = first
         for batch in self.read([np.ascontiguousarray(batch[self._own]) for batch in batches[first:]], view):

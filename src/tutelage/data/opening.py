@@ -74,7 +74,7 @@ def open_data(settings: DataSettings) -> ImageData:
             f"so nothing is left to measure on; give data.validation=0.1, or more images a class"
         )
     windows = Windows(starts, settings.window) if starts is not None else None
-    return _describe(source, settings, Split(train, kept, windows), splits, held_out)
+    return _describe(source, settings, Split(train, kept, windows, settings.sampling == "balanced"), splits, held_out)
 
 
 def _describe(

@@ -21,6 +21,21 @@ class Windows:
     """In a window."""
 
 
+def rebalanced(order: Rows, labels: Rows, seed: int, epoch: int) -> Rows:
+    """Return as many rows as ``order`` has, its classes equally often; ``labels`` are of all rows, −1 if unlabelled.
+
+    Rows of rare classes repeat, those of frequent ones take turns from epoch to epoch; unlabelled rows stay.
+    """
+    own = labels[order]
+    classes, known = np.unique(own[own >= 0]), int((own >= 0).sum())
+    chosen = [order[own < 0]]
+    for place, label in enumerate(classes):
+        members = order[own == label]
+        chosen.append(np.resize(members, known // len(classes) + (place < known % len(classes))))
+    rows = np.concatenate(chosen)
+    return rows[np.argsort(bits(seed, epoch, torch.arange(len(rows)), Stream.ORDER).numpy())]
+
+
 def shuffled(rows: Rows, seed: int, epoch: int, windows: Windows | None = None) -> Rows:
     """Returns ``rows`` in the order of ``epoch``: a permutation that (seed, epoch) alone decide.
 

@@ -39,6 +39,9 @@ class DataSettings(BaseModel):
         le=1,
         description="class-balanced part of the training labels to use; the other images are trained on without them",
     )
+    sampling: Literal["uniform", "balanced"] = Field(
+        "uniform", description="balanced: classes equally often in training; images of rare ones repeat in an epoch"
+    )
     validation: float = Field(0.1, ge=0, lt=1, description="part of train to hold out where there is no validation set")
     split_seed: int = Field(0, ge=0, lt=2**63, description="of fraction, labelled and validation")
     augment: bool = Field(True, description="random views in training; false: the views of evaluation")
@@ -97,6 +100,8 @@ class DataSettings(BaseModel):
     def _nothing_is_ignored(self) -> DataSettings:
         if not self.stream and (self.window, self.disk_gb) != (16, None):
             raise ValueError("data.window and data.disk_gb are of streaming: give data.stream=true too")
+        if self.stream and self.sampling == "balanced":
+            raise ValueError("data.sampling=balanced draws from all shards: set class_weights=balanced instead")
         return self
 
     @property

@@ -51,12 +51,15 @@ class Distiller(nn.Module):
         input_size: (H, W) of the images, for the shapes at the taps; taken from the student where it knows its own.
         normalization: applied to the images for the student; images go in unchanged where there is none.
         label_smoothing: of the cross-entropy with the labels, in [0, 1).
+        class_weights: of the cross-entropy with the labels, one per class.
         epochs: length of the run, which a staged method shares out (``distiller.stages[i].epochs``).
 
     Raises:
         TutelageError: unknown method or tap; a term needs the teacher's logits and its classes are not the student's;
             the teacher gives NaN.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Distiller(nn.Module):
         input_size: int | tuple[int, int] | None = None,
         normalization: nn.Module | None = None,
         label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
         epochs: int = 100,
     ) -> None:
         super().__init__()
@@ -79,6 +83,8 @@ class Distiller(nn.Module):
         self._teacher = (teacher,)
         self.normalization = normalization if normalization is not None else nn.Identity()
         self.label_smoothing = label_smoothing
+        weights = torch.tensor(class_weights) if class_weights is not None else None
+        self.register_buffer("class_weights", weights, persistent=False)  # the settings have them, not the checkpoints
         if isinstance(method, str):
             method = make_stages(
                 {name: METHODS[name]() for name in parse(method)}, student, teacher, input_size, epochs
@@ -147,7 +153,9 @@ class Distiller(nn.Module):
         values: dict[str, Tensor] = {}
         if self.stage.task_weight > 0:
             assert labels is not None
-            values[TASK] = self.stage.task_weight * task_loss(features[LOGITS], labels, self.label_smoothing)
+            values[TASK] = self.stage.task_weight * task_loss(
+                features[LOGITS], labels, self.label_smoothing, self.class_weights
+            )
         for term, target in zip(self.stage.terms, targets):
             values[term.name] = term.weight_at(self.progress) * term(features, target)
         loss = sum(values.values(), start=torch.zeros(()))  # a scalar joins tensors of any device

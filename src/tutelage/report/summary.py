@@ -8,6 +8,7 @@ from tutelage.report.blocks import Block, Details, Figures, Section, Words
 from tutelage.report.groups import Group
 from tutelage.report.material import Material
 from tutelage.report.wording import chance, plural, signed
+from tutelage.training.measuring import IMBALANCED
 
 
 def summary(material: Material) -> Section:
@@ -57,6 +58,11 @@ def _result(material: Material) -> str:
     focus, result = material.focus, material.run.result
     spread = f", mean ± standard deviation of {focus.seeds}" if len(focus.runs) > 1 else ", one seed"
     text = f"It reaches {focus.row.figure} % top-1 on the {result.split} split ({result.rule}{spread})."
+    if result.balanced_top1 is not None and result.majority is not None and result.majority > IMBALANCED:
+        text += (
+            f" Balanced over the classes it reaches {result.balanced_top1:.2f} %; {result.majority:.2f} % of the "
+            f"images are of one class."
+        )
     if focus.row.teacher_top1 is not None:
         text += f" The teacher reaches {focus.row.teacher_top1:.2f} %."
         agreement = [run.result.agreement for run in focus.runs if run.result.agreement is not None]

@@ -6,15 +6,87 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from tutelage.config import DistillSettings, RunSettings
-from tutelage.data import DataSettings
-from tutelage.distillation import Teacher
+from tutelage.data import DataSettings, ImageData
+from tutelage.distillation import Distiller, Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
 from tutelage.terms import Stage
 
 FEW_VIEWS = 10
 """Fewer views of each image than this bring a warning: targets that do not move are overfitted (Beyer et al., 2022)."""
+
+
+def check_classes(data: ImageData) -> None:
+    """Raises :class:`TutelageError` if the labels of the training images are all the same."""
+    labels = data.train.labels
+    found = labels[labels >= 0].unique().tolist()
+    if len(found) == 1:
+        raise TutelageError(
+            f"data={data.name} has one class, '{data.classes[found[0]]}', and nothing to tell it from: add another "
+            f"class folder, take labels from a table with data=FILE.csv, or set data to a folder of images alone to "
+            f"train without labels"
+        )
+
+
+def weigh_classes(settings: RunSettings, data: ImageData) -> list[float] | None:
+    """Returns the weights of the classes in the cross-entropy; None if all are equal.
+
+    Balanced weights are n / (K · n_k), the mean over the n labelled training images being 1. Raises
+    :class:`TutelageError` if the weights are not one per class, or there are no labels.
+    """
+    weights, labels = settings.class_weights, data.train.labels
+    if weights is None:
+        return None
+    if not (labels >= 0).any():
+        raise TutelageError(f"class_weights: data={data.name} has no labels to weigh; leave class_weights out")
+    if weights == "balanced":
+        counts = labels[labels >= 0].bincount(minlength=len(data.classes))
+        share = counts.sum() / ((counts > 0).sum() * counts.clamp(min=1))
+        return torch.where(counts > 0, share, 0.0).tolist()
+    if len(weights) != len(data.classes):
+        raise TutelageError(
+            f"class_weights has {len(weights)} values, and data={data.name} has {len(data.classes)} classes: set one "
+            f"per class, in the order {', '.join(data.classes[:5])}{', …' if len(data.classes) > 5 else ''}"
+        )
+    return list(weights)
+
+
+def check_smallest_batch(distiller: Distiller, settings: RunSettings, data: ImageData, processes: int) -> None:
+    """Raises :class:`TutelageError` if a batch normalization would see one value per channel, which has no variance."""
+    share = max(1, min(settings.batch_size, len(data.train)) // processes)
+    if share // min(settings.accumulate, share) > 1:
+        return
+    kept = {name: buffer.clone() for name, buffer in distiller.named_buffers()}
+    try:
+        with torch.random.fork_rng(devices=[]):
+            for index in range(len(distiller.stages)):
+                distiller.enter(index)
+                distiller(torch.zeros(1, 3, *data.size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TutelageError(_one_image(settings, data, processes)) from None
+    finally:
+        distiller.enter(0)
+        for name, buffer in distiller.named_buffers():
+            if name in kept:
+                buffer.copy_(kept[name])
+
+
+def _one_image(settings: RunSettings, data: ImageData, processes: int) -> str:
+    problem = "batch normalization needs two values per channel"
+    each = f" in each of {processes} processes" if processes > 1 else ""
+    if settings.batch_size > len(data.train):
+        return f"data={data.name} has too few training images ({len(data.train)}): {problem}{each}; add images"
+    if settings.accumulate > 1:
+        return (
+            f"accumulate={settings.accumulate} cuts batches of batch_size={settings.batch_size} into parts of one "
+            f"image{each}, and {problem}: lower accumulate or raise batch_size"
+        )
+    return f"batch_size={settings.batch_size} is one image{each}, and {problem}: set batch_size={2 * processes} or more"
 
 
 def check_trained(teacher: Teacher | None, finetune: str | None = None) -> None:

@@ -42,8 +42,8 @@ def evaluate(**config: Any) -> dict[str, Any]:
     ``evaluate(model="runs/student", network=module)``.
 
     Returns:
-        ``split``, ``count``, ``precision``, ``top1``, ``top5`` (in percent) and ``loss``; the last three are None where
-        there are no labels.
+        ``split``, ``count``, ``precision``, ``top1``, ``top5``, ``balanced_top1`` (the mean over the classes),
+        ``majority`` (the share of the most frequent class), all in percent, and ``loss``; None without labels.
 
     Raises:
         TutelageError: the data have classes that the model does not have, or the split does not exist.
@@ -77,6 +77,8 @@ def _evaluate(settings: EvaluateSettings) -> dict[str, Any]:
         "precision": settings.precision,
         "top1": found.top1,
         "top5": found.top5,
+        "balanced_top1": found.balanced,
+        "majority": found.majority,
         "loss": found.loss,
     }
 

@@ -24,6 +24,10 @@ class Evaluation:
     top1: float | None
     top5: float | None
     loss: float | None
+    balanced: float | None
+    """Mean over the classes of the share of their images that is recognized."""
+    majority: float | None
+    """Share of the most frequent class: the top-1 of a network that always answers it."""
     agreement: float | None
     """Share of samples, in percent, on which the prediction is that of the reference."""
     predictions: Tensor
@@ -53,6 +57,8 @@ def evaluate_network(
     loader = EvalLoader(split, batch_size, engine.process_index, engine.num_processes)
     totals = torch.zeros(4, dtype=torch.float64, device=engine.device)
     predictions: list[Tensor] = []
+    classes = int(split.labels.max()) + 1 if len(split) else 0
+    by_class = torch.zeros(2, classes)
     for batch in loader:
         images = batch.images.to(engine.device).contiguous(memory_format=torch.channels_last)
         labels = batch.labels.to(engine.device)
@@ -63,15 +69,22 @@ def evaluate_network(
         loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
         totals += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss, (labels >= 0).sum()]).double()
         predictions.append(best[:, 0].cpu())
+        right = batch.labels[predictions[-1] == batch.labels.cpu()].cpu()
+        known = batch.labels[batch.labels >= 0].cpu()
+        by_class += torch.stack([right.bincount(minlength=classes), known.bincount(minlength=classes)])
         advance(len(labels) * engine.num_processes)
     predicted = torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)
     same = (predicted == reference).sum() if reference is not None else torch.zeros(())
-    sums = engine.reduce(torch.cat([totals, torch.tensor([same, len(predicted)]).to(totals)]), "sum").tolist()
-    top1, top5, loss_sum, labelled, agreeing, seen = sums
+    measured = torch.cat([totals, torch.tensor([same, len(predicted)]).to(totals), by_class.flatten().to(totals)])
+    sums = engine.reduce(measured, "sum").cpu()
+    top1, top5, loss_sum, labelled, agreeing, seen = sums[:6].tolist()
+    right, count = sums[6:].view(2, classes)
     return Evaluation(
         top1=100 * top1 / labelled if labelled else None,
         top5=100 * top5 / labelled if labelled else None,
         loss=loss_sum / labelled if labelled else None,
+        balanced=100 * (right / count)[count > 0].mean().item() if labelled else None,
+        majority=100 * count.max().item() / labelled if labelled else None,
         agreement=100 * agreeing / seen if reference is not None else None,
         predictions=predicted,
     )

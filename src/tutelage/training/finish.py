@@ -15,7 +15,7 @@ from tutelage.training.environment import git_commit, package_versions
 from tutelage.training.evaluation import Evaluation, evaluate_network
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
-from tutelage.training.measuring import ACCURACY, Measured, evaluate_teacher
+from tutelage.training.measuring import ACCURACY, Measured, describe_imbalance, evaluate_teacher
 from tutelage.training.result import Result
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ def finish(
         best_epoch=progress.best_epoch,
         validation_top1=on_validation.top1 if on_validation is not None else None,
         teacher_top1=teacher.top1 if teacher is not None else None,
+        balanced_top1=last.balanced,
+        majority=last.majority,
         agreement=last.agreement,
         parameters=parameter_count(job.student),
         teacher_parameters=(
@@ -103,5 +105,5 @@ def _closing_lines(result: Result, folder: RunFolder) -> str:
 
 def _figure(result: Result) -> str:
     if result.top1 is not None:
-        return f"{result.top1:.2f} % top-1"
+        return f"{result.top1:.2f} % top-1{describe_imbalance(result.balanced_top1, result.majority)}"
     return f"agrees with the teacher on {result.agreement:.2f} %" if result.agreement is not None else "no labels"

@@ -211,7 +211,7 @@ class Fit:
         first = self.progress.best_top1 is None
         if measured is not None:
             found = {"top1": measured.top1, "top5": measured.top5, "loss": measured.loss}
-            found["agreement"] = measured.agreement
+            found |= {"agreement": measured.agreement, "balanced": measured.balanced}
             record |= {f"val/{name}": value for name, value in found.items() if value is not None}
             best, score = self.progress.best_top1, measured.score
             if score is not None and (best is None or score > best):

@@ -14,8 +14,16 @@ from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stag
 from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, all_but, find_heads, replace_head, spec_of
 from tutelage.paths import expand
-from tutelage.training.checks import check_cacheable, check_mixing, without_labels
+from tutelage.training.checks import (
+    check_cacheable,
+    check_classes,
+    check_mixing,
+    check_smallest_batch,
+    weigh_classes,
+    without_labels,
+)
 from tutelage.training.defaults import Optimization, choose, raise_momentum, settle
+from tutelage.training.engine import find_process
 from tutelage.training.networks import (
     add_note,
     build_network,
@@ -60,6 +68,7 @@ def build_job(settings: RunSettings) -> Job:
     data = open_data(settings.data)
     chosen, method, methods, teacher_settings = _roles(settings)
     check_mixing(settings.data, methods)
+    check_classes(data)
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
     labelled = bool((data.train.labels >= 0).any())
     if not data.classes and teacher is not None:
@@ -93,7 +102,9 @@ def build_job(settings: RunSettings) -> Job:
         stages,
         normalization=build_normalization(student, data, size),
         label_smoothing=settings.label_smoothing,
+        class_weights=weigh_classes(settings, data),
     )
+    check_smallest_batch(distiller, settings, data, find_process(settings.device).num_processes)
     name = "-".join([chosen.name.replace("/", "_"), method, data.name, str(settings.seed)])
     path = settings.out or Path("runs") / name
     settled = settle(settings, optimization)

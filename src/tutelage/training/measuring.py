@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 ACCURACY = "top-1 accuracy"
+IMBALANCED = 60
+"""Percent of the images in one class from which on accuracy alone says little."""
 NEIGHBOUR_ACCURACY = f"accuracy of the {NEIGHBOURS} nearest neighbours of its pooled features"
 
 
@@ -29,6 +31,10 @@ class Measured:
     split: str
     top1: float | None
     """In percent; None where the data have no labels."""
+    balanced: float | None = None
+    """Mean of the accuracies of each class; None unless ``kind`` is accuracy."""
+    majority: float | None = None
+    """Share of the most frequent class of the split."""
     predictions: Tensor | None = None
     """This process's predictions of the data's classes; None where it has no classifier for them."""
 
@@ -38,12 +44,20 @@ class Measured:
             return f"teacher  {self}"
         if self.kind != ACCURACY:
             return f"teacher  {self} on {self.split}"
-        return f"teacher  {self} top-1 on {self.split}{' (together)' if teachers > 1 else ''}"
+        together = " (together)" if teachers > 1 else ""
+        return f"teacher  {self} top-1 on {self.split}{together}{describe_imbalance(self.balanced, self.majority)}"
 
     def __str__(self) -> str:
         if self.top1 is None:
             return "no labels to measure it by"
         return f"{self.top1:.2f} %" + (f" ({NEIGHBOURS} nearest neighbours)" if self.kind == NEIGHBOUR_ACCURACY else "")
+
+
+def describe_imbalance(balanced: float | None, majority: float | None) -> str:
+    """Return what is added to a top-1 accuracy where one class has most of the images; nothing elsewhere."""
+    if balanced is None or majority is None or majority <= IMBALANCED:
+        return ""
+    return f", {balanced:.2f} % balanced over the classes; always the most frequent class: {majority:.2f} %"
 
 
 def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
@@ -58,7 +72,7 @@ def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
     name, split = ("validation", data.validation) if data.validation is not None else data.headline
     if job.teacher_knows_classes:
         results = _evaluate(teacher, job, engine, name, split)
-        return Measured(ACCURACY, name, results.top1, results.predictions)
+        return Measured(ACCURACY, name, results.top1, results.balanced, results.majority, results.predictions)
     # Where there are several, each would have features of its own.
     embed = teacher.members[0].embedder()
     size = job.settings.batch_size

@@ -18,7 +18,7 @@ from tutelage.taps import Probe
 from tutelage.terms import LOGITS, RESERVED, Stage, Term
 from tutelage.training.folder import RunFolder
 from tutelage.training.job import Job
-from tutelage.training.measuring import Measured
+from tutelage.training.measuring import IMBALANCED, Measured
 
 NOTE = 150
 """Characters of a note that are shown; teacher.json has all of them."""
@@ -53,7 +53,15 @@ def _data_line(data: ImageData) -> Text:
     counts += [f"{len(data.test):,} test"] if data.test is not None else []
     names = ", ".join(data.classes[:10]) + (", …" if len(data.classes) > 10 else "")
     labels = f"{len(data.classes)} classes: {names}" if labelled else "no labels"
-    return Text(f"data     {data.name}: {', '.join(counts)}; {_side(data.size)} px; {labels}")
+    return Text(f"data     {data.name}: {', '.join(counts)}; {_side(data.size)} px; {labels}{_majority(data)}")
+
+
+def _majority(data: ImageData) -> str:
+    """The most frequent class, where it has most of the training images."""
+    counts = data.train.labels[data.train.labels >= 0].bincount()
+    if len(counts) < 2 or 100 * counts.max() <= IMBALANCED * counts.sum():
+        return ""
+    return f"; {100 * counts.max() / counts.sum():.1f} % are {data.classes[int(counts.argmax())]}"
 
 
 def _networks(job: Job, measured: Measured | None) -> Table:

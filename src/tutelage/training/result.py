@@ -39,6 +39,10 @@ class Result(BaseModel):
     best_epoch: int | None
     validation_top1: float | None
     teacher_top1: float | None
+    balanced_top1: float | None = None
+    """Mean over the classes; None in results of earlier versions."""
+    majority: float | None = None
+    """Share of the most frequent class: what always answering it reaches."""
     agreement: float | None
     parameters: int
     teacher_parameters: int | None

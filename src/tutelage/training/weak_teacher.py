@@ -22,9 +22,13 @@ def warn_of_a_weak_teacher(job: Job, measured: Measured | None) -> None:
     if measured is None or measured.kind != ACCURACY or measured.top1 is None:
         return
     guessing = 100 / len(job.data.classes)
-    if measured.top1 < GUESSING * guessing:
+    # The most frequent class may have nearly all images: a teacher that always answers it knows nothing of the others.
+    reached = measured.balanced if measured.balanced is not None else measured.top1
+    if reached < GUESSING * guessing:
+        always = measured.majority if measured.majority is not None else guessing
         warnings.warn(
-            f"the teacher reaches {measured.top1:.2f} % on {measured.split}, and guessing {guessing:.2f} %: are its "
+            f"the teacher reaches {measured.top1:.2f} % on {measured.split} ({reached:.2f} % balanced over the "
+            f"classes), and always the most frequent class {always:.2f} %: are its "
             f"classes in the order of the data's, and its mean, std and input size right (tutelage list settings)?",
             stacklevel=2,
         )
