@@ -27,8 +27,9 @@ def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
     """Returns validated settings; later layers win over earlier ones, and all over the defaults.
 
     A layer is a mapping (nested, or with dotted keys), a path of a YAML file (``*.yaml``, ``*.yml``), or a word
-    ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them. A plain value
-    for a section is its name: ``data=cifar10`` is ``data.name=cifar10``. Methods registered since have theirs too.
+    ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them. A path may
+    contain an equals sign if the file exists or a slash comes before the sign. A plain value for a section is its
+    name: ``data=cifar10`` is ``data.name=cifar10``. Methods registered since have theirs too.
     Raises :class:`TutelageError` for an unknown key or a value that does not fit.
     """
     kind = with_new_methods(kind)
@@ -56,6 +57,8 @@ def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]
     if isinstance(layer, Mapping):
         return [(str(key), value) for key, value in layer.items()]
     word = str(layer)
+    if word.endswith((".yaml", ".yml")) and (isinstance(layer, Path) or _is_path(word)):
+        return _entries(read_yaml(Path(word)))
     if "=" in word and not isinstance(layer, Path):
         key, _, text = word.partition("=")
         if not key.strip():
@@ -63,9 +66,14 @@ def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]
         if key.endswith("."):
             raise TutelageError(f"'{shortened(word)}': a key ends with a name, not with a dot")
         return [(key, _value(key, text))]
-    if word.endswith((".yaml", ".yml")):
-        return _entries(read_yaml(Path(word)))
     raise TutelageError(f"'{shortened(word)}' is neither key=value nor a YAML file (*.yaml)")
+
+
+def _is_path(word: str) -> bool:
+    """Return whether a word is a path, which may contain an equals sign as the folders of a study do."""
+    key, equals, _ = word.partition("=")
+    # No key has a separator, so a mistyped path is reported as a missing file, not as an unknown key.
+    return not equals or "/" in key or os.sep in key or os.path.isfile(os.path.expanduser(word))
 
 
 def _value(key: str, text: str) -> Any:

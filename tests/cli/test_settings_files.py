@@ -1,0 +1,73 @@
+"""Every verb reads a settings file, whatever characters are in its path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from tutelage import TutelageError
+from tutelage.cli import app
+from tutelage.config import as_mapping
+
+VERBS = {
+    "train": [],
+    "distill": [],
+    "evaluate": [],
+    "cache": [],
+    "bench": [],
+    "study": [],
+    "quickstart": [],
+    "data pack": [],
+    "export": ["RUN"],
+    "inspect": ["resnet8"],
+    "report": [],
+    "resume": ["RUN"],
+    "replay": ["RUN"],
+    "run": ["quick/cifar10-resnet8"],
+}
+PATHS = ["seed=1/config.yaml", "my study/kd+at, seed=1/config.yml", "Blüten/größe=klein/設定.yaml"]
+
+
+def write(path: str, text: str) -> str:
+    Path(path).parent.mkdir(parents=True)
+    Path(path).write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUTELAGE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_reads_a_file_whose_path_has_an_equals_sign(verb: str, path: str) -> None:
+    # A list instead of settings is refused by name, which shows that the verb opened the file.
+    result = CliRunner().invoke(app, [*verb.split(), *VERBS[verb], write(path, "[1]\n")])
+    assert isinstance(result.exception, TutelageError), (result.output, result.exception)
+    assert f"{path} holds a list" in str(result.exception)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_run_trains_from_such_a_file(path: str) -> None:
+    text = "{data: {name: digits, fraction: 0.2}, model: resnet8, epochs: 1, device: cpu, precision: fp32, out: run}"
+    result = CliRunner().invoke(app, ["train", write(path, text), "seed=7"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    config = yaml.safe_load(Path("run/config.yaml").read_text(encoding="utf-8"))
+    assert (config["data"]["name"], config["seed"]) == ("digits", 7)
+
+
+def test_a_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write("a=b/c.yaml", "seed: 3\n")
+    assert as_mapping("~/a=b/c.yaml") == {"seed": "3"}
+
+
+def test_a_missing_file_is_reported_as_missing_and_a_value_stays_a_value() -> None:
+    with pytest.raises(TutelageError, match="there is no file runs/seed=1/config.yaml"):
+        as_mapping("runs/seed=1/config.yaml")
+    assert as_mapping("student.weights=seed=1/model.yaml") == {"student": {"weights": "seed=1/model.yaml"}}
