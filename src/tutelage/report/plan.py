@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tutelage.config import DistillSettings, RunSettings
+from tutelage.data import ImageData
 from tutelage.errors import TutelageError
 from tutelage.report.blocks import Block, Code, Section, Table, Words
 from tutelage.report.lookup import locate, located_teacher
@@ -28,7 +29,7 @@ def plan(material: Material, data: str | None) -> Section | None:
     blocks: list[Block] = []
     if run.settings is not None and material.data is not None:
         try:
-            blocks = _built(run, run.settings, data)
+            blocks = _built(run, run.settings, data, material.data)
         except TutelageError as error:
             material.missing.append(f"The plan could not be built anew: {error}.")
     if not blocks and run.log:
@@ -36,12 +37,12 @@ def plan(material: Material, data: str | None) -> Section | None:
     return Section("plan", "The plan", blocks) if blocks else None
 
 
-def _built(run: Run, settings: RunSettings, data: str | None) -> list[Block]:
+def _built(run: Run, settings: RunSettings, data: str | None, opened: ImageData) -> list[Block]:
     name = data or locate(settings.data.name, run.folder)
     changes: dict[str, object] = {"data": settings.data.model_copy(update={"name": name})}
     if isinstance(settings, DistillSettings) and settings.teacher is not None:
         changes["teacher"] = located_teacher(settings.teacher, run.folder)
-    job = build_job(settings.model_copy(update=changes))
+    job = build_job(settings.model_copy(update=changes), opened)
     shown = describe_plan(job, _teacher_measured(run))
     return [block for renderable in shown.renderables for block in _block(renderable)]
 

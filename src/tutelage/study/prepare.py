@@ -9,6 +9,7 @@ from typing import Any
 
 from tutelage.config import flatten
 from tutelage.console import phase
+from tutelage.data import ImageData
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import load_run
@@ -31,10 +32,11 @@ def prepare(cells: Sequence[Cell]) -> list[Cell]:
     """
     views: dict[str, int | str | None] = {}
     settled: str | None = None
+    opened: dict[str, ImageData] = {}
     with phase("preparing the runs", len(cells)) as advance:
         for cell in cells:
             if str(cell.values) not in views:
-                job = _build(cell)
+                job = _build(cell, opened)
                 views[str(cell.values)] = cell.settings.cache.views if _cacheable(cell, job) else None
                 if settled is None and cell.settings.precision == "auto":
                     settled = _settled_before(cells) or _settle(job)
@@ -52,10 +54,12 @@ def _settle(job: Job) -> str:
     return tune(replace(job, settings=job.settings.model_copy(update={"compile": "off"}))).job.settings.precision
 
 
-def _build(cell: Cell) -> Job:
+def _build(cell: Cell, opened: dict[str, ImageData]) -> Job:
+    """Build a run; data that several cells share are opened once."""
     try:
         live = cell.settings.cache.model_copy(update={"views": None})
-        job = build_job(cell.settings.model_copy(update={"cache": live}))
+        job = build_job(cell.settings.model_copy(update={"cache": live}), opened.get(str(cell.settings.data)))
+        opened[str(cell.settings.data)] = job.data
         pupil = to_finetune(cell.settings)
         check_trained(job.teacher, pupil.finetune if pupil is not None else None)
         if not (job.data.train.labels >= 0).any():

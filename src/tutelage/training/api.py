@@ -22,7 +22,7 @@ from tutelage.config import (
     register_networks,
 )
 from tutelage.console import build_console, phase
-from tutelage.data import TrainLoader
+from tutelage.data import ImageData, TrainLoader
 from tutelage.errors import TutelageError
 from tutelage.models import Networks, handed_over, made_known
 from tutelage.paths import expand
@@ -78,13 +78,16 @@ def distill(**config: Any) -> Result:
         return run(settings)
 
 
-def run(settings: RunSettings) -> Result:
-    """Starts the run that ``settings`` describe, in a new folder, and returns its result."""
+def run(settings: RunSettings, data: ImageData | None = None) -> Result:
+    """Starts the run that ``settings`` describe, in a new folder, and returns its result.
+
+    ``data`` are those of ``settings.data``, where they are open already.
+    """
     plan = Plan()
     with phase("preparing data and networks"):
         process = find_process(settings.device)
         check_loggers(settings)
-        job = build_job(settings)
+        job = build_job(settings, data)
         to_train = to_finetune(settings)
         check_trained(job.teacher, to_train.finetune if to_train is not None else None)
         # Not in every process: the first makes the folder while others may still be on their way here.
@@ -93,7 +96,7 @@ def run(settings: RunSettings) -> Result:
             warn_of_few_views(settings)
         if to_train is not None:
             assert job.teacher is not None
-            build_job(finetuning(settings, job.path / FOLDER))  # for what would stop it: that stops the whole run now
+            build_job(finetuning(settings, job.path / FOLDER), job.data)  # what would stop it stops the whole run now
             add_note(job.teacher.network, describe(to_train, job.path / FOLDER))
     plan.add(describe_plan(job))
     job = _tune(job, plan)
@@ -102,7 +105,7 @@ def run(settings: RunSettings) -> Result:
             if process.is_main_process:
                 held.enter_context(_prepare_folder(job))
             process.wait_for_everyone()
-            job = _taught(job.settings, to_train, job.path)
+            job = _taught(job.settings, to_train, job.path, job.data)
         engine = _build_engine(job)
         measured, targets = _complete_plan(job, engine, plan)
         if engine.is_main_process:
@@ -184,7 +187,7 @@ def _go_on(job: Job, checkpoint: dict[str, Any] | None, damage: str | None) -> N
             RunFolder(job.path).log(said)
 
 
-def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
+def prepare_teacher(settings: RunSettings, folder: Path, data: ImageData | None = None) -> RunSettings:
     """Fine-tunes the teacher as ``settings.teacher`` says, in ``folder``, and returns settings that name the outcome.
 
     Settings without a teacher to fine-tune are returned as they are.
@@ -202,7 +205,7 @@ def prepare_teacher(settings: RunSettings, folder: Path) -> RunSettings:
         require_same(load_run(folder), wanted, folder)
     if not finished:
         build_console().print(f"first the teacher: {describe(teacher, folder)}", highlight=False, soft_wrap=True)
-        _resume(folder) if begun else run(wanted)
+        _resume(folder) if begun else run(wanted, data)
     return settings.model_copy(update={"teacher": finetuned(folder)})
 
 
@@ -212,15 +215,15 @@ def build_taught_job(settings: RunSettings, path: Path) -> Job:
     return _taught(settings, pupil, path) if pupil is not None else _build(settings)
 
 
-def _build(settings: RunSettings) -> Job:
+def _build(settings: RunSettings, data: ImageData | None = None) -> Job:
     with phase("preparing data and networks"):
-        return build_job(settings)
+        return build_job(settings, data)
 
 
-def _taught(settings: RunSettings, teacher: TeacherSettings, path: Path) -> Job:
+def _taught(settings: RunSettings, teacher: TeacherSettings, path: Path, data: ImageData | None = None) -> Job:
     """The job of the run in ``path``, whose ``teacher`` is fine-tuned first, as far as it is not yet."""
     folder = path / FOLDER
-    job = _build(prepare_teacher(settings, folder).model_copy(update={"out": path}))
+    job = _build(prepare_teacher(settings, folder, data).model_copy(update={"out": path}), data)
     assert job.teacher is not None
     add_note(job.teacher.network, describe(teacher, folder))
     return job

@@ -63,9 +63,12 @@ class Job:
         return sum(stage.epochs for stage in self.distiller.stages)
 
 
-def build_job(settings: RunSettings) -> Job:
-    """Assembles a run; raises :class:`TutelageError` for whatever would not work, before any training."""
-    data = open_data(settings.data)
+def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
+    """Assembles a run; raises :class:`TutelageError` for whatever would not work, before any training.
+
+    ``data`` are those of ``settings.data``, where they are open already.
+    """
+    data = data or open_data(settings.data)
     chosen, method, methods, teacher_settings = _roles(settings)
     check_mixing(settings.data, methods)
     check_classes(data)
