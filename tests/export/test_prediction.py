@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tutelage.data import DataSettings, EvalLoader, open_data
+from tutelage.data.crops import Framing
 from tutelage.data.decode import decode
 from tutelage.errors import TutelageError
 from tutelage.export import compare, predict
@@ -38,7 +39,7 @@ def test_a_large_image_is_cropped_as_in_evaluation(tmp_path: Path) -> None:
             image = Image.fromarray((grey * 15.9).astype(np.uint8)).resize((90 + place, 70 + 9 * place))
             image.convert("RGB").save(tmp_path / name / f"{place}.jpg")
     data = open_data(DataSettings(name=str(tmp_path), size=32, validation=0.5, workers=0))
-    classifier = Classifier(tmp_path, "", ("a", "b"), data.size, data.crop, torch.nn.Identity(), False, 0, 0, 0)
+    classifier = Classifier(tmp_path, "", ("a", "b"), data.size, Framing(data.size), torch.nn.Identity(), False, 0, 0, 0)
     views = [classifier.view(decode(Path(place).read_bytes())) for place in data.held_out]
     assert torch.equal(torch.stack(views), next(iter(EvalLoader(data.validation, 100))).images)
     assert data.crop == 0.875
@@ -85,6 +86,6 @@ def test_models_side_by_side(run: Path, exported: Path, tmp_path: Path) -> None:
     assert (found.data, found.split) == ("my data", "validation")
     with pytest.raises(TutelageError, match="figures.json exists"):
         compare(models, out=tmp_path / "figures.json")
-    with pytest.raises(TutelageError, match="has 3 classes, digits has 10"):
+    with pytest.raises(TutelageError, match="do not have the same classes: class '0' is not among the model's 3"):
         compare([run / "student"], data="digits")
     assert compare([run / "student"]).rows[0].top1 is None
