@@ -7,14 +7,19 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
+from PIL import ExifTags, Image
 
 from tutelage.config import DistillSettings, load
+from tutelage.data import decode
 from tutelage.export import predict
 from tutelage.export.card import plain
+from tutelage.export.classifier import open_classifier
 from tutelage.export.history import read_history
 from tutelage.export.licence import licence
 from tutelage.training import load_run
@@ -80,6 +85,24 @@ def test_its_programs_run_and_say_what_predict_says(
         exec(program, names)
     (prediction,) = predict(run, [photo])
     assert capsys.readouterr().out.splitlines() == [prediction.classes[0][0]] * 4
+
+
+def test_its_program_turns_and_composites_a_photo_as_predict_does(
+    run: Path, exported: Path, digits_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    shutil.copy(exported / "classes.json", tmp_path)
+    with Image.open(sorted(digits_folder.rglob("*.png"))[5]) as digit:
+        photo = digit.convert("RGBA")
+    photo.putpixel((3, 2), (0, 0, 0, 0))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # a quarter turn
+    photo.save(tmp_path / "photo.jpg", format="PNG", exif=exif)
+    monkeypatch.chdir(tmp_path)
+    program = re.findall(r'<code class="language-python">(.*?)</code>', page, re.DOTALL)[0]
+    names: dict[str, Any] = {}
+    exec(html.unescape(program), names)
+    expected = open_classifier(run).view(decode((tmp_path / "photo.jpg").read_bytes()))
+    assert np.array_equal(names["images"][0], expected.numpy())
 
 
 def test_licences_follow_runs_to_their_first_weights(run: Path, tmp_path: Path) -> None:

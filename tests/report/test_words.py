@@ -57,6 +57,8 @@ def test_a_loss_and_no_difference() -> None:
 def test_one_seed_and_nothing_to_compare_with() -> None:
     text = words(KD[0], run("none", 0, 70.0))
     assert "gained 4.00 points over" in text and "One seed cannot tell such a difference from chance" in text
+    constant = words(*(run(method, seed, top1) for method, top1 in (("kd", 74.0), ("none", 70.0)) for seed in (0, 1)))
+    assert "gained 4.00 points" in constant and "cannot be tested" in constant and "One seed" not in constant
     assert "did not help: it ends 4.00 points below" in words(KD[0], run("none", 0, 78.0))
     assert "cannot be said: there is no run of the same student alone" in words(KD[0])
     assert "cannot be said" in words(KD[0], run("none", 0, 70.0, student="resnet14"))

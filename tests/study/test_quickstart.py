@@ -51,6 +51,11 @@ def test_chance() -> None:
     assert "interval -" in said and "gains" not in said
 
 
+def test_seeds_that_all_agree_cannot_be_tested() -> None:
+    said = conclusion(rows([90.0, 90.0], kd=[99.0, 99.0]))
+    assert "cannot be tested" in said and "gains" not in said
+
+
 def test_one_seed_shows_nothing() -> None:
     said = conclusion(rows([90.0], kd=[99.0]))
     assert "99.0 %" in said and "from chance; set seeds=5" in said and "gains" not in said

@@ -85,9 +85,14 @@ def test_welch() -> None:
     assert ours.difference(row("at", 60.0)) is None
 
 
-def test_equal_figures_are_no_difference() -> None:
-    found = row("kd", 50.0, 50.0).difference(row("none", 50.0, 50.0))
-    assert found is not None and (found.points, found.p, found.shown) == (0.0, 1.0, False)
+@pytest.mark.parametrize("top1", [50.0, 90.0])
+def test_without_variance_over_the_seeds_no_difference_is_claimed(top1: float) -> None:
+    ours, alone = row("kd", top1, top1), row("none", 50.0, 50.0)
+    assert ours.difference(alone) is None and best_among([ours, alone]) == [ours, alone]
+    headers, cells = columns([ours, alone])
+    said = {line[headers.index("method")].strip("*"): line[headers.index("p")] for line in cells}
+    assert said == {"kd": "not testable", "none": ""}
+    assert "p" not in columns([row("kd", top1), row("none", 50.0)])[0]
 
 
 def test_bold_are_the_best_and_what_the_seeds_do_not_tell_from_it() -> None:

@@ -111,10 +111,13 @@ def _difference(focus: Group, alone: Group) -> str:
     found = focus.row.difference(alone.row)
     if found is None:
         text = f"gained {gain:.2f} points over" if gain > 0 else f"did not help: it ends {-gain:.2f} points below"
-        return (
-            f"In these runs distillation {text} {student}. One seed cannot tell such a difference from chance: train "
-            f"both with three seeds or more."
+        several = min(len(focus.runs), len(alone.runs)) > 1
+        why = (
+            "The accuracy is the same for all seeds of each, so the difference cannot be tested: use a larger test split."
+            if several
+            else "One seed cannot tell such a difference from chance: train both with three seeds or more."
         )
+        return f"In these runs distillation {text} {student}. {why}"
     numbers = f"95 % confidence interval {signed(found.low)} to {signed(found.high)}, Welch's t-test, {chance(found.p)}"
     if not found.shown:
         return f"Against {student} that is {signed(gain)} points ({numbers}): the seeds do not show a difference."

@@ -114,10 +114,12 @@ def conclusion(rows: Sequence[Row]) -> str:
         f"With few labels and many unlabelled images, the student classifies {best.mean:.1f} % of the {best.split} "
         f"images correctly under its teacher ({best.method}) and {alone.mean:.1f} % alone."
     )
-    return f"{reached} {_verdict(best.difference(alone), len(best.top1))}"
+    return f"{reached} {_verdict(best.difference(alone), min(len(best.top1), len(alone.top1)))}"
 
 
 def _verdict(found: Difference | None, seeds: int) -> str:
+    if found is None and seeds > 1:
+        return "The accuracy is the same for all seeds, so the difference cannot be tested; use a larger test split."
     if found is None:
         return "One seed cannot tell this difference from chance; set seeds=5."
     points = f"{abs(found.points):.1f} points"

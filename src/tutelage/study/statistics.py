@@ -78,12 +78,14 @@ class Row(BaseModel):
         return 100 * (self.mean - alone.mean) / (self.teacher_top1 - alone.mean)
 
     def difference(self, other: Row) -> Difference | None:
-        """Returns this row's mean less the other's, with Welch's test; None where either has fewer than two seeds."""
-        if min(len(self.top1), len(other.top1)) < 2:
+        """Return this row's mean minus the other's, with Welch's test.
+
+        None if the seeds cannot be tested: either row has fewer than two, or neither row varies over its seeds, so that
+        there is no variance to compare the difference with.
+        """
+        if min(len(self.top1), len(other.top1)) < 2 or not (self.deviation or other.deviation):
             return None
         points = self.mean - other.mean
-        if not (self.deviation or other.deviation):
-            return Difference(points, points, points, 0.0 if points else 1.0)
         with warnings.catch_warnings():
             # scipy warns where one side's figures are equal, as those of few test images often are.
             warnings.simplefilter("ignore", RuntimeWarning)

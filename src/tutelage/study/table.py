@@ -16,7 +16,8 @@ from tutelage.study.statistics import LEVEL, Row, best_among
 NOTE = (
     f"Sorted by mean. Bold: the best, and what Welch's test does not tell from it at {LEVEL:.0%}. "
     f"Against alone: difference to the student without a teacher, in points, with its interval of 95 % confidence; "
-    f"p is Welch's, of one comparison; 'not shown' where p is {LEVEL} or more."
+    f"p is Welch's, of one comparison; 'not shown' where p is {LEVEL} or more, 'not testable' where the accuracy is the "
+    f"same for all seeds of both."
 )
 
 
@@ -80,9 +81,11 @@ def _against_alone(row: Row, rows: Sequence[Row]) -> str:
 
 def _chance(row: Row, rows: Sequence[Row]) -> str:
     alone = row.alone_among(rows)
-    found = row.difference(alone) if alone is not None and alone is not row else None
-    if found is None:
+    if alone is None or alone is row or min(len(row.top1), len(alone.top1)) < 2:
         return ""
+    found = row.difference(alone)
+    if found is None:
+        return "not testable"
     return ("<0.001" if found.p < 0.001 else f"{found.p:.3f}") if found.shown else f"{found.p:.2f}, not shown"
 
 
