@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from PIL import ExifTags, Image
 
 from tutelage.config import DistillSettings, load
-from tutelage.data import decode
+from tutelage.data.decode import decode
 from tutelage.export import predict
 from tutelage.export.card import plain
 from tutelage.export.classifier import open_classifier

@@ -37,7 +37,8 @@ import numpy
 from PIL import Image, ImageOps
 
 classes = json.load(open("classes.json"))
-photo = Image.open("photo.jpg").convert("RGB")
+photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGBA")
+photo = Image.alpha_composite(Image.new("RGBA", photo.size, "{background}"), photo).convert("RGB")
 photo = {fitted}
 images = numpy.asarray(photo).transpose(2, 0, 1)[None].copy()  # 1×3×{height}×{width}, uint8
 mean = numpy.reshape({record.input["mean"]}, (3, 1, 1))

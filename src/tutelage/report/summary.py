@@ -113,7 +113,7 @@ def _difference(focus: Group, alone: Group) -> str:
         text = f"gained {gain:.2f} points over" if gain > 0 else f"did not help: it ends {-gain:.2f} points below"
         several = min(len(focus.runs), len(alone.runs)) > 1
         why = (
-            "The accuracy is the same for all seeds of each, so the difference cannot be tested: use a larger test split."
+            "The accuracy is the same for all seeds, so the difference cannot be tested: use a larger test split."
             if several
             else "One seed cannot tell such a difference from chance: train both with three seeds or more."
         )

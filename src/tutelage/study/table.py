@@ -16,8 +16,8 @@ from tutelage.study.statistics import LEVEL, Row, best_among
 NOTE = (
     f"Sorted by mean. Bold: the best, and what Welch's test does not tell from it at {LEVEL:.0%}. "
     f"Against alone: difference to the student without a teacher, in points, with its interval of 95 % confidence; "
-    f"p is Welch's, of one comparison; 'not shown' where p is {LEVEL} or more, 'not testable' where the accuracy is the "
-    f"same for all seeds of both."
+    f"p is Welch's, of one comparison; 'not shown' where p is {LEVEL} or more, 'not testable' where the accuracy is "
+    f"the same for all seeds of both."
 )
 
 
