@@ -9,15 +9,17 @@ import resource
 import warnings
 from multiprocessing.queues import Queue
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from harness.cases import CASES, batch, rebuilt
 from harness.processes import FORKED, settle
-from harness.runs import SMALL
+from harness.runs import SMALL, STEPS
 from tutelage import TutelageError, distill, train
 from tutelage.config import TrainSettings, load
 from tutelage.data import TrainLoader, open_data
@@ -31,6 +33,7 @@ from tutelage.training.engine import build_engine
 from tutelage.training.folder import RunFolder
 from tutelage.training.gradients import GradientWatch, warn_of_drowned_task
 from tutelage.training.job import build_job
+from tutelage.training.memory import explain
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -102,6 +105,9 @@ def test_a_step_that_is_not_finite_can_be_replayed(tmp_path: Path) -> None:
     assert failure["rows"] == order[1].index.tolist()
     assert not math.isfinite(float(failure["terms"]["ce"]))
     assert failure["where"].startswith("the output of student.")
+    student = RunFolder(tmp_path / "run").load_failed()["student"]
+    assert all(value.isfinite().all() for name, value in student.items() if "running" in name)
+    assert student["bn1.num_batches_tracked"] == STEPS + 1, "those with which the step began"
     again = replay(tmp_path / "run")
     assert again.model_dump() == failure
 
@@ -162,6 +168,27 @@ def test_a_teacher_that_knows_less_than_the_student_alone_is_told_before_trainin
         distill(**pair, teacher=str(tmp_path / "good"), out=tmp_path / "two")
 
 
+@pytest.mark.parametrize(("batch_size", "advice"), [(26, "accumulate=13,"), (3, "smaller student")])
+def test_the_advice_on_memory_has_an_end(batch_size: int, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is free, no number of parts fits."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=0))
+    job = build_job(load(TrainSettings, {**SMALL, "batch_size": batch_size, "model": "resnet8"}))
+    assert advice in str(explain(MemoryError(), job, build_engine("fp32", "cpu")))
+
+
+def test_memory_that_runs_out_again_while_it_is_explained() -> None:
+    def run_out(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    job = build_job(load(TrainSettings, {**SMALL, "model": "resnet8"}))
+    handle = register_module_forward_pre_hook(run_out)
+    try:
+        error = explain(MemoryError(), job, build_engine("fp32", "cpu"))
+    finally:
+        handle.remove()
+    assert "even 4 images do not fit" in str(error) and "data.size" in str(error)
+
+
 def short_of_memory(folder: Path, said: Queue[str]) -> None:
     settle()
     taken = psutil.Process().memory_info().vms
@@ -179,7 +206,7 @@ def test_memory_that_runs_out_is_explained(tmp_path: Path) -> None:
     error = said.get(timeout=120)
     process.join()
     found = re.search(r"for 900 images at once the student keeps about ([\d.]+) GB .* \(([\d.]+) MB an image\)", error)
-    assert found and "Give accumulate=" in error and "batch_size=450" in error
+    assert found and "Set accumulate=" in error and "batch_size=450" in error
     # A wide block keeps each of its outputs: 64 channels at 16×16 in float32, of six convolutions and as many norms.
     assert 6 * 64 * 256 * 4 / 1e6 < float(found[2]) < 30 * 64 * 256 * 4 / 1e6
     assert float(found[1]) == pytest.approx(0.9 * float(found[2]), abs=0.01)

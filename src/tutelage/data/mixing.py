@@ -81,7 +81,7 @@ class Mixing:
 
         first = start + (torch.arange(count) & -2)
         streams = torch.arange(Stream.MIX, Stream.MIX_COLUMN + 1).unsqueeze(1)
-        mix, kind, quantile, row, column = uniform(self.view_seed, epoch, first, streams).double().numpy()
+        mix, kind, quantile, row, column = uniform(self.view_seed, epoch, first, streams).numpy().astype(np.float64)
         cut = kind < (self.cutmix > 0) / ((self.mixup > 0) + (self.cutmix > 0))
         alpha = np.where(cut, self.cutmix, self.mixup)
         beta = betaincinv(alpha, alpha, quantile)

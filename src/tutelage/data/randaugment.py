@@ -131,7 +131,8 @@ def _sources(operation: str, by: float, height: int, width: int, device: torch.d
 
 def _contrast(images: Tensor, factor: float) -> Tensor:
     """As torchvision's, but the mean is exact: it cannot depend on the order in which a batch is summed."""
-    mean = _functions().rgb_to_grayscale(images).double().mean((1, 2, 3), keepdim=True).float()
+    grey = _functions().rgb_to_grayscale(images)
+    mean = grey.sum((1, 2, 3), keepdim=True) / grey[0].numel()  # a sum of bytes is int64
     return images.mul(factor).add_(mean, alpha=1 - factor).clamp_(0, 255).to(images.dtype)
 
 

@@ -90,8 +90,8 @@ class HookedNetwork(nn.Module):
         with torch.enable_grad():
             logits, features = self._read(lambda: torch.func.functional_call(network, leaves, (images,)))
             outputs = [value for value in (logits, *features.values()) if value is not None and value.requires_grad]
-            total = torch.stack([value.double().sum() for value in outputs]).sum()
-        gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+            totals = [value.sum() for value in outputs]
+        gradients = torch.autograd.grad(totals, list(leaves.values()), allow_unused=True)
         return {name for name, gradient in zip(leaves, gradients) if gradient is None}
 
 

@@ -27,7 +27,7 @@ from tutelage.errors import TutelageError
 from tutelage.models import Networks, handed_over, made_known
 from tutelage.paths import expand
 from tutelage.training.checks import check_trained, warn_of_few_views
-from tutelage.training.engine import build_engine, find_process
+from tutelage.training.engine import build_engine, find_process, seed_of
 from tutelage.training.environment import describe_environment
 from tutelage.training.finetuning import FOLDER, describe, finetuned, finetuning, require_same, to_finetune
 from tutelage.training.finish import finish
@@ -288,8 +288,9 @@ def _complete(
 ) -> Result:
     settings, folder = job.settings, RunFolder(job.path)
     steps = job.epochs * len(TrainLoader(job.data.train, settings.batch_size, settings.seed))
-    # Dropout must not depend on what was drawn while the networks were built and measured.
-    torch.manual_seed(settings.seed)
+    # Dropout must not depend on what was drawn while the networks were built and measured, and each process masks
+    # other images, so its masks must differ too.
+    torch.manual_seed(seed_of(settings.seed, engine.process_index))
     with open_loggers(engine, settings, folder):
         console = build_console()
         notice, known = Notice(), measured.predictions if measured is not None else None

@@ -71,7 +71,7 @@ def restore(
 ) -> None:
     """Puts process ``rank`` of a training back to where :func:`snapshot` saw it.
 
-    Where there are more processes than there were, those that are new draw as others do.
+    A process that the run did not have before keeps its own random state.
     """
     distiller.student.load_state_dict(checkpoint["student"])
     distiller.terms.load_state_dict(checkpoint["terms"])
@@ -81,7 +81,9 @@ def restore(
     if averaged is not None:
         averaged.load_state_dict(checkpoint["averaged"])
     states = checkpoint["random"]
-    state = states[rank % len(states)]
+    if rank >= len(states):
+        return
+    state = states[rank]
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,8 +55,10 @@ def evaluate_network(
     ``reference`` holds predictions that an earlier call on the same split returned, of the teacher for example.
     ``advance`` is told of every batch how many images of the split it covers, over all processes.
     """
+    from accelerate.utils import gather_object
+
     loader = EvalLoader(split, batch_size, engine.process_index, engine.num_processes)
-    totals = torch.zeros(4, dtype=torch.float64, device=engine.device)
+    sums: list[Tensor] = []
     predictions: list[Tensor] = []
     classes = int(split.labels.max()) + 1 if len(split) else 0
     by_class = torch.zeros(2, classes)
@@ -67,18 +70,19 @@ def evaluate_network(
         best = logits.topk(min(5, logits.shape[1])).indices
         hits = best == labels[:, None]
         loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
-        totals += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss, (labels >= 0).sum()]).double()
+        sums.append(torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss, (labels >= 0).sum()]))
         predictions.append(best[:, 0].cpu())
         right = batch.labels[predictions[-1] == batch.labels.cpu()].cpu()
         known = batch.labels[batch.labels >= 0].cpu()
         by_class += torch.stack([right.bincount(minlength=classes), known.bincount(minlength=classes)])
         advance(len(labels) * engine.num_processes)
     predicted = torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)
-    same = (predicted == reference).sum() if reference is not None else torch.zeros(())
-    measured = torch.cat([totals, torch.tensor([same, len(predicted)]).to(totals), by_class.flatten().to(totals)])
-    sums = engine.reduce(measured, "sum").cpu()
-    top1, top5, loss_sum, labelled, agreeing, seen = sums[:6].tolist()
-    right, count = sums[6:].view(2, classes)
+    same = int((predicted == reference).sum()) if reference is not None else 0
+    # Batches are added up on the host: float32 would round, and MPS has no float64.
+    own = [math.fsum(values) for values in zip(*torch.stack(sums).tolist())] if sums else [0.0] * 4
+    everyone = gather_object([[*own, same, len(predicted), *by_class.flatten().tolist()]])
+    top1, top5, loss_sum, labelled, agreeing, seen, *each = (math.fsum(values) for values in zip(*everyone))
+    right, count = torch.tensor(each).view(2, classes)
     return Evaluation(
         top1=100 * top1 / labelled if labelled else None,
         top5=100 * top5 / labelled if labelled else None,

@@ -15,6 +15,7 @@ from tutelage.distillation import StoredTargets
 from tutelage.errors import TutelageError
 from tutelage.models import save_model
 from tutelage.terms import Stage
+from tutelage.training.buffers import BufferBackup
 from tutelage.training.checkpoint import Progress, restore, snapshot
 from tutelage.training.compilation import compile_stage, compiles_student
 from tutelage.training.diagnosis import diagnose
@@ -85,6 +86,7 @@ class Fit:
         if checkpoint is not None:
             rank = self.engine.process_index
             restore(checkpoint, distiller, self.optimizer, self.engine.scaler, self.averaged, rank)
+        self.buffers = BufferBackup(distiller, *([self.averaged] if self.averaged is not None else []))
         self.first_step = compile_stage(distiller, self.job.settings.compile)
         student, parts = self.job.student, settings.accumulate
         step = Step(self.engine, module, self.optimizer, student, self.job.optimization.clip, parts, self.averaged)
@@ -141,6 +143,7 @@ class Fit:
         self.job.distiller.progress = place / (stage.epochs * epoch.steps)
         # Compiled backward passes free what a second one would need.
         looks = place % settings.log_every == 0 and not compiles_student(settings.compile)
+        self.buffers.save(epoch.meters.stopped)
         step(fed.images, fed.labels, targets, epoch.meters, lr, epoch.watch if looks else None)
         if looks and self.engine.is_main_process:
             warn_of_drowned_task(epoch.watch.values, self.told)
@@ -158,6 +161,7 @@ class Fit:
         if fault is None:
             return
         self.progress.step, self.progress.terms = fault.step, None
+        self.buffers.restore()
         state = snapshot(self.job.distiller, self.optimizer, self.engine.scaler, self.averaged, self.progress)
         if self.engine.is_main_process:
             self.folder.save_failed(state)

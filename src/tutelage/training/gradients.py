@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -34,10 +35,10 @@ class GradientWatch:
         task = self._gradient(terms[TASK], scale) if TASK in terms else None
         for name, term in terms.items():
             gradient = task if name == TASK and task is not None else self._gradient(term, scale)
-            norm = _dot(gradient, gradient).sqrt()
+            norm = math.sqrt(_dot(gradient, gradient))
             self._add(f"gradient/{name}", norm)
             if task is not None and name != TASK:
-                cosine = _dot(gradient, task) / (norm * _dot(task, task).sqrt()).clamp_min(1e-12)
+                cosine = _dot(gradient, task) / max(norm * math.sqrt(_dot(task, task)), 1e-12)
                 self._add(f"cosine/{name}", cosine)
         self.values = {name: float(term.detach()) for name, term in terms.items()}
         self.looks += 1
@@ -60,13 +61,17 @@ class GradientWatch:
         found = torch.autograd.grad(term * scale, self.parameters, retain_graph=True, allow_unused=True)
         return [gradient / scale if gradient is not None else torch.zeros(()) for gradient in found]
 
-    def _add(self, name: str, value: Tensor) -> None:
-        self.sums[name] = self.sums.get(name, 0.0) + float(value)
+    def _add(self, name: str, value: float) -> None:
+        self.sums[name] = self.sums.get(name, 0.0) + value
 
 
-def _dot(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-    products = [(a.double() * b.double()).sum().cpu() for a, b in zip(one, other)]
-    return torch.stack(products).sum() if products else torch.zeros((), dtype=torch.float64)
+def _dot(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
+    # Not in float64 on the device: MPS has none.
+    return math.fsum((_wide(a) * _wide(b)).sum().item() for a, b in zip(one, other))
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def warn_of_drowned_task(terms: dict[str, float], told: set[str]) -> None:

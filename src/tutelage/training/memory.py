@@ -22,6 +22,8 @@ SAMPLED = 4
 """Images in the pass that tells what one takes."""
 USED = 0.8
 """Part of the free memory that a step is advised to take."""
+FEWEST = 2
+"""Images in a part of a batch that is advised: batch norm needs two."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -41,15 +43,28 @@ def explain(error: BaseException, job: Job, engine: Accelerator) -> TutelageErro
     gc.collect()
     settings = job.settings
     images = -(-settings.batch_size // (settings.accumulate * engine.num_processes))
-    each, free = _bytes_an_image(job, engine), _free_bytes(engine.device)
-    parts = settings.accumulate
-    while each * images * settings.accumulate / parts > USED * free or parts == settings.accumulate:
-        parts *= 2
+    free = _free_bytes(engine.device)
     less = "" if settings.precision in AUTOCAST else ", or precision=bf16"
+    try:
+        each = _bytes_an_image(job, engine)
+    except (RuntimeError, MemoryError) as again:
+        if not is_out_of_memory(again):
+            raise
+        return TutelageError(
+            f"memory ran out, and even {SAMPLED} images do not fit: {free / 1e9:.2f} GB are free. Use a smaller "
+            f"student or teacher, smaller images (data.size){less}"
+        )
+    parts, most = settings.accumulate, settings.accumulate * images // FEWEST
+    while parts < most and (parts == settings.accumulate or each * images * settings.accumulate / parts > USED * free):
+        parts = min(2 * parts, most)
+    advice = (
+        f"Set accumulate={parts}, which takes the same steps in more parts, or batch_size={settings.batch_size // 2}"
+        if parts > settings.accumulate
+        else "Use a smaller student or teacher, or smaller images (data.size)"
+    )
     return TutelageError(
         f"memory ran out: for {images} images at once the student keeps about {each * images / 1e9:.2f} GB for the "
-        f"backward pass ({each / 1e6:.2f} MB an image), and {free / 1e9:.2f} GB are free. Give accumulate={parts}, "
-        f"which takes the same steps in more parts, or batch_size={settings.batch_size // 2}{less}"
+        f"backward pass ({each / 1e6:.2f} MB an image), and {free / 1e9:.2f} GB are free. {advice}{less}"
     )
 
 
