@@ -82,7 +82,7 @@ def evaluate_network(
     own = [math.fsum(values) for values in zip(*torch.stack(sums).tolist())] if sums else [0.0] * 4
     everyone = gather_object([[*own, same, len(predicted), *by_class.flatten().tolist()]])
     top1, top5, loss_sum, labelled, agreeing, seen, *each = (math.fsum(values) for values in zip(*everyone))
-    right, count = torch.tensor(each).view(2, classes)
+    right, count = torch.tensor(each, dtype=torch.float64).view(2, classes)
     return Evaluation(
         top1=100 * top1 / labelled if labelled else None,
         top5=100 * top5 / labelled if labelled else None,
