@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from tutelage.console import phase
-from tutelage.data.cache import make_once
+from tutelage.data.cache import make_once, reserve
 from tutelage.data.crops import resize
 from tutelage.data.decode import is_constant, read_image
 from tutelage.data.source import Encoded, Pixels, ShardError, fingerprint_words
@@ -88,7 +88,7 @@ def keep(key: str, read: Callable[[], Pixels]) -> Pixels:
     def make(folder: Path) -> None:
         with phase("reading images"):
             pixels = read()
-        np.save(folder / "images.npy", pixels.images)
+        _create(folder, len(pixels.images), pixels.images.shape[2:])[:] = pixels.images
         np.save(folder / "labels.npy", pixels.labels)
 
     folder = make_once("images", _key(key, None), make)
@@ -126,7 +126,12 @@ def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], 
 
 
 def _create(folder: Path, count: int, size: Size) -> np.memmap[Any, np.dtype[np.uint8]]:
-    return np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, 3, *size))
+    path = folder / "images.npy"
+    images: np.memmap[Any, np.dtype[np.uint8]] = np.lib.format.open_memmap(
+        path, mode="w+", dtype=np.uint8, shape=(count, 3, *size)
+    )
+    reserve(path, path.stat().st_size)
+    return images
 
 
 def _open(folder: Path) -> npt.NDArray[np.uint8]:

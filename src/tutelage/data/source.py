@@ -27,7 +27,7 @@ Near = tuple[int, ...]
 
 
 class ShardError(TutelageError):
-    """A shard that cannot be had, and with it all its images: no matter of a broken image."""
+    """Many images that cannot be read for a reason outside them: a missing shard, or a cache that cannot be written."""
 
 
 @dataclass(frozen=True)
