@@ -231,6 +231,26 @@ def test_the_limit_on_room_is_kept(cache: Path) -> None:
     images(3, 2, limit=3000)
 
 
+def test_a_shard_that_another_process_evicts_does_not_end_the_prefetch(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = images(12, 1, limit=3000)
+    for shard in range(3):
+        stream.copy(shard)
+    stat = Path.stat
+
+    def evicted_when_looked_at(path: Path, **more: Any) -> os.stat_result:
+        if path.name == IMAGES and path.parent.name == "00001":
+            shutil.rmtree(path.parent, ignore_errors=True)
+        return stat(path, **more)
+
+    with monkeypatch.context() as other:
+        other.setattr(Path, "stat", evicted_when_looked_at)
+        stream._bring((5, 6), lambda: False)  # what the thread does
+    folders = sorted(path.name for path in stream._folder(0).parent.glob("0*"))
+    assert {"00005", "00006"} <= set(folders) and len(folders) <= 3
+
+
 def test_copies_left_by_a_dead_process_are_made_anew(cache: Path) -> None:
     stream = images(2, 1)
     partial_copy = cache / "shards/set/train/.00001.partial"

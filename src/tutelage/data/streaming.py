@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -139,12 +139,11 @@ class StreamedImages(Sharded):
                     self.copy(shard, wait=False)
 
     def _make_room(self, size: int, near: Near) -> None:
-        """Puts shards away that are not to be near, the oldest first, until there is room for ``size`` bytes."""
+        """Evict shards that are not in ``near``, the oldest first, until there is room for ``size`` bytes."""
         if self._limit is None:
             return
         spared = {self._folder(shard) for shard in near}
-        copies = self._folder(0).parents[1].glob("*/[!.]*/" + IMAGES)
-        found = sorted((copy.stat().st_mtime, copy.stat().st_size, copy.parent) for copy in copies)
+        found = sorted(_copies(self._folder(0).parents[1]))
         excess = sum(bytes for _, bytes, _ in found) + size - self._limit
         for _, bytes, folder in found:
             if excess <= 0:
@@ -180,6 +179,14 @@ class _Thread:
     def _run(self) -> None:
         while True:
             self._work(self._asked.get(), lambda: not self._asked.empty())
+
+
+def _copies(root: Path) -> Iterator[tuple[float, int, Path]]:
+    """Yield time, bytes and folder of each local shard; another process may evict one while it is looked at."""
+    for copy in root.glob("*/[!.]*/" + IMAGES):
+        with suppress(FileNotFoundError):
+            status = copy.stat()
+            yield status.st_mtime, status.st_size, copy.parent
 
 
 def _read(folder: Path, place: int) -> bytes:
