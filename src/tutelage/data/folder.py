@@ -20,6 +20,7 @@ from tutelage.data.files import (
     subfolders,
     walk,
 )
+from tutelage.data.paths import Paths
 from tutelage.data.source import Encoded, Source, fingerprint_files
 from tutelage.data.split_names import find_splits, parse_split
 from tutelage.errors import TutelageError
@@ -31,15 +32,14 @@ class FileImages(Encoded):
     """Images in files."""
 
     def __init__(self, files: list[Path], labels: list[int]) -> None:
-        # One array of characters: worker processes share its memory, which they would copy for a list of strings.
-        self._files = np.array([str(path) for path in files], dtype=np.str_)
+        self._paths = Paths(files)
         self.labels = np.array(labels, dtype=np.int64)
 
     def fetch(self, row: int) -> bytes:
-        return Path(self._files[row]).read_bytes()
+        return Path(self._paths[row]).read_bytes()
 
     def place(self, row: int) -> str:
-        return str(self._files[row])
+        return self._paths[row]
 
 
 @dataclass(frozen=True)

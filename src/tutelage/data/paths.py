@@ -1,0 +1,35 @@
+"""The paths of many files in memory that worker processes share, however they are started."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Paths:
+    """Paths by number, as one tensor of bytes and one of the ends of the paths in it.
+
+    A tensor moves to shared memory when it is sent to a process: workers that are spawned map the paths, and workers
+    that are forked do not copy them page by page, as they would the objects of a list.
+
+    >>> paths = Paths([Path("cats/1.png"), Path("dogs/ä.png")])
+    >>> len(paths), paths[1]
+    (2, 'dogs/ä.png')
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        encoded = [os.fsencode(path) for path in paths]
+        self._bytes: Tensor = torch.from_numpy(np.frombuffer(bytearray(b"".join(encoded)), dtype=np.uint8))
+        self._ends: Tensor = torch.from_numpy(np.cumsum([0, *map(len, encoded)], dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> str:
+        start, end = self._ends[number : number + 2].tolist()
+        return os.fsdecode(self._bytes[start:end].numpy().tobytes())
