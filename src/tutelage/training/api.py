@@ -42,6 +42,7 @@ from tutelage.training.plan import Plan, describe_plan
 from tutelage.training.preemption import Notice, Preempted
 from tutelage.training.progress import build_display
 from tutelage.training.result import Result
+from tutelage.training.same_data import check_moved, check_same_data, describe_data
 from tutelage.training.targets import RunTargets, open_targets
 from tutelage.training.tuning import tune
 from tutelage.training.weak_teacher import warn_of_a_weak_teacher
@@ -148,7 +149,7 @@ def resume(folder: str | Path, network: Networks = None) -> Result:
 
     Raises:
         TutelageError: a folder that is no run, a finished run, one that is under way, one whose checkpoints are all
-            damaged, and a network that is not passed again.
+            damaged, a network that is not passed again, and data that moved or changed since the run began.
     """
     with made_known(network):
         return _resume(expand(folder))
@@ -156,14 +157,19 @@ def resume(folder: str | Path, network: Networks = None) -> Result:
 
 def _resume(path: Path) -> Result:
     if RunFolder(path).is_finished():
-        raise TutelageError(f"{path} is finished: its result is in {path / 'result.json'}")
+        raise TutelageError(
+            f"{path} is finished: its result is in {path / 'result.json'}. To continue from its weights, start a new "
+            f"run with student={path}, or model={path} for tutelage train"
+        )
     settings = load_run(path)
+    check_moved(settings, path)
     check_loggers(settings)
     with ExitStack() as held:
         if find_process(settings.device).is_main_process:
             held.enter_context(RunFolder(path).lock())
         checkpoint, damage = RunFolder(path).load_checkpoint()
         job, plan = build_taught_job(settings, path), Plan()
+        check_same_data(job.data, path)
         engine = _build_engine(job)
         if engine.is_main_process:
             _go_on(job, checkpoint, damage)
@@ -267,6 +273,7 @@ def _prepare_folder(job: Job) -> AcquireReturnProxy:
     folder.write_json("environment.json", environment)
     folder.write_json("classes.json", list(job.data.classes))
     folder.write_json("split.json", job.data.held_out)
+    folder.write_json("data.json", describe_data(job.data))
     return held
 
 
