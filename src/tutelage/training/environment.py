@@ -38,7 +38,19 @@ def package_versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Returns the commit of the checkout that the package is imported from; None where it is not a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """Return the commit that holds this package's code; None outside a checkout of it and where git is not installed.
+
+    A package installed inside the repository of another project is not tracked there, so its commit is left out.
+    """
+    source = Path(__file__)
+    tracked = _git(source.parent, "ls-files", "--error-unmatch", source.name)
+    return _git(source.parent, "describe", "--always", "--dirty", "--abbrev=12") if tracked else None
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what a git command prints; None where it fails or cannot be started."""
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
     return done.stdout.strip() or None
