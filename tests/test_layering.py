@@ -13,7 +13,7 @@ ROOMS = [
     *("losses", "models", "data", "taps", "connectors", "terms", "methods", "distillation", "config", "recipes"),
     *("training", "bench", "export", "study", "report", "cli"),
 ]
-BELOW_ALL = {"errors", "paths", "registry", "console"}
+BELOW_ALL = {"errors", "paths", "locks", "registry", "console"}
 ROOT = Path(tutelage.__file__).parent
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py") if path.parent != ROOT)
 

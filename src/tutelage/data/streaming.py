@@ -19,6 +19,7 @@ import numpy as np
 from tutelage.data.cache import cache_folder
 from tutelage.data.source import Near, Rows, Sharded, ShardError, shard_starts
 from tutelage.errors import TutelageError
+from tutelage.locks import lock
 
 IMAGES, SPANS = "images.bin", "spans.npy"
 """What a shard near at hand consists of: its images' bytes; first byte and length of each, (rows, 2) int64."""
@@ -109,7 +110,7 @@ class StreamedImages(Sharded):
         if folder.is_dir():
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock(shard).acquire(blocking=wait):
+        with lock(_beside(folder, "lock"), wait):
             if not folder.is_dir():
                 # A name of its own a shard: what a dead process has left there goes first.
                 partial = _beside(folder, "partial")
@@ -154,9 +155,6 @@ class StreamedImages(Sharded):
 
     def _folder(self, shard: int) -> Path:
         return cache_folder() / "shards" / self._key / f"{shard:05d}"
-
-    def _lock(self, shard: int) -> filelock.BaseFileLock:
-        return filelock.FileLock(_beside(self._folder(shard), "lock"))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_thread": None}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from filelock import AcquireReturnProxy
 from rich.console import Console
 
 from tutelage.config import (
@@ -264,7 +263,7 @@ def _build_engine(job: Job) -> Accelerator:
     return engine
 
 
-def _prepare_folder(job: Job) -> AcquireReturnProxy:
+def _prepare_folder(job: Job) -> AbstractContextManager[object]:
     """Makes the run's folder, and returns the hold on it."""
     settings, folder, environment = job.settings, RunFolder(job.path), describe_environment()
     folder.create(settings.overwrite)

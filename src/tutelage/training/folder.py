@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import Timeout
 from rich.console import Console, RenderableType
 
 from tutelage.errors import TutelageError
+from tutelage.locks import lock
 from tutelage.training.sealed import read_sealed, replace, write_sealed
 
 
@@ -160,12 +162,12 @@ class RunFolder:
             raise TutelageError(f"{'; '.join(faults)}: no checkpoint is left to go on from; start the run anew")
         return None, None
 
-    def lock(self) -> AcquireReturnProxy:
-        """Takes the folder until what is returned is released, or the process ends.
+    def lock(self) -> AbstractContextManager[object]:
+        """Lock the folder until what is returned is left, or the process ends.
 
         Raises :class:`TutelageError` where a run in another process has it.
         """
         try:
-            return FileLock(self.path / "checkpoints" / "lock").acquire(blocking=False)
+            return lock(self.path / "checkpoints" / "lock", wait=False)
         except Timeout:
             raise TutelageError(f"{self.path}: a run is under way there; wait for it, or give another out=…") from None
