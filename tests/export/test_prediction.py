@@ -39,7 +39,8 @@ def test_a_large_image_is_cropped_as_in_evaluation(tmp_path: Path) -> None:
             image = Image.fromarray((grey * 15.9).astype(np.uint8)).resize((90 + place, 70 + 9 * place))
             image.convert("RGB").save(tmp_path / name / f"{place}.jpg")
     data = open_data(DataSettings(name=str(tmp_path), size=32, validation=0.5, workers=0))
-    classifier = Classifier(tmp_path, "", ("a", "b"), data.size, Framing(data.size), torch.nn.Identity(), False, 0, 0, 0)
+    framing = Framing(data.size)
+    classifier = Classifier(tmp_path, "", ("a", "b"), data.size, framing, torch.nn.Identity(), False, 0, 0, 0)
     views = [classifier.view(decode(Path(place).read_bytes())) for place in data.held_out]
     assert torch.equal(torch.stack(views), next(iter(EvalLoader(data.validation, 100))).images)
     assert data.crop == 0.875
