@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -28,14 +29,16 @@ POLL_SECONDS = 0.5
 def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     """Yields ``count`` processes that share the machine's cores, or have a GPU each, in turn.
 
+    The GPUs are those that ``CUDA_VISIBLE_DEVICES`` lets this process use.
+
     They end with the process that started them, however it ends.
     """
     context = _context()
-    places = context.Queue()
+    gpus, places = visible_gpus(), context.Queue()
     for place in range(count):
-        places.put(place)
+        places.put(gpus[place % len(gpus)] if gpus else None)
     threads = max(1, torch.get_num_threads() // count)
-    pool = ProcessPoolExecutor(count, context, _settle, (places, threads, torch.cuda.device_count()))
+    pool = ProcessPoolExecutor(count, context, _settle, (places, threads))
     try:
         yield pool
     except BaseException:
@@ -54,10 +57,20 @@ def _context() -> Any:
     return context
 
 
-def _settle(places: Any, threads: int, gpus: int) -> None:
+def visible_gpus() -> list[str]:
+    """Return what ``CUDA_VISIBLE_DEVICES`` must be for a process to use one GPU, for each GPU of this process.
+
+    The variable lists numbers, UUIDs or names of MIG instances, and CUDA ignores what follows an invalid one.
+    """
+    count, listed = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [name.strip() for name in listed.split(",")][:count] if listed else [str(index) for index in range(count)]
+
+
+def _settle(places: Any, threads: int) -> None:
     torch.set_num_threads(threads)
-    if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(places.get() % gpus)
+    gpu = places.get()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
@@ -111,9 +124,14 @@ def screen_of(settings: Any) -> Path:
 
 
 def train_cell(settings: Any) -> str | None:
-    """Trains one run, or continues it; its screen goes to a file beside its folder. Returns why it stopped, or None."""
+    """Train one run, or resume it, with its screen in a file beside its folder; return why it failed, or None.
+
+    Any error fails this run alone: the study continues with the others. The traceback of an error that is a bug, in
+    tutelage or in a network or method of the user, is in that file.
+    """
     folder: Path = settings.out
-    with _screen_in(screen_of(settings)):
+    screen = screen_of(settings)
+    with _screen_in(screen):
         try:
             register_networks(settings)
             if (folder / "config.yaml").exists():
@@ -123,6 +141,9 @@ def train_cell(settings: Any) -> str | None:
                 run(settings)
         except TutelageError as error:
             return str(error)
+        except Exception as error:
+            traceback.print_exc()
+            return f"{type(error).__name__}: {error}. The traceback is in {screen}"
     return None
 
 
