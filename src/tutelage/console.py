@@ -6,6 +6,7 @@ a pipe or a file gets the results alone, in text that any editor shows.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -34,8 +35,19 @@ def build_console(stderr: bool = False) -> Console:
 
     Tables keep their columns in files and pipes.
     """
+    escape_unencodable()
     console = Console(stderr=stderr, quiet=not is_main_process())
     return console if console.is_terminal else Console(stderr=stderr, quiet=console.quiet, width=160)
+
+
+def escape_unencodable() -> None:
+    """Have stdout and stderr print an escape like ``\\xd7`` for a character that their encoding lacks.
+
+    Otherwise one ``×`` or file name ends the process with UnicodeEncodeError where the locale is ASCII.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def is_main_process() -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+EXIT_CODE = 75
+"""Of a process that SIGTERM stopped: EX_TEMPFAIL of sysexits.h. Nothing is wrong; run the same command again."""
+
 LONGEST = 100
 """Letters of a name that are compared with others: the time grows with their square."""
 

@@ -6,6 +6,7 @@ import gc
 import json
 import multiprocessing
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -60,7 +61,7 @@ def signal_after(
 ) -> tuple[int | None, str]:
     """Does the same with any signal, and returns the exit code too."""
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as said:
-        arguments = (number, calls, owner, method, [verb, *words(settings)], said.name)
+        arguments = (number, calls, owner, method, [*shlex.split(verb), *words(settings)], said.name)
         process = FORKED.Process(target=_run_and_signal, args=arguments)
         process.start()
         process.join()

@@ -20,8 +20,8 @@ from harness.processes import FORKED, in_process, settle
 from harness.runs import SMALL, STEPS
 from harness.steps import at_step
 from tutelage import TutelageError, resume, train
+from tutelage.errors import EXIT_CODE
 from tutelage.training.folder import RunFolder
-from tutelage.training.preemption import EXIT_CODE
 from tutelage.training.step import Step
 
 RUN: dict[str, Any] = {**SMALL, "model": "resnet8"}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from importlib import import_module
+from types import FrameType
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from tutelage.console import phase
-from tutelage.errors import TutelageError
+from tutelage.console import escape_unencodable, phase
+from tutelage.errors import EXIT_CODE, TutelageError
 
 VERBS = {
     "train": "Train one network on labels, for example a teacher.",
@@ -71,16 +73,26 @@ for _name, _summary in VERBS.items():
 def main() -> None:
     """Runs the command line; an error is one short message, and with ``--debug`` its trace.
 
-    The exit code is 2 for a mistake of the user's, 1 for anything else that goes wrong, 130 after Ctrl-C.
+    The exit code is 2 for a mistake of the user's, 1 for anything else that goes wrong, 130 after Ctrl-C and 75
+    after SIGTERM.
     """
     words = [word for word in sys.argv[1:] if word != "--debug"]
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    escape_unencodable()
+    usual = signal.signal(signal.SIGTERM, _stop)
     try:
         app(words)
     except Exception as error:
         if len(words) < len(sys.argv) - 1:
             raise
         sys.exit(_explain(error))
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the process by an exception, so that what is half-written is removed on the way out."""
+    sys.exit(EXIT_CODE)
 
 
 def _explain(error: Exception) -> int:

@@ -33,8 +33,8 @@ def main(
     config = as_mapping(*(settings or []))
     try:
         record = export_student(model, **config)
-    except KeyboardInterrupt:
-        console.print("stopped: nothing half-written is left")
+    except (KeyboardInterrupt, SystemExit):
+        console.print("stopped; nothing was exported and no partial files are left")
         raise
     console.print(table(record))
     console.print(

@@ -78,13 +78,23 @@ def distill(**config: Any) -> Result:
         return run(settings)
 
 
+@contextmanager
+def _before_training() -> Iterator[None]:
+    """Report a stop by a signal; once training runs, :func:`_complete` does."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        build_console().print("stopped before training began", highlight=False)
+        raise
+
+
 def run(settings: RunSettings, data: ImageData | None = None) -> Result:
     """Starts the run that ``settings`` describe, in a new folder, and returns its result.
 
     ``data`` are those of ``settings.data``, where they are open already.
     """
     plan = Plan()
-    with phase("preparing data and networks"):
+    with _before_training(), phase("preparing data and networks"):
         process = find_process(settings.device)
         check_loggers(settings)
         job = build_job(settings, data)
@@ -98,7 +108,8 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
             assert job.teacher is not None
             build_job(finetuning(settings, job.path / FOLDER), job.data)  # what would stop it stops the whole run now
             add_note(job.teacher.network, describe(to_train, job.path / FOLDER))
-    plan.add(describe_plan(job))
+    with _before_training():
+        plan.add(describe_plan(job))
     job = _tune(job, plan)
     with ExitStack() as held:
         if to_train is not None:
@@ -116,6 +127,7 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
         return _complete(job, engine, measured, targets, None)
 
 
+@_before_training()
 def _tune(job: Job, plan: Plan) -> Job:
     tuned = tune(job)
     for line in tuned.lines:
@@ -123,6 +135,7 @@ def _tune(job: Job, plan: Plan) -> Job:
     return tuned.job
 
 
+@_before_training()
 def _complete_plan(job: Job, engine: Accelerator, plan: Plan) -> tuple[Measured | None, RunTargets | None]:
     """Open the cache and measure the teacher; the plan says what was found."""
     targets = open_targets(job, engine)
@@ -220,6 +233,7 @@ def build_taught_job(settings: RunSettings, path: Path) -> Job:
     return _taught(settings, pupil, path) if pupil is not None else _build(settings)
 
 
+@_before_training()
 def _build(settings: RunSettings, data: ImageData | None = None) -> Job:
     with phase("preparing data and networks"):
         return build_job(settings, data)

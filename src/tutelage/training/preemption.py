@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-EXIT_CODE = 75
-"""EX_TEMPFAIL of sysexits.h: nothing is wrong, the same work is to be tried again."""
+from tutelage.errors import EXIT_CODE
 
 
 class Preempted(SystemExit):
-    """Ends the process with :data:`EXIT_CODE`, once a checkpoint is written."""
+    """Ends the process with :data:`tutelage.errors.EXIT_CODE`, once a checkpoint is written."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_CODE)
