@@ -167,10 +167,10 @@ def test_the_command_line_says_what_it_does_before_pytorch_is_there() -> None:
     program = """
 import builtins, sys
 original = builtins.__import__
-def refuse(name, *rest):
+def refuse(name, *rest, **named):
     if name == "torch":
         raise SystemExit("PyTorch is asked for")
-    return original(name, *rest)
+    return original(name, *rest, **named)
 builtins.__import__ = refuse
 sys.argv = ["tutelage", "distill"]
 from tutelage.cli import main

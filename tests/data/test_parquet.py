@@ -101,7 +101,7 @@ def test_a_file_that_is_no_parquet(make_parquet) -> None:  # type: ignore[no-unt
 def test_images_of_several_sizes_are_not_kept_decoded(make_parquet, cache: Path) -> None:  # type: ignore[no-untyped-def]
     root = make_parquet({"train-0": ([*SMALL[:-1], encode(picture(0, 16, 20))], LABELS)}, NAMES)
     assert open_data(DataSettings(name=str(root))).size == (224, 224)
-    assert {folder.name for folder in cache.iterdir()} == {"parquet"}
+    assert {folder.name for folder in cache.iterdir()} == {"locks", "parquet"}
 
 
 def test_imagenette(real_data: Path) -> None:

@@ -123,9 +123,12 @@ def read_parquet(root: Path) -> Source:
 
 def find_parquet(root: Path) -> list[Path]:
     """Return the visible parquet files at any depth of a folder, sorted."""
-    return sorted(
-        inside / name for inside, names in walk(root, links=False) for name in names if name.endswith(".parquet")
-    )
+    found = []
+    for inside, names in walk(root, links=False):
+        if inside.suffix == ".parquet" and inside != root:
+            raise TutelageError(f"{inside} is not a file: remove it, or rename it")
+        found += [inside / name for name in names if name.endswith(".parquet")]
+    return sorted(found)
 
 
 def _labels(path: Path, columns: tuple[str, str]) -> Rows:

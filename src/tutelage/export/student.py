@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tutelage.data import Normalization
+from tutelage.config import load, read_yaml
+from tutelage.data import DataSettings, Normalization
 from tutelage.data.crops import Framing
 from tutelage.data.source import PLAIN, Rendering
 from tutelage.errors import TutelageError
 from tutelage.models import ModelSpec, create_model, spec_of
 from tutelage.paths import expand
-from tutelage.training import load_run
 from tutelage.training.folder import RunFolder
 
 Predict = Callable[[Tensor], Tensor]
@@ -93,8 +93,13 @@ def load_student(path: str | Path) -> Student:
         classes=spec.classes or tuple(map(str, range(spec.num_classes))),
         size=spec.input_size,
         source=folder,
-        rendering=load_run(folder).data.rendering if is_run(folder) else PLAIN,
+        rendering=_rendering(folder) if is_run(folder) else PLAIN,
     )
+
+
+def _rendering(run: Path) -> Rendering:
+    """Return how the images of a run were decoded, whatever else its settings say."""
+    return load(DataSettings, read_yaml(run / "config.yaml")["data"]).rendering
 
 
 class _ChannelsLast(nn.Module):

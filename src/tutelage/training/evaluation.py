@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -82,13 +83,13 @@ def evaluate_network(
     own = [math.fsum(values) for values in zip(*torch.stack(sums).tolist())] if sums else [0.0] * 4
     everyone = gather_object([[*own, same, len(predicted), *by_class.flatten().tolist()]])
     top1, top5, loss_sum, labelled, agreeing, seen, *each = (math.fsum(values) for values in zip(*everyone))
-    right, count = torch.tensor(each, dtype=torch.float64).view(2, classes)
+    right, count = np.array(each).reshape(2, classes)
     return Evaluation(
         top1=100 * top1 / labelled if labelled else None,
         top5=100 * top5 / labelled if labelled else None,
         loss=loss_sum / labelled if labelled else None,
-        balanced=100 * (right / count)[count > 0].mean().item() if labelled else None,
-        majority=100 * count.max().item() / labelled if labelled else None,
+        balanced=100 * float((right[count > 0] / count[count > 0]).mean()) if labelled else None,
+        majority=100 * float(count.max()) / labelled if labelled else None,
         agreement=100 * agreeing / seen if reference is not None else None,
         predictions=predicted,
     )
