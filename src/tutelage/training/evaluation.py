@@ -83,12 +83,12 @@ def evaluate_network(
     own = [math.fsum(values) for values in zip(*torch.stack(sums).tolist())] if sums else [0.0] * 4
     everyone = gather_object([[*own, same, len(predicted), *by_class.flatten().tolist()]])
     top1, top5, loss_sum, labelled, agreeing, seen, *each = (math.fsum(values) for values in zip(*everyone))
-    right, count = np.array(each).reshape(2, classes)
+    hits_of, count = np.array(each).reshape(2, classes)
     return Evaluation(
         top1=100 * top1 / labelled if labelled else None,
         top5=100 * top5 / labelled if labelled else None,
         loss=loss_sum / labelled if labelled else None,
-        balanced=100 * float((right[count > 0] / count[count > 0]).mean()) if labelled else None,
+        balanced=100 * float((hits_of[count > 0] / count[count > 0]).mean()) if labelled else None,
         majority=100 * float(count.max()) / labelled if labelled else None,
         agreement=100 * agreeing / seen if reference is not None else None,
         predictions=predicted,
