@@ -41,7 +41,7 @@ def text_of(page: Path) -> str:
 
 def test_one_run(copy: Path) -> None:
     material = gather(read_source([copy]), None)
-    section = plan(material, None)
+    section = plan(material)
     assert section is not None
     networks, stages = (block for block in section.blocks if isinstance(block, Table))
     assert [row[:2] for row in networks.rows] == [["teacher", "resnet8"], ["student", "resnet8"]]
@@ -88,7 +88,7 @@ def test_a_teacher_that_is_gone_or_another_one(copy: Path) -> None:
     shutil.rmtree(teacher)
     material = gather(read_source([copy]), None)
     assert "The teacher's own predictions and attention are not shown" in material.missing[0]
-    section = plan(material, None)
+    section = plan(material)
     assert section is not None and isinstance(section.blocks[0], Code) and "at.layer3" in section.blocks[0].text
 
 
@@ -106,7 +106,7 @@ def test_settings_of_another_version(copy: Path) -> None:
     assert repeat_command(run) == shlex.join(["tutelage", "distill", str(copy / "config.yaml"), "out=NEW_FOLDER"])
     material = gather(read_source([copy]), None)
     assert material.teacher_predictions is not None and not material.missing
-    section = plan(material, None)
+    section = plan(material)
     assert section is not None and isinstance(section.blocks[0], Code)
 
 

@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 from tutelage import training
-from tutelage.cli.words import NETWORK, OwnNetworks
+from tutelage.cli.words import NetworkWords, OwnNetworks
 from tutelage.config import load
 
 
 def main(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")],
-    settings: Annotated[list[str] | None, typer.Argument(metavar="network=NAME", help=NETWORK)] = None,
+    settings: NetworkWords = None,
 ) -> None:
     """Take the step again at which a run stopped being finite.
 

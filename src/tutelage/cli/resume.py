@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from tutelage import training
-from tutelage.cli.words import NETWORK, OwnNetworks
+from tutelage.cli.words import NetworkWords, OwnNetworks
 from tutelage.config import load
 
 
 def main(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of the run.")],
-    settings: Annotated[list[str] | None, typer.Argument(metavar="network=NAME", help=NETWORK)] = None,
+    settings: NetworkWords = None,
 ) -> None:
     """Continue an interrupted run from its last checkpoint.
 

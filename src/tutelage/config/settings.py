@@ -9,6 +9,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from tutelage.data import DataSettings
+from tutelage.data.settings import Side
 from tutelage.distillation import CacheSettings
 from tutelage.methods import METHODS, Method, parse
 from tutelage.models import register_functions
@@ -17,7 +18,6 @@ from tutelage.terms import OptimizerSettings, ScheduleSettings
 
 S = TypeVar("S", bound=BaseModel)
 
-Side = Annotated[int, Field(gt=0, le=2**14)]
 Channels = tuple[float, float, float]
 
 

@@ -6,11 +6,11 @@ import errno
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from filelock import FileLock
-
 from tutelage.data.source import ShardError
+from tutelage.locks import lock
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -32,26 +32,29 @@ def make_once(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     target = cache_folder() / kind / key
     if target.is_dir():
         return target
-    partial = target.with_name(f".partial-{key}")
-    lock = _lock(f"{kind}-{key}")
-    try:
+    with _locked(f"{kind}-{key}"):
         if not target.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-            try:
-                partial.mkdir(parents=True)
-            except OSError as error:
-                raise unwritable(error) from None
-            try:
-                make(partial)
-            except OSError as error:
-                if error.errno not in _FULL:  # of what is read
-                    raise
-                raise unwritable(error) from None
-            partial.rename(target)
+            _fill(target, make)
+    return target
+
+
+def _fill(target: Path, make: Callable[[Path], None]) -> None:
+    partial = target.with_name(f".partial-{target.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        try:
+            partial.mkdir(parents=True)
+        except OSError as error:
+            raise unwritable(error) from None
+        try:
+            make(partial)
+        except OSError as error:
+            if error.errno not in _FULL:  # of what is read
+                raise
+            raise unwritable(error) from None
+        partial.rename(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        lock.release()
-    return target
 
 
 def unwritable(error: OSError) -> ShardError:
@@ -67,7 +70,7 @@ def unwritable(error: OSError) -> ShardError:
 
 
 def reserve(path: Path, size: int) -> None:
-    """Take ``size`` bytes on the disk for a file that will be mapped; raises OSError if there is no room.
+    """Take ``size`` bytes on the disk for a file that will be mapped; raises OSError if the disk is full.
 
     A full disk would otherwise end the process with SIGBUS when a page of the map is written. Systems that have no
     such call (macOS) only compare with the free space.
@@ -79,12 +82,11 @@ def reserve(path: Path, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
-def _lock(name: str) -> FileLock:
-    """Wait for, and take, a lock that the system releases when its process ends, however it ends."""
-    lock = FileLock(cache_folder() / "locks" / f"{name}.lock")
+def _locked(name: str) -> AbstractContextManager[object]:
+    """Wait for a lock of the cache, and take it."""
+    path = cache_folder() / "locks" / f"{name}.lock"
     try:
-        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return lock(path, wait=True)
     except OSError as error:
         raise unwritable(error) from None
-    return lock

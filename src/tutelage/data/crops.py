@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +11,7 @@ from PIL import ImageColor
 from torch import Tensor
 
 from tutelage.data.hashing import Stream, uniform
+from tutelage.models.spec import Resize
 
 ATTEMPTS = 10
 """Boxes drawn before the middle of the image is taken instead."""
@@ -23,8 +23,6 @@ CENTRE = 0.875
 LONGEST = 4
 """Shape, relative to the view's, beyond which the ends of an image are cut before it is resized."""
 
-Resize = Literal["crop", "squash", "pad"]
-"""How an image of another shape is fitted: its middle, all of it distorted, or all of it with a border."""
 Box = tuple[int, int, int, int]
 """(top, left, height, width)."""
 Draws = list[list[float]]

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutelage.data.crops import Resize
 from tutelage.data.order import Windows
 from tutelage.data.samples import Samples
 from tutelage.data.source import Rows
+from tutelage.models.spec import Resize
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from PIL import ImageColor
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from tutelage.data.crops import Resize
 from tutelage.data.source import Rendering
+from tutelage.models.spec import Resize
 
 Side = Annotated[int, Field(ge=1, le=2**14)]
 

@@ -58,7 +58,7 @@ class Table:
         return [column for name in names for column in self.columns if column.casefold() == name]
 
     def require(self, setting: str, name: str) -> str:
-        """Return ``name``; raises :class:`TutelageError` if there is no such column."""
+        """Return ``name``; raises :class:`TutelageError` if the table lacks it."""
         if name not in self.columns:
             raise TutelageError(f"data.{setting}={name}: {self.path} has the columns {', '.join(self.columns)}")
         return name
@@ -121,7 +121,7 @@ def read_table(path: Path, settings: DataSettings) -> Source:
 def read_metadata(layout: Layout, settings: DataSettings) -> Source | None:
     """Read ``metadata.csv``, in Hugging Face's layout, from a data folder or each of its splits.
 
-    None if there is no such file, or it has no column of labels.
+    None if the file is missing or has no column of labels.
     """
     root = layout.root
     found = {split: folder / METADATA for split, folder in layout.splits.items() if (folder / METADATA).is_file()}

@@ -12,8 +12,8 @@ from torch import Tensor
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
 from tutelage.distillation.sharding import shard_layers, shard_rest
 from tutelage.models import ModelSpec, find_heads, parameter_count, weights_hash
+from tutelage.models.outputs import main_output
 from tutelage.taps import folded, tapped, with_batch_statistics
-from tutelage.taps.sharing import main_output
 from tutelage.terms import IMAGE_GRADIENT, LOGITS
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tutelage.config import ModelSettings, as_mapping, load
 from tutelage.console import phase
-from tutelage.data import Split, open_data
+from tutelage.data import ImageData, Split, open_data
 from tutelage.errors import TutelageError
 from tutelage.export.card import write_card
 from tutelage.export.check import check, measured_split
@@ -57,11 +57,12 @@ def _export_module(module: nn.Module, config: dict[str, Any]) -> Record:
     with handed_over(module) as name, tempfile.TemporaryDirectory() as folder:
         settings = load(ExportSettings, config, {"model": folder})
         network = build_network("model", ModelSettings(name=name), None)
-        save_model(network, folder, completed(spec_of(network), open_data(settings.data)))
-        return _export(settings)
+        data = open_data(settings.data)
+        save_model(network, folder, completed(spec_of(network), data))
+        return _export(settings, data)
 
 
-def _export(settings: ExportSettings) -> Record:
+def _export(settings: ExportSettings, data: ImageData | None = None) -> Record:
     student = load_student(settings.model)
     out = settings.out or student.source / "export"
     _check_free(out, settings.overwrite)
@@ -69,7 +70,7 @@ def _export(settings: ExportSettings) -> Record:
         require(f"format={format}", FORMATS[format].packages)
     if settings.push is not None:
         check_token(settings.push)
-    data = open_data(settings.data)
+    data = data or open_data(settings.data)
     name, split = measured_split(student, data, settings.images)
     calibration = spread(data.train, settings.calibration)
     task = Task(student, settings.preprocessing, lambda: _calibrating(calibration, student.size))

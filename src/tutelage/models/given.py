@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.errors import TutelageError, shortened
+from tutelage.models.outputs import main_output
 from tutelage.models.spec import ModelSpec
 
 MODULE = "module/"
@@ -46,7 +47,7 @@ def register_functions(*names: str) -> None:
     A function returns a module; it is given ``num_classes`` if it takes it. The working folder is searched too.
 
     Raises:
-        TutelageError: there is no such module or function.
+        TutelageError: a module or function does not exist.
     """
     for name in names:
         if _REFERENCE.fullmatch(name):
@@ -136,21 +137,22 @@ def _count_logits(network: nn.Module) -> int:
             except Exception as error:  # a network's code fails in any way where an image is too small for it
                 reason = reason or shortened(" ".join(str(error).split()))
                 continue
-            logits = _first_tensor(output)
-            if logits is None or logits.ndim != 2:
-                what = type(output).__name__ if logits is None else f"a tensor of shape {tuple(logits.shape)}"
-                raise TutelageError(f"{type(network).__name__} returns {what}, not logits of shape (B, classes)")
-            return logits.shape[1]
+            return _width(network, output)
     finally:
         for module, mode in training.items():
             module.training = mode
     raise TutelageError(f"{type(network).__name__} takes no image of shape (1, 3, H, W): {reason}")
 
 
-def _first_tensor(output: Any) -> Tensor | None:
-    """Return the logits of a network that may give several outputs."""
-    values = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple) else (output,)
-    return next((value for value in values if isinstance(value, Tensor)), None)
+def _width(network: nn.Module, output: Any) -> int:
+    try:
+        logits: Tensor = main_output(output, (Tensor,))
+        what = f"a tensor of shape {tuple(logits.shape)}"
+        if logits.ndim == 2:
+            return logits.shape[1]
+    except TutelageError:
+        what = type(output).__name__
+    raise TutelageError(f"{type(network).__name__} returns {what}, not logits of shape (B, classes)")
 
 
 def _file(module: nn.Module, modules: dict[str, nn.Module]) -> str:

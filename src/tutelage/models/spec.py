@@ -15,6 +15,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+Resize = Literal["crop", "squash", "pad"]
+"""How an image of another shape is fitted: its middle, all of it distorted, or all of it with a border."""
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """Identity and preprocessing of a model; every created model carries its own as ``model.spec``.
@@ -28,8 +32,7 @@ class ModelSpec:
         std: per-channel standard deviation, as ``mean``.
         crop: the part of an image's shorter side that it is shown of images of other sizes, from their middle; None
             where unknown.
-        resize: how an image of another shape is fitted: its middle ("crop"), all of it distorted ("squash"), or all of
-            it with a border ("pad").
+        resize: how an image of another shape is fitted.
         classes: names of its classes in the order of the logits; None where unknown.
         source: where its weights come from: "random", "pretrained", a torchvision weights member, or a path.
         notes: what was done to read them, in words: unwrapped, renamed.
@@ -41,7 +44,7 @@ class ModelSpec:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     crop: float | None = None
-    resize: Literal["crop", "squash", "pad"] = "crop"
+    resize: Resize = "crop"
     classes: tuple[str, ...] | None = None
     source: str = "random"
     notes: tuple[str, ...] = ()

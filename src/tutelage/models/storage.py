@@ -6,7 +6,7 @@ import copy
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import safetensors.torch
 import torch
@@ -17,14 +17,14 @@ from tutelage.errors import TutelageError, shortened
 from tutelage.models.given import build_given, is_given
 from tutelage.models.heads import replace_head
 from tutelage.models.own import build_own
-from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec, ordered_names
+from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec, Resize, ordered_names
 from tutelage.models.weights import load_weights
 from tutelage.paths import expand
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 
-CROP_MODES: dict[Literal["crop", "squash", "pad"], str] = {"crop": "center", "squash": "squash", "pad": "border"}
+CROP_MODES: dict[Resize, str] = {"crop": "center", "squash": "squash", "pad": "border"}
 """What timm calls the ways to fit an image of another shape."""
 _RESIZE = {mode: resize for resize, mode in CROP_MODES.items()}
 

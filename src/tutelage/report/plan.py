@@ -10,7 +10,7 @@ from tutelage.config import DistillSettings, RunSettings
 from tutelage.data import ImageData
 from tutelage.errors import TutelageError
 from tutelage.report.blocks import Block, Code, Section, Table, Words
-from tutelage.report.lookup import locate, located_teacher
+from tutelage.report.lookup import located_teacher
 from tutelage.report.material import Material
 from tutelage.report.run import Run
 from tutelage.training.job import build_job
@@ -23,13 +23,13 @@ CAPTIONS = {
 }
 
 
-def plan(material: Material, data: str | None) -> Section | None:
+def plan(material: Material) -> Section | None:
     """Returns the plan, built anew from the settings, else as it was logged; None where neither can be had."""
     run = material.run
     blocks: list[Block] = []
     if run.settings is not None and material.data is not None:
         try:
-            blocks = _built(run, run.settings, data, material.data)
+            blocks = _built(run, run.settings, material.data)
         except TutelageError as error:
             material.missing.append(f"The plan could not be built anew: {error}.")
     if not blocks and run.log:
@@ -37,12 +37,10 @@ def plan(material: Material, data: str | None) -> Section | None:
     return Section("plan", "The plan", blocks) if blocks else None
 
 
-def _built(run: Run, settings: RunSettings, data: str | None, opened: ImageData) -> list[Block]:
-    name = data or locate(settings.data.name, run.folder)
-    changes: dict[str, object] = {"data": settings.data.model_copy(update={"name": name})}
+def _built(run: Run, settings: RunSettings, data: ImageData) -> list[Block]:
     if isinstance(settings, DistillSettings) and settings.teacher is not None:
-        changes["teacher"] = located_teacher(settings.teacher, run.folder)
-    job = build_job(settings.model_copy(update=changes), opened)
+        settings = settings.model_copy(update={"teacher": located_teacher(settings.teacher, run.folder)})
+    job = build_job(settings, data)
     shown = describe_plan(job, _teacher_measured(run))
     return [block for renderable in shown.renderables for block in _block(renderable)]
 

@@ -97,7 +97,7 @@ def _sections(material: Material, data: str | None) -> list[Section]:
     costs = measure_costs(material)
     found = [
         comparison(material, costs),
-        plan(material, data),
+        plan(material),
         learning(material),
         classes(material),
         calibration(material),

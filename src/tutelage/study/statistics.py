@@ -80,8 +80,7 @@ class Row(BaseModel):
     def difference(self, other: Row) -> Difference | None:
         """Return this row's mean minus the other's, with Welch's test.
 
-        None if the seeds cannot be tested: either row has fewer than two, or neither row varies over its seeds, so that
-        there is no variance to compare the difference with.
+        None if the seeds cannot be tested: either row has fewer than two, or neither row varies over its seeds.
         """
         if min(len(self.top1), len(other.top1)) < 2 or not (self.deviation or other.deviation):
             return None

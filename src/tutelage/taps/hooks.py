@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tutelage.taps.sharing import freeze, main_output, sharing_clone, skeleton, switch_off_inplace
+from tutelage.models.outputs import main_output
+from tutelage.taps.sharing import freeze, sharing_clone, skeleton, switch_off_inplace
 from tutelage.taps.tracing import name_calls, no_such_tap
 
 

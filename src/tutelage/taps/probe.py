@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, fx, nn
 
 from tutelage.errors import TutelageError
+from tutelage.models.outputs import main_output
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, record_calls
 from tutelage.taps.layout import as_map
 from tutelage.taps.points import Observation, TapPoint, is_activation
-from tutelage.taps.sharing import main_output, sharing_clone, split_norm_activations, switch_off_inplace
+from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
 from tutelage.taps.stages import choose_stages
 from tutelage.taps.tracing import Trace, Untraceable, name_calls, no_such_tap, trace_network
 

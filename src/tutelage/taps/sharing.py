@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from tutelage.errors import TutelageError, unknown
+from tutelage.errors import unknown
 from tutelage.taps.libraries import is_norm_with_activation, leaves
 
 
@@ -129,16 +129,3 @@ def _share_tensors(source: nn.Module, holder: nn.Module, names: set[str]) -> Non
         holder._non_persistent_buffers_set = source._non_persistent_buffers_set
     for name in names - source._parameters.keys() - source._buffers.keys():
         holder.register_buffer(name, getattr(source, name), persistent=False)
-
-
-def main_output(value: Any, is_tensor: tuple[type, ...]) -> Any:
-    """Returns the main tensor of what a network or module gave: itself, its ``logits``, or its first entry."""
-    if isinstance(value, is_tensor):
-        return value
-    if isinstance(value, dict) and value:
-        return main_output(value.get("logits", next(iter(value.values()))), is_tensor)
-    if hasattr(value, "logits"):
-        return main_output(value.logits, is_tensor)
-    if isinstance(value, (list, tuple)) and value:
-        return main_output(value[0], is_tensor)
-    raise TutelageError(f"the network returned {type(value).__name__}, where a tensor, tuple or dict of them is needed")

@@ -160,8 +160,8 @@ def resume(folder: str | Path, network: Networks = None) -> Result:
             order student, teachers.
 
     Raises:
-        TutelageError: a folder that is no run, a finished run, one that is under way, one whose checkpoints are all
-            damaged, a network that is not passed again, and data that moved or changed since the run began.
+        TutelageError: a folder that is not a run, a finished run, one that is in progress, one whose checkpoints are
+            all damaged, a network that is not passed again, and data that moved or changed since the run began.
     """
     with made_known(network):
         return _resume(expand(folder))

@@ -48,7 +48,7 @@ def git_commit() -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """Return what a git command prints; None where it fails or cannot be started."""
+    """Return what a git command prints; None if it fails or cannot be started."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:

@@ -61,8 +61,7 @@ def evaluate_network(
     loader = EvalLoader(split, batch_size, engine.process_index, engine.num_processes)
     sums: list[Tensor] = []
     predictions: list[Tensor] = []
-    classes = int(split.labels.max()) + 1 if len(split) else 0
-    by_class = torch.zeros(2, classes)
+    truths: list[Tensor] = []
     for batch in loader:
         images = batch.images.to(engine.device).contiguous(memory_format=torch.channels_last)
         labels = batch.labels.to(engine.device)
@@ -73,15 +72,16 @@ def evaluate_network(
         loss = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum")
         sums.append(torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss, (labels >= 0).sum()]))
         predictions.append(best[:, 0].cpu())
-        right = batch.labels[predictions[-1] == batch.labels.cpu()].cpu()
-        known = batch.labels[batch.labels >= 0].cpu()
-        by_class += torch.stack([right.bincount(minlength=classes), known.bincount(minlength=classes)])
+        truths.append(batch.labels.cpu())
         advance(len(labels) * engine.num_processes)
-    predicted = torch.cat(predictions) if predictions else torch.empty(0, dtype=torch.int64)
+    none = torch.empty(0, dtype=torch.int64)
+    predicted, truth = torch.cat([none, *predictions]), torch.cat([none, *truths])
+    classes = int(split.labels.max()) + 1 if len(split) else 0
+    by_class = [truth[rows].bincount(minlength=classes).tolist() for rows in (predicted == truth, truth >= 0)]
     same = int((predicted == reference).sum()) if reference is not None else 0
     # Batches are added up on the host: float32 would round, and MPS has no float64.
     own = [math.fsum(values) for values in zip(*torch.stack(sums).tolist())] if sums else [0.0] * 4
-    everyone = gather_object([[*own, same, len(predicted), *by_class.flatten().tolist()]])
+    everyone = gather_object([[*own, same, len(predicted), *by_class[0], *by_class[1]]])
     top1, top5, loss_sum, labelled, agreeing, seen, *each = (math.fsum(values) for values in zip(*everyone))
     hits_of, count = np.array(each).reshape(2, classes)
     return Evaluation(

@@ -16,7 +16,7 @@ def replay(folder: str | Path, network: Networks = None) -> Failure:
     """Takes the step of ``RUN/failure.json`` again, in one process, from the weights it began with.
 
     A run of networks of your own takes them again, as :func:`tutelage.resume` does. Raises :class:`TutelageError` where
-    ``folder`` is no run, or no step of it has failed.
+    ``folder`` is not a run, or none of its steps failed.
     """
     with made_known(network):
         return _replay(expand(folder))
