@@ -15,7 +15,7 @@ WORDS: dict[str, tuple[list[str], str]] = {
     "a key of spaces": (["  =3"], "has no key before the ="),
     "a dot alone": ([".=3"], "a key ends with a name"),
     "dots alone": (["...=3"], "a key ends with a name"),
-    "a dot first": ([".epochs=3"], "'.epochs' is not a key"),
+    "a dot first": ([".epochs=3"], "unknown key ''"),
     "a dot last": (["epochs.=3"], "a key ends with a name"),
     "two dots": (["optimizer..lr=3"], "optimizer."),
     "a key within a value": (["epochs.of.the.run=3"], "epochs"),

@@ -111,12 +111,10 @@ def _set(tree: Tree, key: str, value: Any) -> None:
     A section within a section takes its bare name too; else what a key of a section holds is replaced as a whole, and
     names in it keep their dots: ``at.taps={layer3.1.add: layer3}``. Paths become text, as names and weights are.
     """
-    if not all(key.split(".")):
-        raise TutelageError(f"'{shortened(key)}' is not a key: each dot stands between two names")
     if isinstance(value, Path):
         value = str(value)
-    name, _, inner = key.partition(".")
-    if inner:
+    name, dot, inner = key.partition(".")
+    if dot:  # even if nothing follows: an empty name is an unknown key, not the section itself
         field, _, entry = inner.partition(".")
         section = _section(tree, name)
         before = section.get(field)
