@@ -89,7 +89,10 @@ def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         (["evaluate", "data=digits"], ["model is missing: give model=…"]),
         (["evaluate", "model=resnet8"], ["data is missing: give data=…"]),
         (["evaluate", "model=resnet8", "data=digits", "split=tset"], ["split=tset", "did you mean test?"]),
-        (["evaluate", "model=resnet8", "data=digits", "epochs=3"], ["unknown key 'epochs'", "did you mean data.sampling?"]),
+        (
+            ["evaluate", "model=resnet8", "data=digits", "epochs=3"],
+            ["unknown key 'epochs'", "did you mean data.sampling?"],
+        ),
         (["inspect", "resnet9"], ["unknown model 'resnet9'", "resnet8"]),
         (["inspect", "resnet8", "size=0"], ["size=0", "greater than 0"]),
         (["inspect", "resnet8", "32"], ["'32' is neither key=value"]),
