@@ -25,7 +25,7 @@ from tutelage.bench.naive import Naive, naive_losses
 from tutelage.data import ImageData
 from tutelage.data.samples import DecodedSamples, PackedSamples
 from tutelage.data.source import Encoded, Rows
-from tutelage.taps import as_map, tapped
+from tutelage.taps import laid_out, tapped
 from tutelage.terms import LOGITS, Stage
 
 
@@ -111,7 +111,7 @@ class PlainLoss:
 
 def _read(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
     logits, features = network(images)
-    return {LOGITS: logits, **{tap: as_map(feature) for tap, feature in features.items()}}
+    return {LOGITS: logits, **laid_out(features, images.shape[2:])}
 
 
 class PilImages(Dataset[tuple[Tensor, int]]):

@@ -3,18 +3,8 @@
 from __future__ import annotations
 
 import torch.nn as nn
-from torch import Tensor
-
-from tutelage.taps import as_map
 
 Shape = tuple[int, ...]
-
-
-class AsMap(nn.Module):
-    """Lays tokens or channels-last maps out as (B, C, H, W), so that a convolution can follow (see ``taps.as_map``)."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        return as_map(features)
 
 
 def _with_norm(convolution: nn.Module, channels: int, relu: bool) -> nn.Sequential:

@@ -16,7 +16,7 @@ from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS, Method, parse
-from tutelage.taps import tapped
+from tutelage.taps import laid_out, tapped
 from tutelage.terms import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, Stage
 
 if TYPE_CHECKING:
@@ -225,8 +225,10 @@ class Distiller(nn.Module):
                 member.shard(mesh, smallest)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
-        logits, features = self._reader[0](self.normalization(images))
-        return features if logits is None else {**features, LOGITS: logits}
+        images = self.normalization(images)
+        logits, features = self._reader[0](images)
+        maps = laid_out(features, images.shape[2:])
+        return maps if logits is None else {**maps, LOGITS: logits}
 
     def train(self, mode: bool = True) -> Distiller:
         super().train(mode)

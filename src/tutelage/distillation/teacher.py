@@ -13,7 +13,7 @@ from tutelage.distillation.gradients import differentiable, image_gradient, twic
 from tutelage.distillation.sharding import shard_layers, shard_rest
 from tutelage.models import ModelSpec, find_heads, parameter_count, weights_hash
 from tutelage.models.outputs import main_output
-from tutelage.taps import folded, tapped, with_batch_statistics
+from tutelage.taps import folded, laid_out, tapped, with_batch_statistics
 from tutelage.terms import IMAGE_GRADIENT, LOGITS
 
 if TYPE_CHECKING:
@@ -107,8 +107,11 @@ class Teacher(nn.Module):
         return {**detached, IMAGE_GRADIENT: gradient}
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
-        logits, features = self._reader(self._normalized(images))
-        read = features if logits is None else {**features, LOGITS: logits}
+        images = self._normalized(images)
+        logits, features = self._reader(images)
+        read = laid_out(features, images.shape[2:])
+        if logits is not None:
+            read[LOGITS] = logits
         return {tap: feature.clone() for tap, feature in read.items()} if self._copied else read
 
     @torch.no_grad()

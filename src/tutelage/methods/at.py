@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from tutelage.losses import attention_match, attention_target
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.methods.maps import of_map
 from tutelage.terms import Kept, Stage, Term
 
 WEIGHT = 1000.0
@@ -59,8 +58,8 @@ class AT(Method):
             usual if self.weight is None else self.weight,
             (student_tap,),
             (teacher_tap,),
-            of_map(partial(attention_target, **how)),
-            of_map(partial(attention_match, **how, form=self.form)),
+            partial(attention_target, **how),
+            partial(attention_match, **how, form=self.form),
             final_weight=self.final_weight,
             kept=Kept.of("statistic", "attention", teacher_tap, **how),
         )

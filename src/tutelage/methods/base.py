@@ -74,14 +74,28 @@ class Pair:
         return epochs
 
     def shapes(self, teacher_tap: str, student_tap: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Returns the shapes (C, H, W) at a pair of taps: the teacher's, the student's."""
+        """Returns the shapes (C, H, W) at a pair of taps: the teacher's, the student's.
+
+        Raises :class:`TutelageError` where a tap reads no map.
+        """
         assert self.teacher is not None
-        return self.teacher.shape(teacher_tap), self.student.shape(student_tap)
+        return _map_shape("teacher", self.teacher, teacher_tap), _map_shape("student", self.student, student_tap)
 
     def after_activation(self, teacher_tap: str) -> bool:
         """Whether the teacher's tap reads what an activation function gave: no connector need make negative values."""
         assert self.teacher is not None
         return any(point.name == teacher_tap and point.activation == "after" for point in self.teacher.points)
+
+
+def _map_shape(role: str, probe: Probe, tap: str) -> tuple[int, ...]:
+    shape = probe.shape(tap)
+    if len(shape) != 3:
+        size = "x".join(map(str, probe.input_size))
+        raise TutelageError(
+            f"the {role}'s tap '{tap}' reads features of shape {shape}, which are no map of images of {size} pixels: "
+            f"name one that reads (C, H, W), (H, W, C) or tokens that fill a grid (tutelage inspect lists the taps)"
+        )
+    return shape
 
 
 class Method(BaseModel, ABC):

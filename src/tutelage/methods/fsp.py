@@ -11,7 +11,6 @@ from pydantic import Field
 from tutelage.errors import TutelageError
 from tutelage.losses import fsp_match, fsp_target
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.methods.maps import of_two_maps
 from tutelage.terms import Kept, PretrainOptimizer, Schedule, Stage, Term
 
 Taps = tuple[str, str]
@@ -69,7 +68,7 @@ class FSP(Method):
             self.weight,
             (earlier[1], later[1]),
             (earlier[0], later[0]),
-            of_two_maps(partial(fsp_target, pool=self.pool)),
-            of_two_maps(partial(fsp_match, form=self.form, pool=self.pool)),
+            partial(fsp_target, pool=self.pool),
+            partial(fsp_match, form=self.form, pool=self.pool),
             kept=Kept.of("statistic", "fsp", earlier[0], later[0], pool=self.pool),
         )

@@ -9,10 +9,8 @@ from typing import Literal
 import torch
 import torch.nn as nn
 
-from tutelage.connectors import AsMap
 from tutelage.losses import hint_match, hint_target
 from tutelage.methods.base import Pair
-from tutelage.methods.maps import of_map
 from tutelage.terms import Kept, Term
 
 HintForm = Literal["mean", "paper", "normalized"]
@@ -34,14 +32,14 @@ def hint_term(
     comes out of one. The larger map is pooled to the smaller.
     """
     teacher, student = pair.shapes(teacher_tap, student_tap)
-    connector = nn.Sequential(AsMap(), build(student, teacher, relu=pair.after_activation(teacher_tap))).eval()
+    connector = build(student, teacher, relu=pair.after_activation(teacher_tap)).eval()
     size = connector(torch.zeros(1, *student)).shape[2:]
     return Term(
         f"{name}.{student_tap}",
         weight,
         (student_tap,),
         (teacher_tap,),
-        of_map(partial(hint_target, size=size, form=form)),
+        partial(hint_target, size=size, form=form),
         partial(hint_match, form=form),
         connector.train(),
         kept=Kept.of("features", "hint", teacher_tap, size=tuple(size), normalized=form == "normalized"),

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from tutelage.losses import nst_match, nst_target
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.methods.maps import of_map
 from tutelage.terms import Kept, Stage, Term
 
 
@@ -50,7 +49,7 @@ class NST(Method):
             self.weight,
             (student_tap,),
             (teacher_tap,),
-            of_map(partial(nst_target, **kernel)),  # type: ignore[arg-type]
-            of_map(partial(nst_match, **kernel, bandwidth=self.bandwidth)),  # type: ignore[arg-type]
+            partial(nst_target, **kernel),  # type: ignore[arg-type]
+            partial(nst_match, **kernel, bandwidth=self.bandwidth),  # type: ignore[arg-type]
             kept=kept,
         )

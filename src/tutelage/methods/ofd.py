@@ -8,10 +8,10 @@ import torch.nn as nn
 from pydantic import Field
 from torch import Tensor
 
-from tutelage.connectors import AsMap, ofd_connector
+from tutelage.connectors import ofd_connector
 from tutelage.losses import ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.taps import as_map, norm_before
+from tutelage.taps import norm_before
 from tutelage.terms import Stage, Term
 
 
@@ -54,7 +54,7 @@ class OFD(Method):
             (teacher_tap,),
             MarginTarget(norm, pair.common_size(teacher_tap, student_tap)),
             ofd_match,
-            nn.Sequential(AsMap(), ofd_connector(student[0], teacher[0])),
+            ofd_connector(student[0], teacher[0]),
         )
 
 
@@ -69,6 +69,5 @@ class MarginTarget(nn.Module):
         self.register_buffer("margin", None if norm is None else ofd_margin(norm.weight, norm.bias))
 
     def forward(self, features: Tensor) -> Tensor:
-        features = as_map(features)
         margin = ofd_measured_margin(features) if self.margin is None else self.margin
         return ofd_target(features, margin, self.size)

@@ -3,7 +3,7 @@
 from tutelage.taps.batch_statistics import with_batch_statistics
 from tutelage.taps.extraction import tapped
 from tutelage.taps.folding import folded
-from tutelage.taps.layout import as_map
+from tutelage.taps.layout import as_map, laid_out
 from tutelage.taps.pairing import pair_stages
 from tutelage.taps.points import TapPoint
 from tutelage.taps.preactivation import before_activation, norm_before
@@ -16,6 +16,7 @@ __all__ = [
     "before_activation",
     "find_stages",
     "folded",
+    "laid_out",
     "norm_before",
     "pair_stages",
     "tap_points",

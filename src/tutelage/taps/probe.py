@@ -14,7 +14,7 @@ from tutelage.errors import TutelageError
 from tutelage.models.outputs import main_output
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, record_calls
-from tutelage.taps.layout import as_map
+from tutelage.taps.layout import Size, layout_of
 from tutelage.taps.points import Observation, TapPoint, is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
 from tutelage.taps.stages import choose_stages
@@ -95,10 +95,10 @@ def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation]
             network = sharing_clone(model).eval()
             switch_off_inplace(network)
             calls, repeated = name_calls(record_calls(network, images), set())
-            return _from_calls(network, calls, images), main_output(network(images), (Tensor,)), repeated
+            return _from_calls(network, calls, images, size), main_output(network(images), (Tensor,)), repeated
         recorder = _Recorder(network, trace.graph)
         output = recorder.run(images)
-        return _from_trace(network, trace, recorder.values), output, trace.repeated
+        return _from_trace(network, trace, recorder.values, size), output, trace.repeated
 
 
 class _Recorder(fx.Interpreter):
@@ -115,19 +115,21 @@ class _Recorder(fx.Interpreter):
         return value
 
 
-def _from_trace(network: nn.Module, trace: Trace, values: dict[fx.Node, Tensor]) -> list[Observation]:
+def _from_trace(network: nn.Module, trace: Trace, values: dict[fx.Node, Tensor], size: Size) -> list[Observation]:
     observations = []
     for point in trace.points:
         value = values.get(point.node)
         if value is not None and _is_feature(value):
-            tap = TapPoint(point.name, _shape(value), point.operation, activation=_activation(network, point.node))
+            tap = TapPoint(
+                point.name, _shape(value, size), point.operation, activation=_activation(network, point.node)
+            )
             source = values.get(point.source) if point.source is not None else None
             from_image = point.source is not None and point.source.op == "placeholder"
-            observations.append(_observation(network, tap, point.path, value, source, from_image))
+            observations.append(_observation(network, tap, point.path, value, source, from_image, size))
     return observations
 
 
-def _from_calls(network: nn.Module, calls: list[ModuleCall], images: Tensor) -> list[Observation]:
+def _from_calls(network: nn.Module, calls: list[ModuleCall], images: Tensor, size: Size) -> list[Observation]:
     fed = {id(call.source) for call in calls if is_activation(type(network.get_submodule(call.path)).__name__)}
     made = {id(call.output) for call in calls if is_activation(type(network.get_submodule(call.path)).__name__)}
     observations = []
@@ -136,16 +138,23 @@ def _from_calls(network: nn.Module, calls: list[ModuleCall], images: Tensor) -> 
             key = id(call.output)
             activation = "after" if key in made else "before" if key in fed else ""
             operation = type(network.get_submodule(call.path)).__name__
-            tap = TapPoint(call.name, _shape(call.output), operation, activation=activation)
-            observations.append(_observation(network, tap, call.path, call.output, call.source, call.source is images))
+            tap = TapPoint(call.name, _shape(call.output, size), operation, activation=activation)
+            from_image = call.source is images
+            observations.append(_observation(network, tap, call.path, call.output, call.source, from_image, size))
     return observations
 
 
 def _observation(
-    network: nn.Module, tap: TapPoint, path: str | None, value: Tensor, source: Tensor | None, from_image: bool
+    network: nn.Module,
+    tap: TapPoint,
+    path: str | None,
+    value: Tensor,
+    source: Tensor | None,
+    from_image: bool,
+    size: Size,
 ) -> Observation:
     container = path is not None and _is_container(network.get_submodule(path))
-    source_shape = None if source is None else _shape(source)
+    source_shape = None if source is None else _shape(source, size)
     return Observation(tap, path, container, value.ndim == 3, from_image, source_shape)
 
 
@@ -160,11 +169,9 @@ def _is_feature(value: Tensor) -> bool:
     return value.is_floating_point() and value.ndim >= 2 and value.shape[0] == 1
 
 
-def _shape(value: Tensor) -> tuple[int, ...]:
-    try:
-        return tuple(as_map(value).shape[1:])
-    except TutelageError:
-        return tuple(value.shape[1:])
+def _shape(value: Tensor, size: Size) -> tuple[int, ...]:
+    layout = layout_of(tuple(value.shape), size)
+    return tuple((value if layout is None else layout(value)).shape[1:])
 
 
 def _activation(network: nn.Module, node: fx.Node) -> str:

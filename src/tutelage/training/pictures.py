@@ -76,8 +76,9 @@ def _columns(job: Job, student: nn.Module, images: Tensor) -> list[Column]:
 @torch.no_grad()
 def attention_maps(network: nn.Module, normalization: nn.Module, taps: Sequence[str], images: Tensor) -> list[Tensor]:
     """Returns the attention map (B, h, w), of unit norm, at each tap for un-normalised images."""
-    _, features = tapped(network, taps, logits=False).eval()(normalization(images))
-    found = [as_map(features[tap].float()) for tap in taps]
+    images = normalization(images)
+    _, features = tapped(network, taps, logits=False).eval()(images)
+    found = [as_map(features[tap].float(), images.shape[2:]) for tap in taps]
     return [attention_map(each).unflatten(1, each.shape[2:]) for each in found]
 
 
