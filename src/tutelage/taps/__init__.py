@@ -3,6 +3,7 @@
 from tutelage.taps.batch_statistics import with_batch_statistics
 from tutelage.taps.extraction import tapped
 from tutelage.taps.folding import folded
+from tutelage.taps.hooks import dry_run
 from tutelage.taps.layout import as_map, laid_out
 from tutelage.taps.pairing import pair_stages
 from tutelage.taps.points import TapPoint
@@ -14,6 +15,7 @@ __all__ = [
     "TapPoint",
     "as_map",
     "before_activation",
+    "dry_run",
     "find_stages",
     "folded",
     "laid_out",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tutelage.errors import TutelageError
 from tutelage.models.outputs import main_output
 from tutelage.taps.sharing import freeze, sharing_clone, skeleton, switch_off_inplace
 from tutelage.taps.tracing import name_calls, no_such_tap
@@ -100,6 +101,22 @@ def dry_images(model: nn.Module, size: tuple[int, int]) -> Tensor:
     """Returns one black image (1, 3, H, W) on the model's device and in its precision."""
     parameter = next((value for value in model.parameters() if value.is_floating_point()), torch.empty(0))
     return torch.zeros(1, 3, *size, device=parameter.device, dtype=parameter.dtype)
+
+
+def dry_run(model: nn.Module, input_size: tuple[int, int]) -> Any:
+    """Return what the network gives in eval mode for one black image of (H, W); it stays as it is.
+
+    Raises:
+        TutelageError: it does not run on images of this size.
+    """
+    images = dry_images(model, input_size)
+    devices = [images.device] if images.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            return sharing_clone(model).eval()(images)
+    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+        size = "x".join(map(str, input_size))
+        raise TutelageError(f"the network does not run on images of {size} pixels ({error}).") from error
 
 
 def record_calls(network: nn.Module, images: Tensor) -> list[ModuleCall]:

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from tutelage.errors import TutelageError
 from tutelage.models.outputs import main_output
 from tutelage.taps.extraction import tapped
-from tutelage.taps.hooks import ModuleCall, dry_images, record_calls
+from tutelage.taps.hooks import ModuleCall, dry_images, dry_run, record_calls
 from tutelage.taps.layout import Size, layout_of
 from tutelage.taps.points import Observation, TapPoint, is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
@@ -34,19 +34,16 @@ class Probe:
     def __init__(self, model: nn.Module, input_size: tuple[int, int]) -> None:
         self.model = model
         self.input_size = input_size
-        try:
-            observations, output, self._repeated = _observe(model, input_size)
-        except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
-            size = "x".join(map(str, input_size))
-            raise TutelageError(f"the network does not run on images of {size} pixels: {error}") from error
+        output = main_output(dry_run(model, input_size), (Tensor,))
         if not isinstance(output, Tensor) or not output.is_floating_point():
             found = output.dtype if isinstance(output, Tensor) else type(output).__name__
             raise TutelageError(f"the network returned {found}, where a floating-point tensor is needed")
         self.num_classes = output.shape[1] if output.ndim == 2 else None
-        self._inputs = {f"{o.point.name}:in": o.source_shape for o in observations if o.source_shape is not None}
-        self.observations = observations
-        self.stages = choose_stages(observations)
-        self.points = _number_stages([o.point for o in observations], self.stages)
+        self.observations, self._repeated = _observe(model, input_size)
+        entered = [(o.point.name, o.source_shape) for o in self.observations]
+        self._inputs = {f"{name}:in": shape for name, shape in entered if shape is not None}
+        self.stages = choose_stages(self.observations)
+        self.points = _number_stages([o.point for o in self.observations], self.stages)
         self._shapes = {**self._inputs, **{point.name: point.shape for point in self.points}}
 
     def shape(self, tap: str) -> tuple[int, ...]:
@@ -82,7 +79,7 @@ def find_stages(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]
     return Probe(model, input_size).stages
 
 
-def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation], Tensor, dict[str, list[str]]]:
+def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation], dict[str, list[str]]]:
     images = dry_images(model, size)
     network = sharing_clone(model).eval()
     inplace = switch_off_inplace(network)
@@ -95,10 +92,10 @@ def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation]
             network = sharing_clone(model).eval()
             switch_off_inplace(network)
             calls, repeated = name_calls(record_calls(network, images), set())
-            return _from_calls(network, calls, images, size), main_output(network(images), (Tensor,)), repeated
+            return _from_calls(network, calls, images, size), repeated
         recorder = _Recorder(network, trace.graph)
-        output = recorder.run(images)
-        return _from_trace(network, trace, recorder.values, size), output, trace.repeated
+        recorder.run(images)
+        return _from_trace(network, trace, recorder.values, size), trace.repeated
 
 
 class _Recorder(fx.Interpreter):

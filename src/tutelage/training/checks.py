@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
+import torch.nn as nn
 
 from tutelage.config import DistillSettings, RunSettings
 from tutelage.data import DataSettings, ImageData
-from tutelage.distillation import Distiller, Teacher
+from tutelage.distillation import Distiller, Teacher, native_size
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
+from tutelage.taps import dry_run
 from tutelage.terms import Stage
+from tutelage.training.networks import can_resize
 
 FEW_VIEWS = 10
 """Fewer views of each image than this bring a warning: targets that do not move are overfitted (Beyer et al., 2022)."""
@@ -29,6 +32,22 @@ def check_classes(data: ImageData) -> None:
             f"class folder, take labels from a table with data=FILE.csv, or set data to a folder of images alone to "
             f"train without labels"
         )
+
+
+def check_size(setting: str, network: nn.Module, size: tuple[int, int]) -> None:
+    """Raises :class:`TutelageError` that names ``setting`` if the network does not run on images of ``size``."""
+    try:
+        dry_run(network, size)
+    except TutelageError as error:
+        own = native_size(network)
+        if own == size:
+            raise TutelageError(f"{error} Set {setting} to a size that it takes.") from None
+        fits = f", or {setting}={_size(size)} to fit the network to the images" if can_resize(network) else ""
+        raise TutelageError(f"{error} Set {setting}={_size(own)} to resize the images for it{fits}.") from None
+
+
+def _size(size: tuple[int, int]) -> str:
+    return str(size[0]) if size[0] == size[1] else f"[{size[0]},{size[1]}]"
 
 
 def weigh_classes(settings: RunSettings, data: ImageData) -> list[float] | None:

@@ -18,6 +18,7 @@ from tutelage.training.checks import (
     check_cacheable,
     check_classes,
     check_mixing,
+    check_size,
     check_smallest_batch,
     weigh_classes,
     without_labels,
@@ -84,6 +85,9 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
         add_note(student, f"left out the classifier: its classes are not those of {data.name}, for which it is new")
     size = spec_of(student).input_size if chosen.input_size is not None else None
     spec = completed(spec_of(student), data, size)
+    check_size(f"{role}.input_size", student, size or data.size)
+    for member in teacher.members if teacher is not None else ():
+        check_size("teacher.input_size", member.network, member.input_size or data.size)
     stages = make_stages(methods, student, teacher, size or data.size, settings.epochs)
     if not labelled:
         stages = without_labels(stages, methods, settings.data.name)

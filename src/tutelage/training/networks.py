@@ -59,9 +59,14 @@ def _has_classes(settings: ModelSettings) -> bool:
 
 def _resize(network: nn.Module, wanted: int | tuple[int, int]) -> None:
     size = (wanted, wanted) if isinstance(wanted, int) else wanted
-    if hasattr(network, "set_input_size"):  # timm's transformers have position embeddings of one size
+    if can_resize(network):
         network.set_input_size(img_size=size)  # type: ignore[operator]
     _change(network, input_size=size)
+
+
+def can_resize(network: nn.Module) -> bool:
+    """Whether a network of one input size can be given another, as timm's transformers can."""
+    return hasattr(network, "set_input_size")
 
 
 def add_note(network: nn.Module, note: str) -> None:
