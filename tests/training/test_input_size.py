@@ -27,7 +27,7 @@ def test_a_model_of_another_size(tmp_path: Path, name: str) -> None:
 
 
 def test_a_teacher_of_another_size(tmp_path: Path) -> None:
-    network = timm.create_model("levit_128s", num_classes=10)
+    network = timm.create_model("levit_128s")
     torch.save(network.state_dict(), tmp_path / "levit.pt")
     with pytest.raises(TutelageError, match="images of 32x32 pixels .* Set teacher.input_size to a size that it takes"):
         tutelage.distill(
