@@ -129,7 +129,7 @@ def test_damaged_folders(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**config, "tutelage": {"name": "resnet9"}}))
     with pytest.raises(TutelageError, match="'resnet9'.*resnet8"):
         create_model(str(tmp_path))
-    for content in ("{", "[]", '{"model_type": "bert"}', '{"architecture": "test_resnet"}'):
+    for content in ("{", "[]", '{"model_type": "timm_wrapper"}', '{"architecture": "test_resnet"}'):
         (tmp_path / "config.json").write_text(content)
         with pytest.raises(TutelageError, match=r"config\.json.*config of a saved model"):
             create_model(str(tmp_path))

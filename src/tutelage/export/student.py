@@ -84,7 +84,7 @@ def load_student(path: str | Path) -> Student:
     if spec.mean is None or spec.std is None or spec.input_size is None:
         raise TutelageError(
             f"{spec.source}: its config.json does not say which images the model takes: mean, std and input_size must "
-            f"be in pretrained_cfg"
+            f"be in pretrained_cfg (of a model of transformers, in preprocessor_config.json)"
         )
     return Student(
         network=network.eval(),

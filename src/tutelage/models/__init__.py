@@ -6,13 +6,14 @@ from tutelage.models.given import Networks, handed_over, is_given, made_known, r
 from tutelage.models.heads import all_but, find_heads, keep_classes, replace_head
 from tutelage.models.size import count_macs, parameter_count, shown_count
 from tutelage.models.spec import ModelSpec, spec_of
-from tutelage.models.storage import save_model
+from tutelage.models.storage import check_storable, save_model
 from tutelage.models.weights import load_weights, weights_hash
 
 __all__ = [
     "ModelSpec",
     "Networks",
     "all_but",
+    "check_storable",
     "count_macs",
     "create_model",
     "described",

@@ -12,7 +12,7 @@ from tutelage.models.given import build_given, is_given
 from tutelage.models.networks import networks
 from tutelage.models.own import build_own, is_own
 from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec
-from tutelage.models.storage import CONFIG, load_folder
+from tutelage.models.storage import CONFIG, load_folder, transformers_type
 from tutelage.models.weights import find_weights
 from tutelage.paths import expand
 
@@ -115,13 +115,21 @@ def _from_path(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec
     folder = next((place for place in (path / "student", path) if (place / CONFIG).is_file()), None)
     if folder is None:
         raise _no_such_model(name, path)
-    model, spec = load_folder(folder)
+    model, spec = _load(folder)
     if num_classes not in (None, spec.num_classes):
         raise TutelageError(
             f"model '{name}': it was saved with {spec.num_classes} classes, not {num_classes}; leave num_classes out, "
             f"or build a new '{spec.name}' with {num_classes}"
         )
     return model, spec
+
+
+def _load(folder: Path) -> tuple[nn.Module, ModelSpec]:
+    if transformers_type(folder) is None:
+        return load_folder(folder)
+    from tutelage.models.transformers_models import load_transformers
+
+    return load_transformers(folder)
 
 
 def _no_such_model(name: str, path: Path) -> TutelageError:

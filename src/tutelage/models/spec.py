@@ -10,6 +10,7 @@ from torch import nn
 TIMM = "timm/"
 TORCHVISION = "torchvision/"
 HUB = "hf-hub:"
+TRANSFORMERS = "transformers/"
 """What the names of other libraries' networks begin with."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -50,11 +51,14 @@ class ModelSpec:
     notes: tuple[str, ...] = ()
 
 
-def ordered_names(names: Any) -> tuple[str, ...]:
-    """Returns class names in the order of the logits; timm stores them as a list, or as {index: name}."""
-    if isinstance(names, dict):
-        return tuple(names[index] for index in sorted(names, key=int))
-    return tuple(names)
+def known_names(names: Any) -> tuple[str, ...] | None:
+    """Return class names in the order of the logits, of a list or of {index: name}; None where they are unknown.
+
+    transformers names classes that it does not know ``LABEL_0``, ``LABEL_1``, …
+    """
+    ordered = [names[index] for index in sorted(names, key=int)] if isinstance(names, dict) else list(names or ())
+    placeholders = [f"LABEL_{number}" for number in range(len(ordered))]
+    return None if ordered == placeholders else tuple(ordered)
 
 
 def spec_of(model: nn.Module) -> ModelSpec:

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from torch import nn
 
 from tutelage.errors import TutelageError, shortened
 from tutelage.models.given import build_given, is_given
 from tutelage.models.heads import replace_head
 from tutelage.models.own import build_own
-from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec, Resize, ordered_names
+from tutelage.models.spec import HUB, TIMM, TORCHVISION, TRANSFORMERS, ModelSpec, Resize, known_names
 from tutelage.models.weights import load_weights
 from tutelage.paths import expand
 
@@ -46,6 +46,7 @@ def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
         folder: will hold ``model.safetensors`` and ``config.json``.
         spec: ``spec.name`` must be the name of the model's architecture, as ``model.spec.name`` is.
     """
+    check_storable(spec)
     folder = expand(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # safetensors takes neither tensors that share memory nor other memory formats.
@@ -66,7 +67,7 @@ def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
 
 
 def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
-    """Builds the model saved in ``folder`` by ``save_model``, or by timm, with its weights.
+    """Builds the model saved in ``folder`` by ``save_model``, by timm, or by transformers' wrapper of timm.
 
     Raises:
         TutelageError: the files are missing or damaged, or the architecture is unknown here.
@@ -74,7 +75,6 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
     path = folder / CONFIG
     config = _read_config(path)
     seen = config.pretrained_cfg
-    names = config.label_names or seen.label_names
     spec = ModelSpec(
         name=config.tutelage.name if config.tutelage is not None else TIMM + config.architecture,
         num_classes=config.num_classes,
@@ -83,7 +83,7 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
         std=seen.std,
         crop=seen.crop_pct,
         resize=_RESIZE.get(seen.crop_mode, "crop"),
-        classes=ordered_names(names) if names else None,
+        classes=known_names(config.label_names or seen.label_names),
         source=str(folder),
     )
     try:
@@ -94,6 +94,27 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
         raise TutelageError(f"'{path}': no such network can be built ({shortened(error)})") from error
     load_weights(model, folder / WEIGHTS)
     return model, spec
+
+
+def transformers_type(folder: Path) -> str | None:
+    """Return the kind of network, as transformers calls it, that ``folder`` holds in its layout.
+
+    None for timm's layout, which transformers' wrapper of timm has too, and for a config that cannot be read.
+    """
+    try:
+        kind = _Kind.model_validate_json((folder / CONFIG).read_bytes()).model_type
+    except (OSError, ValidationError):
+        return None
+    return None if kind == "timm_wrapper" else kind
+
+
+def check_storable(spec: ModelSpec) -> None:
+    """Raise TutelageError for a network that a model folder cannot hold, so that training it would be in vain."""
+    if spec.name.startswith(TRANSFORMERS):
+        raise TutelageError(
+            f"'{spec.source}' was saved by transformers. Such a network can be a teacher, but tutelage cannot save or "
+            f"train it: use timm's network of this kind instead, or fine-tune it with transformers first"
+        )
 
 
 def _config(model: nn.Module, spec: ModelSpec) -> dict[str, Any]:
@@ -165,6 +186,10 @@ class _Preprocessing(BaseModel):
     label_names: list[str] | dict[int, str] | None = None
 
 
+class _Kind(BaseModel):
+    model_type: str | None = None
+
+
 class _Named(BaseModel):
     name: str
 
@@ -176,9 +201,10 @@ class _Config(BaseModel):
 
     architecture: str
     num_classes: int = Field(ge=0, le=10_000_000)
-    pretrained_cfg: _Preprocessing
+    pretrained_cfg: _Preprocessing = _Preprocessing()
     label_names: list[str] | dict[int, str] | None = None
-    model_args: dict[str, Any] = {}
+    # transformers' wrapper writes null.
+    model_args: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = {}
     tutelage: _Named | None = None
 
     @model_validator(mode="after")

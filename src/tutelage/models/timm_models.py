@@ -11,7 +11,7 @@ from torch import nn
 
 from tutelage.errors import TutelageError, nearest
 from tutelage.models.downloads import downloading
-from tutelage.models.spec import TIMM, ModelSpec, ordered_names
+from tutelage.models.spec import TIMM, ModelSpec, known_names
 
 _CACHE = "HF_HOME, by default ~/.cache/huggingface"
 #: What of timm's description of pretrained weights stays true of weights trained further.
@@ -54,7 +54,8 @@ def rebuild_timm(config: dict[str, Any], num_classes: int) -> nn.Module:
     architecture = config["architecture"]
     _check_name(f"{TIMM}{architecture}", architecture, pretrained=False)
     arguments = {**config.get("model_args", {}), "num_classes": num_classes}
-    lasting = {key: value for key, value in config["pretrained_cfg"].items() if key in (*_LASTING, "input_size")}
+    described = config.get("pretrained_cfg", {})
+    lasting = {key: described[key] for key in (*_LASTING, "input_size") if key in described}
     # timm takes these as tuples, which JSON does not have.
     lasting = {key: tuple(value) if isinstance(value, list) else value for key, value in lasting.items()}
     return timm.create_model(architecture, pretrained_cfg=lasting, **arguments)
@@ -113,7 +114,7 @@ def _class_names(model: nn.Module) -> tuple[str, ...] | None:
     if source["num_classes"] != model.num_classes:
         return None
     if source.get("label_names"):
-        return ordered_names(source["label_names"])
+        return known_names(source["label_names"])
     # timm knows ImageNet heads by their width alone; the weights' tag makes sure.
     subset = infer_imagenet_subset(source) if re.search(r"in(1|12|21|22)k", source.get("tag") or "") else None
     return tuple(ImageNetInfo(subset).label_names()) if subset else None

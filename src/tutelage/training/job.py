@@ -12,7 +12,7 @@ from tutelage.config import DistillSettings, ModelSettings, RunSettings, Teacher
 from tutelage.data import ImageData, open_data
 from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stages
 from tutelage.methods import METHODS, Method
-from tutelage.models import ModelSpec, all_but, find_heads, replace_head, spec_of
+from tutelage.models import ModelSpec, all_but, check_storable, find_heads, replace_head, spec_of
 from tutelage.paths import expand
 from tutelage.training.checks import (
     check_cacheable,
@@ -80,6 +80,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     torch.manual_seed(settings.seed)
     role = "model" if isinstance(settings, TrainSettings) else "student"
     student = build_network(role, chosen, len(data.classes) or None)
+    check_storable(spec_of(student))
     if expand(chosen.name).is_dir() and not reorder_classes(student, data):
         replace_head(student, len(data.classes))
         add_note(student, f"left out the classifier: its classes are not those of {data.name}, for which it is new")
