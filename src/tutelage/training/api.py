@@ -49,9 +49,6 @@ from tutelage.training.weak_teacher import warn_of_a_weak_teacher
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-RULES_OF_0_1 = {"optimizer.decay_norms": True, "bn_momentum": None}
-"""What version 0.1 did, whose runs do not name these settings."""
-
 
 def train(**config: Any) -> Result:
     """Trains one network on labels: ``train(data="~/flowers", model="timm/resnet34", out="runs/teacher")``.
@@ -252,11 +249,24 @@ def load_run(folder: Path) -> RunSettings:
     """Returns the resolved settings of a run folder, with ``out`` where the folder is now."""
     if not (folder / "config.yaml").is_file():
         raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
-    kind = TrainSettings if "model" in read_yaml(folder / "config.yaml") else DistillSettings
+    tree = read_yaml(folder / "config.yaml")
+    kind = TrainSettings if "model" in tree else DistillSettings
     try:
-        return load(kind, RULES_OF_0_1, folder / "config.yaml", {"out": str(folder)})
+        return load(kind, _with_rules_of_0_1(tree), {"out": str(folder)})
     except TutelageError as error:
         raise TutelageError(f"{folder / 'config.yaml'}: {error}") from None
+
+
+def _with_rules_of_0_1(tree: dict[str, Any]) -> dict[str, Any]:
+    """Adds what version 0.1 did, whose runs do not name these settings."""
+    return {"bn_momentum": None} | {key: _decaying_norms(key, value) for key, value in tree.items()}
+
+
+def _decaying_norms(key: str, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    inner = {name: _decaying_norms(name, entry) for name, entry in value.items()}
+    return {"decay_norms": True} | inner if key.endswith("optimizer") else inner
 
 
 def _check_folder(job: Job, settings: RunSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,7 @@ def restore(
     A process that the run did not have before keeps its own random state.
     """
     distiller.student.load_state_dict(checkpoint["student"])
-    distiller.terms.load_state_dict(checkpoint["terms"])
+    distiller.terms.load_state_dict(_without_layout(checkpoint["terms"], distiller.terms.state_dict()))
     optimizer.load_state_dict(checkpoint["optimizer"])
     if scaler is not None:
         scaler.load_state_dict(checkpoint["scaler"])
@@ -87,6 +88,12 @@ def restore(
     torch.set_rng_state(state["cpu"])
     if torch.cuda.is_available() and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"])
+
+
+def _without_layout(terms: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
+    """Returns the terms' state under today's names: in 0.1 a connector was the second of two modules."""
+    renamed = {re.sub(r"^(\d+\.connector\.)1\.", r"\1", name): value for name, value in terms.items()}
+    return renamed if renamed.keys() == expected.keys() != terms.keys() else terms
 
 
 def _random_state() -> dict[str, torch.Tensor | None]:
