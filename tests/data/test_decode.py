@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +160,29 @@ def test_images_of_one_color_are_counted(tmp_path: Path, monkeypatch: pytest.Mon
     data = open_data(DataSettings(name=str(tmp_path / "80"), workers=0, size=32, validation=0.25))
     with pytest.warns(UserWarning, match=r"one color throughout \(1 so far\): .*80/ant/2.png"):
         list(EvalLoader(data.train, 8)), data.validation and list(EvalLoader(data.validation, 8))
+
+
+@pytest.mark.parametrize("kind, white", [("uint16", 65535), ("float32", 1.0)])
+def test_a_tiff_in_which_zero_is_white(tmp_path: Path, kind: str, white: float) -> None:
+    grey = np.asarray(gradient().convert("L"))
+    values = (white - grey * (white / 255)).astype(kind)
+    Image.fromarray(values).save(tmp_path / "inverted.tif", tiffinfo={262: 0})
+    assert values.tobytes() in (tmp_path / "inverted.tif").read_bytes()
+    expected = torch.from_numpy(grey.copy()).int()
+    assert (read(tmp_path / "inverted.tif")[0].int() - expected).abs().max() <= 1
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def test_deep_colors_of_little_contrast_are_refused_with_their_numbers(tmp_path: Path) -> None:
+    pixels = (np.asarray(gradient()).astype(np.uint16) * 16).astype(">u2")  # 12 bits in 16
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 2, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + row.tobytes() for row in pixels))
+    (tmp_path / "deep.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+    with pytest.raises(TutelageError, match="16-bit channels reach only 3,840 of 65,535"):
+        read(tmp_path / "deep.png")

@@ -177,7 +177,7 @@ def test_no_class_folders(tmp_path: Path, cache: Path) -> None:
 
 
 def test_classes_unknown_in_train(make_folder) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(TutelageError, match=r"val has classes that the training set has not: bird, mouse"):
+    with pytest.raises(TutelageError, match=r"val has classes that the training set has not: 'bird', 'mouse'"):
         open_data(settings(make_folder({"train": TRAIN, "val": SOME | {"mouse": 1, "bird": 1}})))
 
 

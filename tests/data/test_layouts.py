@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.data.files import list_images
 from tutelage.errors import TutelageError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|did not read)")
+pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|did not read|are in train as well)")
 CLASSES = ("cat", "dog")
 
 
@@ -139,3 +141,64 @@ def test_links_to_themselves_are_not_folders(tmp_path: Path, cache: Path) -> Non
     put(tmp_path / "set")
     (tmp_path / "set" / "loop").symlink_to(tmp_path / "set" / "loop")
     assert opened(tmp_path / "set").classes == CLASSES
+
+
+def test_a_copy_of_the_class_folders_among_them_is_refused(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "train")
+    put(tmp_path / "set" / "train" / "all")
+    with pytest.raises(TutelageError, match="all/cat lies in the class folder 'all', and 'cat' is a class as well"):
+        opened(tmp_path / "set")
+
+
+def test_splits_within_a_split_are_not_its_classes(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "train" / "train")
+    put(tmp_path / "set" / "train" / "test")
+    with pytest.raises(TutelageError, match="set/train holds test and train, which are splits, not classes"):
+        opened(tmp_path / "set")
+    assert opened(tmp_path / "set" / "train").classes == CLASSES
+
+
+def test_images_beside_the_folders_are_counted(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "train")
+    for place in ("set", "set/train"):
+        picture(50, 12, 10).save(tmp_path / place / "loose.png")
+    with pytest.warns(UserWarning, match="did not read 1 images directly in .*train: move them") as found:
+        opened(tmp_path / "set")
+    assert sum("directly in" in str(warning.message) for warning in found) == 2
+
+
+def test_tables_that_are_not_read_are_mentioned_and_that_of_train_is_proposed(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "train")
+    for name in ("test.csv", "train.csv", "train/metadata.jsonl"):
+        (tmp_path / "set" / name).write_text("")
+    with pytest.warns(UserWarning, match="did not read train.csv, test.csv: .* set data=.*train.csv") as found:
+        opened(tmp_path / "set")
+    assert any("did not read train/metadata.jsonl" in str(warning.message) for warning in found)
+
+
+@pytest.mark.parametrize("spelling", ["caf\u00e9", "cafe\u0301", "caf\u00e9 "])
+def test_a_class_is_the_same_in_all_splits_however_its_name_is_spelled(
+    tmp_path: Path, cache: Path, spelling: str
+) -> None:
+    for split, name in (("train", "caf\u00e9"), ("test", spelling)):
+        put(tmp_path / "set" / split)
+        (tmp_path / "set" / split / "cat").rename(tmp_path / "set" / split / name)
+    data = opened(tmp_path / "set")
+    assert data.classes == ("caf\u00e9", "dog") and data.test is not None
+    assert data.test.labels.tolist() == [0] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize("how", ["copy", "hard link", "link", "link to the folder"])
+def test_held_out_images_that_are_training_images_are_reported(tmp_path: Path, cache: Path, how: str) -> None:
+    root = tmp_path / "set"
+    put(root / "train")
+    if how == "link to the folder":
+        (root / "test").symlink_to(root / "train")
+    for name in CLASSES if how != "link to the folder" else ():
+        (root / "test" / name).mkdir(parents=True)
+        before, after = root / "train" / name / "1.png", root / "test" / name / "1.png"
+        {"copy": shutil.copy, "hard link": os.link, "link": os.symlink}[how](before, after)
+        picture(100, 12, 10).save(root / "test" / name / "0.png")  # another image of the same name
+    count = "8 of 8" if how == "link to the folder" else "2 of 4"
+    with pytest.warns(UserWarning, match=f"{count} test images are in train as well"):
+        opened(root)

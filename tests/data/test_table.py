@@ -10,7 +10,7 @@ from data.pictures import picture
 from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.errors import TutelageError
 
-NOTES = "ignore:.*(read the images|did not read|read val|rows of|have no label)"
+NOTES = "ignore:.*(read the images|did not read|read val|read the splits|rows of|have no label)"
 pytestmark = pytest.mark.filterwarnings(NOTES)
 LABELS = ["cat", "dog"] * 6
 
@@ -101,6 +101,18 @@ def test_numbers_are_names_in_their_order_and_empty_labels_are_none(folder: Path
 WRONG = {
     "a missing image": (table([*LABELS, "cat"]), "line 14: there is no image '12.png'"),
     "two labels for one image": (table(LABELS) + "\nimages/3.png,cat", "lines 5 and 14: .* has two labels"),
+    "numbers that differ in zeros": (
+        table(["7", "007", "8"] * 4),
+        "labels '007' and '7' differ in case, spaces or zero",
+    ),
+    "a split that is none": (
+        table([f"{c},{'train' if i < 8 else 'holdout'}" for i, c in enumerate(LABELS)], header="file,label,split"),
+        "line 10: 'holdout' in the column 'split' is not a split",
+    ),
+    "a row without a split": (
+        table([f"{c},{'train' if i < 8 else ''}" for i, c in enumerate(LABELS)], header="file,label,split"),
+        "line 10: '' in the column 'split' is not a split",
+    ),
     "labels that differ in case": (table([*LABELS[:-1], "Dog"]), "labels 'Dog' and 'dog' differ in case"),
     "no header": ("\n".join(table(LABELS).split("\n")[1:]), "line 1 names an image, not columns"),
     "no header and no suffix": ("\n".join(table(LABELS, "{}").split("\n")[1:]), "line 1 names an image"),
@@ -182,4 +194,92 @@ def test_metadata_as_in_imagefolder(folder: Path, split: str) -> None:
 def test_a_table_that_is_not_read_is_mentioned(folder: Path) -> None:
     (folder / "train.csv").write_text(table(LABELS))
     with pytest.warns(UserWarning, match="did not read train.csv: .*set data=.*train.csv"):
+        opened(folder)
+
+
+@pytest.mark.parametrize("missing", ["nan", "NaN", "<NA>", ""])
+@pytest.mark.parametrize("labels", [("cat", "dog"), ("1.0", "2.00")], ids=["names", "numbers"])
+def test_what_pandas_writes_for_a_missing_label_is_not_a_class(
+    folder: Path, labels: tuple[str, str], missing: str
+) -> None:
+    (folder / "labels.csv").write_text(table([*labels, missing] * 4))
+    with pytest.warns(UserWarning, match="4 of 12 images have no label"):
+        data = opened(folder / "labels.csv")
+    assert data.classes == (("cat", "dog") if labels[0] == "cat" else ("1", "2"))
+
+
+def test_a_class_that_may_be_a_missing_label_is_mentioned(folder: Path) -> None:
+    (folder / "labels.csv").write_text(table(["cat", "dog", "NA"] * 4))
+    with pytest.warns(UserWarning, match="'NA' is read as a class: leave the label empty"):
+        assert opened(folder / "labels.csv").classes == ("NA", "cat", "dog")
+
+
+SPLITS = {
+    "is_valid": ("False", "True"),
+    "is_train": ("1", "0"),
+    "Usage": ("Training", "Testing"),
+    "what for": ("train", "val"),
+}
+
+
+@pytest.mark.parametrize("column, cells", SPLITS.items(), ids=SPLITS)
+def test_splits_by_columns(folder: Path, column: str, cells: tuple[str, str]) -> None:
+    rows = [f"{label},{cells[i >= 8]}" for i, label in enumerate(LABELS)]
+    (folder / "labels.csv").write_text(table(rows, header=f"file,label,{column}"))
+    with pytest.warns(UserWarning, match=f"read the splits of labels.csv from '{column}'"):
+        data = opened(folder / "labels.csv", validation=0.25)
+    held_out = data.validation if column in ("is_valid", "what for") else data.test
+    assert held_out is not None and len(held_out) == 4
+
+
+def test_folds_are_not_splits(folder: Path) -> None:
+    (folder / "labels.csv").write_text(table([f"{c},{i % 5}" for i, c in enumerate(LABELS)], header="file,label,fold"))
+    assert found(opened(folder / "labels.csv")) == EXPECTED
+
+
+def test_a_training_row_does_not_take_an_image_of_the_test_split(folder: Path) -> None:
+    (folder / "images").rename(folder / "train")
+    put(folder, "test/12.png")
+    (folder / "train.csv").write_text(table([*LABELS, "cat"]))
+    with pytest.raises(TutelageError, match="line 14: there is no image '12.png'"):
+        opened(folder / "train.csv")
+
+
+def test_other_splits_may_take_their_images_from_the_folder_train(folder: Path) -> None:
+    (folder / "images").rename(folder / "train")
+    (folder / "train.csv").write_text("\n".join(table(LABELS).split("\n")[:9]))
+    (folder / "val.csv").write_text("\n".join(["file,label", *table(LABELS).split("\n")[9:]]))
+    data = opened(folder / "train.csv")
+    assert len(data.train) == 8 and data.validation is not None and len(data.validation) == 4
+
+
+def test_the_column_of_splits_tells_images_of_one_name_apart(folder: Path) -> None:
+    (folder / "images").rename(folder / "train")
+    put(folder, "test/0.png", "test/1.png")
+    rows = [f"{i}.png,{label},train" for i, label in enumerate(LABELS)] + ["0.png,dog,test", "1.png,cat,test"]
+    (folder / "labels.csv").write_text("\n".join(["file,label,split", *rows]))
+    data = opened(folder / "labels.csv")
+    assert data.test is not None and data.test.labels.tolist() == [1, 0]
+
+
+def test_accents_match_however_they_are_spelled(folder: Path) -> None:
+    (folder / "images").rename(folder / "cafe\u0301")
+    for i in range(12):
+        (folder / "cafe\u0301" / f"{i}.png").rename(folder / "cafe\u0301" / f"e\u0301{i}.png")
+    (folder / "labels.csv").write_text(table(LABELS, "caf\u00e9/\u00e9{}.png"), encoding="utf-8")
+    assert found(opened(folder / "labels.csv")) == EXPECTED
+
+
+def test_images_beside_those_of_the_table_are_counted(folder: Path) -> None:
+    (folder / "labels.csv").write_text(table(LABELS[:8]))
+    with pytest.warns(UserWarning, match="did not read 4 images that are in no row"):
+        opened(folder / "labels.csv")
+
+
+def test_a_split_whose_metadata_lack_the_labels_is_an_error(folder: Path) -> None:
+    (folder / "images").rename(folder / "train")
+    put(folder, "test/0.png")
+    (folder / "train" / "metadata.csv").write_text(table(LABELS, header="file_name,label"))
+    (folder / "test" / "metadata.csv").write_text("file_name,text\n0.png,hello")
+    with pytest.raises(TutelageError, match="data.label_column=label: .*test/metadata.csv has the columns"):
         opened(folder)

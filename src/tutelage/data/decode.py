@@ -20,6 +20,8 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", *(("AVIF",) if fe
 _FASTER = ("JPEG", "MPO")
 """Formats that torchvision decodes, in half of Pillow's time. Of others it is not asked: its decoder of PNG (0.29) ends
 the whole process where pixel data end early, that of GIF decodes every frame, and a WebP stays as it was turned."""
+_PHOTOMETRIC = 262
+"""The tag of a TIFF file that says which color 0 is."""
 UNREADABLE = (OSError, ValueError)
 """What fetching and decoding raise where there is no whole image."""
 
@@ -87,6 +89,8 @@ def _decode_with_pillow(opened: ImageFile, rendering: Rendering) -> Tensor:
     if image.mode[0] in "IF":
         white = 65535 if opened.format == "PPM" else rendering.white  # Pillow scales what a PGM says its white is
         grey = _grey(np.asarray(image), image.mode, white)
+        if _is_white_zero(opened):
+            grey = 255 - grey
         return torch.from_numpy(np.repeat(grey[None], 3, axis=0))
     if image.has_transparency_data:
         pixels = image.convert("RGBA")
@@ -94,10 +98,15 @@ def _decode_with_pillow(opened: ImageFile, rendering: Rendering) -> Tensor:
     rgb = np.array(image.convert("RGB"))
     if deep and 0 < rgb.max() < 64:
         raise ValueError(
-            f"its 16-bit channels reach only {rgb.max() * 256:,} of 65,535, and their upper 8 bits alone can be read: "
-            f"save it with 8 bits per channel"
+            f"its 16-bit channels reach only {int(rgb.max()) * 256:,} of 65,535, and their upper 8 bits alone can be "
+            f"read: save it with 8 bits per channel"
         )
     return torch.from_numpy(rgb).permute(2, 0, 1)
+
+
+def _is_white_zero(opened: ImageFile) -> bool:
+    """Return whether 0 is white in a deep TIFF: Pillow inverts only those of up to 8 bits."""
+    return opened.format == "TIFF" and opened.tag_v2.get(_PHOTOMETRIC) == 0  # type: ignore[attr-defined]
 
 
 def _grey(values: npt.NDArray[np.generic], mode: str, white: float | None) -> npt.NDArray[np.uint8]:

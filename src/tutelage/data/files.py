@@ -46,7 +46,17 @@ def subfolders(folder: Path) -> list[Path]:
 def has_images(folder: Path) -> bool:
     """Return whether images lie directly in ``folder``."""
     with os.scandir(folder) as entries:
-        return any(is_visible(entry.name) and is_image(entry.name) and not _is_folder(entry) for entry in entries)
+        return any(map(_is_image_file, entries))
+
+
+def count_images(folder: Path) -> int:
+    """Return how many images lie directly in ``folder``."""
+    with os.scandir(folder) as entries:
+        return sum(map(_is_image_file, entries))
+
+
+def _is_image_file(entry: os.DirEntry[str]) -> bool:
+    return is_visible(entry.name) and is_image(entry.name) and not _is_folder(entry)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from tutelage.console import Advance, phase
+from tutelage.data.duplicates import describe_duplicates
 from tutelage.data.files import (
     SUFFIXES,
     TABLES,
+    count_images,
     describe_skipped,
     has_images,
     is_image,
@@ -21,11 +23,13 @@ from tutelage.data.files import (
     walk,
 )
 from tutelage.data.paths import Paths
-from tutelage.data.source import Encoded, Source, fingerprint_files
+from tutelage.data.source import Encoded, Source, fingerprint_files, shown
 from tutelage.data.split_names import find_splits, parse_split
 from tutelage.errors import TutelageError
 
 _SHOWN = 5
+_OTHER_TABLES = (".jsonl", ".xlsx", ".xls", ".ods")
+"""Suffixes of tables that are not read, and may hold labels."""
 
 
 class FileImages(Encoded):
@@ -73,7 +77,8 @@ def read_layout(layout: Layout) -> Source:
     with phase(f"listing {root}", len(classes) * len(folders) or None) as advance:
         files = {split: _files(folder, classes, skipped, advance) for split, folder in folders.items()}
     every = [path for found in files.values() for path, _ in found]
-    left_out = describe_skipped(skipped)
+    skips = describe_skipped(skipped)
+    notes = [*layout.notes, *_unread_tables(layout), *_loose_images(layout), *([skips] if skips else [])]
     return Source(
         name=root.resolve().name,
         classes=classes,
@@ -82,7 +87,7 @@ def read_layout(layout: Layout) -> Source:
             for split, found in files.items()
         },
         fingerprint=fingerprint_files(root, every),
-        notes=(*layout.notes, *_unread_tables(layout), *([left_out] if left_out else [])),
+        notes=(*notes, *describe_duplicates({split: [path for path, _ in found] for split, found in files.items()})),
     )
 
 
@@ -113,7 +118,19 @@ def find_layout(root: Path) -> Layout:
         inner.setdefault(split, _enter(folder, split, classes))
         if inner[split] != folder:
             notes.append(f"read {inner[split]}, the only folder in {folder}")
+    for folder in inner.values():
+        _check_holds_no_splits(folder)
     return Layout(entered, {split: inner[split] for split in splits}, tuple(notes))
+
+
+def _check_holds_no_splits(folder: Path) -> None:
+    """Raise if a split holds splits, which would be read as its classes."""
+    found = {path.name: parsed for path in subfolders(folder) if (parsed := parse_split(path.name)) and not parsed[1]}
+    if len({split for split, _ in found.values()}) > 1:
+        raise TutelageError(
+            f"{folder} holds {' and '.join(found)}, which are splits, not classes: set data={folder}, or move them out "
+            f"of it"
+        )
 
 
 def _enter(folder: Path, split: str | None = None, classes: frozenset[str] = frozenset()) -> Path:
@@ -148,9 +165,31 @@ def _holds_images(folder: Path) -> bool:
 def _unread_tables(layout: Layout) -> list[str]:
     """Mention the tables beside the images: their labels are not those of the folders."""
     places = dict.fromkeys((layout.root, *layout.splits.values()))
-    tables = [path for place in places for path in sorted(place.iterdir()) if path.suffix.lower() in TABLES]
-    names = ", ".join(path.name for path in tables if is_visible(path.name))
-    return [f"did not read {names}: to take labels from a table, set data={tables[0]}"] if names else []
+    beside = [path for place in places for path in sorted(place.iterdir()) if is_visible(path.name)]
+    tables = [path for path in beside if path.suffix.lower() in TABLES]
+    others = [path for path in beside if path.suffix.lower() in _OTHER_TABLES]
+    tables.sort(key=lambda path: (parse_split(path.stem) or ("",))[0] != "train")
+    notes = (
+        [f"did not read {_names(tables, layout)}: to take labels from a table, set data={tables[0]}"] if tables else []
+    )
+    if others:
+        notes.append(f"did not read {_names(others, layout)}: to take labels from a table, save it as CSV")
+    return notes
+
+
+def _names(paths: list[Path], layout: Layout) -> str:
+    return ", ".join(str(path.relative_to(layout.root)) for path in paths)
+
+
+def _loose_images(layout: Layout) -> list[str]:
+    """Mention the images beside class folders or splits, which have no label."""
+    places = dict.fromkeys((layout.root, *layout.splits.values()))
+    counts = {place: count_images(place) for place in places if subfolders(place)}
+    return [
+        f"did not read {count:,} images directly in {place}: move them into the folders there, or remove them"
+        for place, count in counts.items()
+        if count
+    ]
 
 
 def _check_not_splits(root: Path, folders: list[Path]) -> None:
@@ -184,13 +223,24 @@ def _classes(folder: Path) -> tuple[str, ...]:
     return classes
 
 
+def _check_not_nested(folder: Path, classes: tuple[str, ...]) -> None:
+    """Raise if a class folder holds one that is called like another class, whose images would have its label."""
+    again = [path for path in subfolders(folder) if path.name in classes and path.name != folder.name]
+    if again:
+        raise TutelageError(
+            f"{again[0]} lies in the class folder '{folder.name}', and '{again[0].name}' is a class as well: move its "
+            f"images to {folder.parent / again[0].name}, remove it if it is a copy, or rename it"
+        )
+
+
 def _files(
     folder: Path, classes: tuple[str, ...], skipped: dict[str, Counter[str]], advance: Advance
 ) -> list[tuple[Path, int]]:
     present = _classes(folder)
     if not present:
         return [(path, -1) for path in list_images(folder).images]
-    unknown = sorted(set(present) - set(classes))
+    numbers = {shown(name): number for number, name in enumerate(classes)}
+    unknown = [f"'{name}'" for name in present if shown(name) not in numbers]
     if unknown:
         raise TutelageError(
             f"{folder} has classes that the training set has not: {', '.join(unknown)}; rename or remove them, or add "
@@ -198,14 +248,14 @@ def _files(
         )
     found = []
     walked: dict[str, str] = {}
-    numbers = {name: number for number, name in enumerate(classes)}
     for name in present:
         listing = list_images(folder / name, walked)
         if not listing.images:
             raise TutelageError(
                 f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}): add some, or remove the folder"
             )
-        found += [(path, numbers[name]) for path in listing.images]
+        _check_not_nested(folder / name, present)
+        found += [(path, numbers[shown(name)]) for path in listing.images]
         skipped.setdefault(name, Counter()).update(listing.skipped)
         advance(1)
     return found

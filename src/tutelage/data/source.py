@@ -118,15 +118,25 @@ class Source:
     def __post_init__(self) -> None:
         numbers: dict[str, int] = {}
         for number, name in enumerate(self.classes):
-            # Two spellings of one letter look the same wherever the names are shown; capitals and small letters do not.
-            shown = unicodedata.normalize("NFC", name).strip()
-            if not shown:
+            label = shown(name)
+            if not label:
                 raise TutelageError(f"data={self.name}: class {number} has no name: give it one")
-            if numbers.setdefault(shown, number) != number:
+            if numbers.setdefault(label, number) != number:
                 raise TutelageError(
-                    f"data={self.name}: classes {numbers[shown]} and {number} are both called '{shown}': rename one "
+                    f"data={self.name}: classes {numbers[label]} and {number} are both called '{label}': rename one "
                     f"or make them one class"
                 )
+
+
+def shown(name: str) -> str:
+    """Return the name of a class as it looks: however its letters are spelled in Unicode, without spaces around it.
+
+    Capitals and small letters look different.
+
+    >>> shown("cafe\\u0301 ") == "caf\\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", name).strip()
 
 
 def fingerprint_files(root: Path, files: Sequence[Path]) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tutelage.data.files import TABLES, list_images
+from tutelage.data.duplicates import describe_duplicates
+from tutelage.data.files import TABLES, is_image, list_images
 from tutelage.data.folder import FileImages, Layout
 from tutelage.data.settings import DataSettings
 from tutelage.data.source import Source, fingerprint_files, fingerprint_words
@@ -23,9 +26,12 @@ IMAGE_COLUMNS = (
     *("image", "img", "image_id", "id", "name"),
 )
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target")
-SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold", "data set", "dataset")
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold", "data set", "dataset", "usage", "phase")
 METADATA = "metadata.csv"
-UNLABELLED = ("", "-1")
+UNLABELLED = ("", "-1", "nan", "<na>")
+"""What tables have where an image has no label, in lower case; pandas may write the last two."""
+_PERHAPS_UNLABELLED = ("na", "n/a", "none", "null")
+_YES_OR_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _PROBED = 50
 """Rows that tell which column names the images."""
 _DELIMITERS = (",", ";", "\t", "|")
@@ -67,41 +73,57 @@ class Table:
 class Images:
     """Finds images by what tables call them: paths, names, and names without a suffix."""
 
-    def __init__(self, root: Path, split: str | None) -> None:
-        self._root, self._split = root, split
+    def __init__(self, root: Path) -> None:
+        self._root = root
         self._by_name: dict[str, list[Path]] | None = None
 
-    def find(self, name: str) -> list[Path]:
-        """Return the images that ``name`` may stand for: none, one, or several below the table's folder."""
+    def find(self, name: str, split: str | None = None) -> list[Path]:
+        """Return the images that ``name`` may stand for: none, one, or several below the table's folder.
+
+        A name without its folder is not looked for among the images of other splits than ``split``, where images are
+        often numbered from the start again; any split may take its images from the folder ``train``.
+        """
         for text in dict.fromkeys((name, name.replace("\\", "/"))):
             path = self._root / text
             if text and path.is_file():
                 return [path]
         found = self._search(name.replace("\\", "/"))
-        own = [path for path in found if self._split is not None and _split_of_path(path, self._root) == self._split]
-        return own if len(own) == 1 else found
+        if split is None:
+            return found
+        folders = [_split_of_path(path, self._root) for path in found]
+        own = [path for path, folder in zip(found, folders) if folder == split]
+        return own or [path for path, folder in zip(found, folders) if folder in (None, "train")]
 
     def _search(self, name: str) -> list[Path]:
         if self._by_name is None:
             self._by_name = {}
             for path in list_images(self._root).images:
-                for key in {path.name, path.stem}:
+                for key in {_composed(path.name), _composed(path.stem)}:
                     self._by_name.setdefault(key, []).append(path)
-        parts = Path(name).parts
+        parts = Path(_composed(name)).parts
         if not parts or Path(name).is_absolute():
             return []
         below = [part for part in parts[:-1] if part != "."]
         candidates = self._by_name.get(parts[-1], [])
-        return [path for path in candidates if not below or list(path.parts[-1 - len(below) : -1]) == below]
+        return [path for path in candidates if not below or _folders(path)[-len(below) :] == below]
+
+
+def _composed(name: str) -> str:
+    """Spell each letter as one character: macOS writes an accent after its letter, most tables do not."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _folders(path: Path) -> list[str]:
+    return [_composed(part) for part in path.parts[:-1]]
 
 
 def read_table(path: Path, settings: DataSettings) -> Source:
     """Read the images and labels of a CSV file, and of those beside it that are its other splits.
 
     ``train.csv`` has ``val.csv`` and ``test.csv`` beside it read too if they have the same columns. The split of an
-    image is the value in a column ``split``, else that of the file's name, else that of the folder it lies in, else
-    ``train``. An empty label, or -1, is none. Raises :class:`TutelageError`, with the line, for images that are
-    missing or ambiguous, and for anything that cannot be read as the table was meant.
+    image is what a column says (``split``, ``is_valid``), else that of the file's name, else that of the folder it lies
+    in, else ``train``. An empty label, NaN, or -1, is none. Raises :class:`TutelageError`, with the line, for images
+    that are missing or ambiguous, and for anything that cannot be read as the table was meant.
     """
     table = parse_table(path)
     image, label = columns_of(table, settings)
@@ -115,7 +137,17 @@ def read_table(path: Path, settings: DataSettings) -> Source:
     for each in tables:
         rows += _rows(each, image, label, settings.skip_broken, notes)
     name = path.parent.resolve().name if parse_split(path.stem) or path.name == METADATA else path.stem
+    notes += _unlisted(rows)
     return _source(name, path.parent, rows, [each.path for each in tables], notes)
+
+
+def _unlisted(rows: list[Row]) -> list[str]:
+    """Mention images that lie beside those of the rows, and are in none."""
+    listed = {os.path.abspath(row.image) for row in rows}
+    folders = {os.path.dirname(path) for path in listed}
+    beside = (os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if is_image(name))
+    count = sum(path not in listed for path in beside)
+    return [f"did not read {count:,} images that are in no row and lie beside those that are"] if count else []
 
 
 def read_metadata(layout: Layout, settings: DataSettings) -> Source | None:
@@ -125,7 +157,9 @@ def read_metadata(layout: Layout, settings: DataSettings) -> Source | None:
     """
     root = layout.root
     found = {split: folder / METADATA for split, folder in layout.splits.items() if (folder / METADATA).is_file()}
-    if "train" not in found:
+    if "train" in found:
+        found = {"train": found.pop("train"), **found}
+    else:
         found = {"": root / METADATA} if (root / METADATA).is_file() else {}
     tables = {split: parse_table(path) for split, path in found.items()}
     first = next(iter(tables.values()), None)
@@ -198,7 +232,7 @@ def columns_of(table: Table, settings: DataSettings) -> tuple[str, str]:
 
 def _image_column(table: Table) -> str:
     """The column whose cells are images: all of the first rows, or those of a column that is called so."""
-    images = Images(table.path.parent, _split_of_file(table.path))
+    images, own = Images(table.path.parent), _split_of_file(table.path)
     strange = (
         name for name in table.columns if name.casefold() not in (*IMAGE_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS)
     )
@@ -208,7 +242,7 @@ def _image_column(table: Table) -> str:
     found = []
     for name in filter(None, table.columns):
         cells = table.column(name)[:_PROBED]
-        if sum(bool(images.find(cell)) for cell in cells) > len(cells) / 2:
+        if sum(bool(images.find(cell, own)) for cell in cells) > len(cells) / 2:
             found.append(name)
     chosen = next((name for name in named if name in found), None) or (found[0] if len(found) == 1 else None)
     if chosen is None and len(named) == 1:  # whose images are missing, which is reported with the line
@@ -244,14 +278,16 @@ def _siblings(table: Table) -> list[Table]:
 def _rows(table: Table, image: str, label: str, skip_missing: bool, notes: list[str]) -> list[Row]:
     """Find the images of a table's rows; each is listed once, with one label."""
     own = _split_of_file(table.path)
-    images = Images(table.path.parent, own)
-    splits = _split_column(table, {image, label})
+    images = Images(table.path.parent)
+    splits, columns = _split_columns(table, {image, label})
+    if columns:
+        notes.append(f"read the splits of {table.path.name} from {' and '.join(repr(name) for name in columns)}")
     rows: dict[str, Row] = {}
     missing: list[str] = []
     repeated = 0
     labels = [_label(text) for text in _whole(table.column(label))]
     for (line, _), name, text, said in zip(table.rows, table.column(image), labels, splits):
-        found = images.find(name)
+        found = images.find(name, said or own)
         if len(found) > 1:
             raise TutelageError(
                 f"{table.path}, line {line}: '{name}' may be {found[0]} or {found[1]}: write the folder with the name"
@@ -296,6 +332,10 @@ def _source(name: str, root: Path, rows: Sequence[Row], tables: list[Path], note
             f"{tables[0].parent}: {stranger.image.name} has the label '{stranger.label}', which no training image has: "
             f"rename or remove it"
         )
+    doubtful = [f"'{name}'" for name in classes if name.casefold() in _PERHAPS_UNLABELLED]
+    if doubtful:
+        notes.append(f"{' and '.join(doubtful)} is read as a class: leave the label empty for images that have none")
+    notes += describe_duplicates({split: [row.image for row in own] for split, own in splits.items()})
     without = sum(not row.label for own in splits.values() for row in own)
     if without:
         notes.append(f"{without:,} of {len(rows):,} images have no label")
@@ -329,25 +369,32 @@ def _classes(rows: Sequence[Row], path: Path) -> tuple[str, ...]:
         raise TutelageError(
             f"{path}: every image has a label of its own; set data.label_column to the column of classes"
         )
-    shown: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for label in sorted(labels):
-        if shown.setdefault(" ".join(label.casefold().split()), label) != label:
-            other = shown[" ".join(label.casefold().split())]
-            raise TutelageError(f"{path}: the labels '{other}' and '{label}' differ in case or spaces alone: write one")
+        other = seen.setdefault(_alike(label), label)
+        if other != label:
+            raise TutelageError(
+                f"{path}: the labels '{other}' and '{label}' differ in case, spaces or zeros alone: write one"
+            )
     numeric = all(label.isdecimal() for label in labels)
     return tuple(sorted(labels, key=lambda label: (int(label), label) if numeric else (0, label)))
 
 
+def _alike(label: str) -> str:
+    """What is equal for labels that mean the same: ``Cat`` and ``cat``, ``7`` and ``007``."""
+    return str(int(label)) if label.isdecimal() else " ".join(label.casefold().split())
+
+
 def _whole(labels: list[str]) -> list[str]:
     """Labels as pandas writes whole numbers beside missing ones, ``3.0``, without their decimals."""
-    filled = [label for label in labels if label]
+    filled = [label for label in labels if _label(label)]
     if filled and all(_is_number(label) and float(label).is_integer() for label in filled):
-        return [label.removesuffix(".0") for label in labels]
+        return [re.sub(r"\.0*$", "", label) for label in labels]
     return labels
 
 
 def _label(text: str) -> str:
-    return "" if text in UNLABELLED else text
+    return "" if text.casefold() in UNLABELLED else text
 
 
 def _is_number(text: str) -> bool:
@@ -363,13 +410,46 @@ def _numbered(labels: Sequence[str]) -> list[int]:
     return [numbers.setdefault(label, len(numbers)) for label in labels]
 
 
-def _split_column(table: Table, taken: set[str]) -> list[str | None]:
-    """The split of each row by the column of that name; None for each if there is none, or it holds something else."""
-    for name in table.named(SPLIT_COLUMNS):
-        parsed = [parse_split(cell) for cell in table.column(name)]
-        if name not in taken and all(split is not None and not split[1] for split in parsed):
-            return [split[0] for split in parsed if split is not None]
-    return [None] * len(table.rows)
+def _split_columns(table: Table, taken: set[str]) -> tuple[list[str | None], list[str]]:
+    """Return the split of each row as columns say it, and these columns; None for each row if there are none.
+
+    Raises :class:`TutelageError` if a column names a split in some rows, and in others something else.
+    """
+    columns = [name for name in table.columns if name and name not in taken]
+    for name in columns:
+        cells = table.column(name)
+        splits = [_plain_split(cell) for cell in cells]
+        named = {split for split in splits if split is not None}
+        if named and None not in splits and (name.casefold() in SPLIT_COLUMNS or len(named) > 1):
+            return splits, [name]
+        if named and name.casefold() in SPLIT_COLUMNS:
+            wrong = splits.index(None)
+            raise TutelageError(
+                f"{table.path}, line {table.rows[wrong][0]}: '{cells[wrong]}' in the column '{name}' is not a split: "
+                f"write train, validation or test, or remove the row"
+            )
+    return _flagged(table, columns)
+
+
+def _flagged(table: Table, columns: list[str]) -> tuple[list[str | None], list[str]]:
+    """Return the splits by columns such as ``is_valid``, whose cells are yes or no, and these columns."""
+    flags: dict[str, list[bool]] = {}
+    used = []
+    for name in columns:
+        parsed = parse_split(name)
+        cells = [_YES_OR_NO.get(cell.casefold()) for cell in table.column(name)]
+        if parsed is not None and parsed[1] == ("is",) and None not in cells:
+            flags[parsed[0]] = [bool(cell) for cell in cells]
+            used.append(name)
+    if not flags:
+        return [None] * len(table.rows), []
+    other = "train" if "train" not in flags else "test"
+    return [next((split for split, own in flags.items() if own[row]), other) for row in range(len(table.rows))], used
+
+
+def _plain_split(cell: str) -> str | None:
+    parsed = parse_split(cell)
+    return parsed[0] if parsed is not None and not parsed[1] else None
 
 
 def _split_of_file(path: Path) -> str | None:
