@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tutelage.errors import TutelageError
-from tutelage.models import create_model, load_weights, weights_hash
+from tutelage.models import create_model, load_weights, save_model, spec_of, weights_hash
 
 
 class Malicious:
@@ -237,3 +238,55 @@ def create_copy(model: nn.Module) -> nn.Module:
     copy = create_model("resnet8")
     copy.load_state_dict(model.state_dict())
     return copy
+
+
+NAMES = ["c", "e", "a", "d", "b"]
+WITH_NAMES = {
+    "a list": {"classes": NAMES},
+    "numbers by name": {"class_to_idx": {name: number for number, name in enumerate(NAMES)}},
+    "names by number": {"names": dict(enumerate(NAMES))},
+    "Lightning": {"hyper_parameters": {"lr": 0.1, "class_names": NAMES}},
+    "OpenMMLab": {"meta": {"dataset_meta": {"CLASSES": tuple(NAMES)}}},
+}
+
+
+@pytest.mark.parametrize("beside", WITH_NAMES.values(), ids=WITH_NAMES)
+def test_names_of_classes_in_a_checkpoint_are_kept(
+    tmp_path: Path, source: nn.Module, beside: dict[str, object]
+) -> None:
+    torch.save({"state_dict": source.state_dict(), **beside}, tmp_path / "a.pth")
+    spec = spec_of(create_model("resnet8", weights=str(tmp_path / "a.pth")))
+    assert spec.classes == tuple(NAMES) and "took the names of its 5 classes" in spec.notes
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"classes": ["0", "1", "2", "3", "4"]},
+        {"classes": NAMES[:4]},
+        {"classes": ["a"] * 5},
+        {"classes": NAMES, "class_names": sorted(NAMES)},
+        {"labels": [3, 1, 2, 0, 4]},
+        {"class_to_idx": {"a": [0]}},
+    ],
+    ids=["numbers", "too few", "one name", "two lists", "labels", "something else"],
+)
+def test_what_is_not_names_of_the_classes_is_not_taken_for_them(
+    tmp_path: Path, source: nn.Module, beside: dict[str, object]
+) -> None:
+    torch.save({"state_dict": source.state_dict(), **beside}, tmp_path / "a.pth")
+    assert spec_of(create_model("resnet8", weights=str(tmp_path / "a.pth"))).classes is None
+
+
+def test_names_of_classes_in_the_config_beside_a_weights_file(tmp_path: Path, source: nn.Module) -> None:
+    save_model(source, tmp_path, replace(spec_of(source), classes=tuple(NAMES)))
+    assert spec_of(create_model("resnet8", weights=str(tmp_path / "model.safetensors"))).classes == tuple(NAMES)
+
+
+def test_a_file_of_an_optimizer_alone_is_refused(tmp_path: Path, source: nn.Module) -> None:
+    optimizer = torch.optim.Adam(source.parameters())
+    source(torch.zeros(1, 3, 32, 32)).sum().backward()
+    optimizer.step()
+    torch.save(optimizer.state_dict(), tmp_path / "a.pth")
+    with pytest.raises(TutelageError, match="no entry of it is called like one of the model"):
+        create_model("resnet8", weights=str(tmp_path / "a.pth"))

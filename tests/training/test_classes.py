@@ -110,9 +110,28 @@ def test_a_teacher_of_other_classes_is_no_teacher_of_logits(folder: Path) -> Non
 
 def test_models_without_names_are_taken_in_order(folder: Path) -> None:
     assert class_places(["b", "a"], None, 2) == [0, 1]
+    assert class_places(["b", "cafe\u0301"], ["caf\u00e9", "b"], 2) == [1, 0]
     with pytest.raises(TutelageError, match="the model has 3 classes without names, and the data 2"):
         class_places(["b", "a"], None, 3)
     with pytest.raises(TutelageError, match="class '1' is not among"):
         class_places(["0", "1"], ["cat", "dog"], 2)
     data = open_data(DataSettings(name=str(folder / "fewer")))
     assert match_data(data, ["one", "zero"], 2, "model") is data
+
+
+def test_a_checkpoint_that_names_its_classes_is_measured_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUTELAGE_CACHE", str(tmp_path / "cache"))
+    for split in ("train", "test"):
+        put(tmp_path / "set" / split, {"a": 0, "b": 1, "c": 2}, 0, 8)
+    network = create_model("resnet8", 3)
+    found = []
+    for order in (["a", "b", "c"], ["c", "a", "b"]):
+        state = network.state_dict()
+        rows = [["a", "b", "c"].index(name) for name in order]
+        head = {name: state[name][rows] for name in ("fc.weight", "fc.bias")}
+        torch.save({"state_dict": {**state, **head}, "classes": order}, tmp_path / "file.pth")
+        model = {"name": "resnet8", "weights": str(tmp_path / "file.pth")}
+        found.append(evaluate(model=model, data=str(tmp_path / "set"), device="cpu")["loss"])
+    assert found[0] == pytest.approx(found[1])

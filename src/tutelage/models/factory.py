@@ -51,7 +51,9 @@ def create_model(
         if theirs is not None:
             model, spec = _build(name, theirs, None)
         found.copy_to(model)
-        spec = replace(spec, source=str(file), notes=found.notes)
+        names = found.class_names(spec.num_classes)
+        took = () if names is None else (f"took the names of its {len(names)} classes",)
+        spec = replace(spec, source=str(file), notes=(*found.notes, *took), classes=names)
     model.spec = spec  # type: ignore[assignment]
     return model
 

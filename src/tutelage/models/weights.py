@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.errors import TutelageError, nearest
+from tutelage.models.checkpoint_classes import find_class_names, read_config_beside
 from tutelage.models.layouts import translate
 from tutelage.models.reading import read_file
 from tutelage.paths import expand
@@ -44,6 +45,12 @@ class Found:
     state: Mapping[str, Tensor]
     notes: tuple[str, ...]
     """What was unwrapped and renamed, in words."""
+    content: Any
+    """All that the file holds."""
+
+    def class_names(self, count: int) -> tuple[str, ...] | None:
+        """Return the names of the ``count`` classes, if the file or the ``config.json`` beside it has them."""
+        return find_class_names(self.content, count) or find_class_names(read_config_beside(self.path), count)
 
     def head_width(self, model: nn.Module) -> int | None:
         """Returns the classes of the file where they are not the model's, and its head is all that differs."""
@@ -88,8 +95,9 @@ def load_weights(model: nn.Module, path: str | Path, key: str | None = None) -> 
 def find_weights(model: nn.Module, path: str | Path, key: str | None = None) -> Found:
     """Returns the state dict in a file that belongs to ``model``, not yet loaded; see :func:`load_weights`."""
     path = expand(path)
-    state, notes = _choose_state(read_file(path), model.state_dict(), path, key)
-    return Found(path, state, tuple(notes))
+    content = read_file(path)
+    state, notes = _choose_state(content, model.state_dict(), path, key)
+    return Found(path, state, tuple(notes), content)
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -138,6 +146,8 @@ def _choose_state(
     else:
         closest = max(candidate.closeness(expected) for candidate in found)
         best = [candidate for candidate in found if candidate.closeness(expected) == closest]
+        if not closest[0] and len(best) > 1:  # as in a file of an optimizer alone
+            raise TutelageError(f"weights '{path}': no entry of it is called like one of the model ({_places(found)})")
     if len(best) > 1:
         raise TutelageError(
             f"weights '{path}': it holds {len(best)} state dicts that fit equally well ({_places(best)}); set "
@@ -149,7 +159,7 @@ def _choose_state(
 
 
 def _places(candidates: list[_Candidate]) -> str:
-    return ", ".join(f"'{candidate.place or '.'}'" for candidate in candidates)
+    return _first([f"'{candidate.place or '.'}'" for candidate in candidates])
 
 
 def _state_dicts(content: Any, place: str = "", depth: int = 3) -> Iterator[tuple[str, dict[str, Tensor]]]:

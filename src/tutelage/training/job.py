@@ -13,7 +13,6 @@ from tutelage.data import ImageData, open_data
 from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stages
 from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, all_but, check_storable, find_heads, replace_head, spec_of
-from tutelage.paths import expand
 from tutelage.training.checks import (
     check_cacheable,
     check_classes,
@@ -31,6 +30,7 @@ from tutelage.training.networks import (
     build_normalization,
     build_teacher,
     completed,
+    has_classes,
     reorder_classes,
 )
 
@@ -81,7 +81,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     role = "model" if isinstance(settings, TrainSettings) else "student"
     student = build_network(role, chosen, len(data.classes) or None)
     check_storable(spec_of(student))
-    if expand(chosen.name).is_dir() and not reorder_classes(student, data):
+    if has_classes(chosen) and not reorder_classes(student, data):
         replace_head(student, len(data.classes))
         add_note(student, f"left out the classifier: its classes are not those of {data.name}, for which it is new")
     size = spec_of(student).input_size if chosen.input_size is not None else None

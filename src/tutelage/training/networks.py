@@ -36,7 +36,7 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
     names the ``role``.
     """
     try:
-        own = _has_classes(settings)
+        own = has_classes(settings)
         network = create_model(settings.name, None if own else num_classes, settings.weights, settings.weights_key)
         if settings.input_size is not None and settings.input_size != "own":
             _resize(network, settings.input_size)
@@ -51,8 +51,8 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
         raise TutelageError(f"{role}={settings.name}: {error}") from error
 
 
-def _has_classes(settings: ModelSettings) -> bool:
-    """Whether the weights are a file's or a folder's, which come with their own classifier."""
+def has_classes(settings: ModelSettings) -> bool:
+    """Return whether the weights are a file's or a folder's, which come with their own classifier."""
     file = settings.weights is not None and expand(settings.weights).is_file()
     return file or expand(settings.name).is_dir()
 
