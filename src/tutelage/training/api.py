@@ -21,7 +21,7 @@ from tutelage.config import (
     register_networks,
 )
 from tutelage.console import build_console, phase
-from tutelage.data import ImageData, TrainLoader
+from tutelage.data import ImageData, TrainLoader, open_data
 from tutelage.errors import TutelageError
 from tutelage.models import Networks, handed_over, made_known
 from tutelage.paths import expand
@@ -41,7 +41,7 @@ from tutelage.training.plan import Plan, describe_plan
 from tutelage.training.preemption import Notice, Preempted
 from tutelage.training.progress import build_display
 from tutelage.training.result import Result
-from tutelage.training.same_data import check_moved, check_same_data, describe_data
+from tutelage.training.same_data import check_moved, check_same_data, record_data
 from tutelage.training.targets import RunTargets, open_targets
 from tutelage.training.tuning import tune
 from tutelage.training.weak_teacher import warn_of_a_weak_teacher
@@ -91,23 +91,23 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
     ``data`` are those of ``settings.data``, where they are open already.
     """
     plan = Plan()
-    with _before_training(), phase("preparing data and networks"):
-        process = find_process(settings.device)
-        check_loggers(settings)
-        job = build_job(settings, data)
-        to_train = to_finetune(settings)
-        check_trained(job.teacher, to_train.finetune if to_train is not None else None)
-        # Not in every process: the first makes the folder while others may still be on their way here.
-        if process.is_main_process:
-            _check_folder(job, settings)
-            warn_of_few_views(settings)
-        if to_train is not None:
-            assert job.teacher is not None
-            build_job(finetuning(settings, job.path / FOLDER), job.data)  # what would stop it stops the whole run now
-            add_note(job.teacher.network, describe(to_train, job.path / FOLDER))
     with _before_training():
+        with phase("preparing data and networks"):
+            process = find_process(settings.device)
+            check_loggers(settings)
+            job = build_job(settings, data)
+            to_train = to_finetune(settings)
+            check_trained(job.teacher, to_train.finetune if to_train is not None else None)
+            # Not in every process: the first makes the folder while others may still be on their way here.
+            if process.is_main_process:
+                _check_folder(job, settings)
+                warn_of_few_views(settings)
+            if to_train is not None:
+                assert job.teacher is not None
+                build_job(finetuning(settings, job.path / FOLDER), job.data)  # its errors stop the whole run now
+                add_note(job.teacher.network, describe(to_train, job.path / FOLDER))
         plan.add(describe_plan(job))
-    job = _tune(job, plan)
+        job = _tune(job, plan)
     with ExitStack() as held:
         if to_train is not None:
             if process.is_main_process:
@@ -124,7 +124,6 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
         return _complete(job, engine, measured, targets, None)
 
 
-@_before_training()
 def _tune(job: Job, plan: Plan) -> Job:
     tuned = tune(job)
     for line in tuned.lines:
@@ -146,7 +145,7 @@ def _complete_plan(job: Job, engine: Accelerator, plan: Plan) -> tuple[Measured 
     return measured, targets
 
 
-def resume(folder: str | Path, network: Networks = None) -> Result:
+def resume(folder: str | Path, network: Networks = None, data: str | Path | None = None) -> Result:
     """Continues an interrupted run from its last checkpoint, bit for bit on a CPU; returns its result.
 
     The number of processes may be another one; rounding and dropout are then others.
@@ -155,29 +154,36 @@ def resume(folder: str | Path, network: Networks = None) -> Result:
         folder: of the run.
         network: for a run of networks of your own, those again: a module, a function's name, or a list of both, in the
             order student, teachers.
+        data: where the data are now, if they moved since the run began.
 
     Raises:
         TutelageError: a folder that is not a run, a finished run, one that is in progress, one whose checkpoints are
             all damaged, a network that is not passed again, and data that moved or changed since the run began.
     """
     with made_known(network):
-        return _resume(expand(folder))
+        return _resume(expand(folder), data)
 
 
-def _resume(path: Path) -> Result:
+def _resume(path: Path, place: str | Path | None = None) -> Result:
     if RunFolder(path).is_finished():
         raise TutelageError(
             f"{path} is finished: its result is in {path / 'result.json'}. To continue from its weights, start a new "
             f"run with student={path}, or model={path} for tutelage train"
         )
     settings = load_run(path)
-    check_moved(settings, path)
     check_loggers(settings)
+    data = None
     with ExitStack() as held:
-        if find_process(settings.device).is_main_process:
+        process = find_process(settings.device)
+        if process.is_main_process:
             held.enter_context(RunFolder(path).lock())
+        if place is None:
+            check_moved(settings, path)
+        else:
+            settings, data = _move(settings, path, place, process.is_main_process)
+            process.wait_for_everyone()  # before the others read what was recorded
         checkpoint, damage = RunFolder(path).load_checkpoint()
-        job, plan = build_taught_job(settings, path), Plan()
+        job, plan = build_taught_job(settings, path, data), Plan()
         check_same_data(job.data, path)
         engine = _build_engine(job)
         if engine.is_main_process:
@@ -188,6 +194,22 @@ def _resume(path: Path) -> Result:
         if engine.is_main_process and checkpoint is None:
             _keep(plan, measured, job)
         return _complete(job, engine, measured, targets, checkpoint)
+
+
+def _move(settings: RunSettings, path: Path, place: str | Path, records: bool) -> tuple[RunSettings, ImageData]:
+    """Open the data of the run in ``path`` at their new place, and record it if they are the same data."""
+    data = open_data(_at(settings, place).data)
+    check_same_data(data, path)
+    for folder in (RunFolder(path), RunFolder(path / FOLDER)):  # a teacher that is fine-tuned first has the same data
+        if records and folder.is_run():
+            folder.write_text("config.yaml", dump(_at(load_run(folder.path), place)))
+            folder.write_json("data.json", record_data(data, str(place)))
+    return _at(settings, place), data
+
+
+def _at(settings: RunSettings, place: str | Path) -> RunSettings:
+    """Return the settings with the data at another place."""
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"name": str(place)})})
 
 
 def _go_on(job: Job, checkpoint: dict[str, Any] | None, damage: str | None) -> None:
@@ -224,10 +246,10 @@ def prepare_teacher(settings: RunSettings, folder: Path, data: ImageData | None 
     return settings.model_copy(update={"teacher": finetuned(folder)})
 
 
-def build_taught_job(settings: RunSettings, path: Path) -> Job:
+def build_taught_job(settings: RunSettings, path: Path, data: ImageData | None = None) -> Job:
     """Returns the job of the run in ``path``, whose teacher is fine-tuned first, where it is to be and is not yet."""
     pupil = to_finetune(settings)
-    return _taught(settings, pupil, path) if pupil is not None else _build(settings)
+    return _taught(settings, pupil, path, data) if pupil is not None else _build(settings, data)
 
 
 @_before_training()
@@ -296,7 +318,7 @@ def _prepare_folder(job: Job) -> AbstractContextManager[object]:
     folder.write_json("environment.json", environment)
     folder.write_json("classes.json", list(job.data.classes))
     folder.write_json("split.json", job.data.held_out)
-    folder.write_json("data.json", describe_data(job.data))
+    folder.write_json("data.json", record_data(job.data, settings.data.name))
     return held
 
 

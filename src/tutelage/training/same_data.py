@@ -18,13 +18,20 @@ def describe_data(data: ImageData) -> dict[str, object]:
     return {"images": counts, "fingerprint": data.fingerprint}
 
 
+def record_data(data: ImageData, name: str) -> dict[str, object]:
+    """Return what a run keeps of its data: how to recognize them, and where they are; None if they have no place."""
+    place = expand(name)
+    return {**describe_data(data), "place": str(place.absolute()) if place.exists() else None}
+
+
 def check_moved(settings: RunSettings, path: Path) -> None:
     """Raise :class:`TutelageError` if the data of the run in ``path`` were in a folder that no longer exists."""
     name = settings.data.name
-    if Path(name).expanduser().is_absolute() and not expand(name).exists():
+    place = _recorded(path).get("place") or (name if Path(name).expanduser().is_absolute() else None)
+    if place is not None and not expand(name).exists():
         raise TutelageError(
-            f"{path} was trained on data={name}, which no longer exists. Move the folder back, or set the new place as "
-            f"data=… in {path / 'config.yaml'} (name: below data:)"
+            f"{path} was trained on data={name}, in {place}, and there is no {expand(name).absolute()} now. Pass the "
+            f"new place of the data: tutelage resume {path} data=…"
         )
 
 
@@ -42,14 +49,19 @@ def check_same_data(data: ImageData, path: Path) -> None:
         raise TutelageError(
             f"the classes of {data.name} changed since {path} began (added: {added}; removed: {removed}). {remedy}"
         )
-    if not (path / "data.json").is_file():
-        return
-    before, now = json.loads((path / "data.json").read_text("utf-8")), describe_data(data)
-    if before != now:
+    before, now = _recorded(path), describe_data(data)
+    if any(before.get(key, now[key]) != now[key] for key in ("images", "fingerprint")):
         raise TutelageError(
             f"the images of {data.name} changed since {path} began: there were {_counted(before['images'])}, now there "
             f"are {_counted(now['images'])}; names, sizes and times of the files count. {remedy}"
         )
+
+
+def _recorded(path: Path) -> dict[str, object]:
+    """Return what the run in ``path`` recorded of its data; runs of 0.1 did not."""
+    file = path / "data.json"
+    recorded: dict[str, object] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return recorded
 
 
 def _counted(images: object) -> str:
