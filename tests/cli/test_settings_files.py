@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from typer.testing import CliRunner
 
-from tutelage import TutelageError
+from tutelage import TutelageError, train
 from tutelage.cli import app
+from tutelage.cli.words import paths_and_settings
 from tutelage.config import as_mapping
 
 VERBS = {
@@ -24,6 +27,8 @@ VERBS = {
     "export": ["RUN"],
     "inspect": ["resnet8"],
     "report": [],
+    "compare": ["RUN"],
+    "predict": ["RUN", "photo.jpg"],
     "resume": ["RUN"],
     "replay": ["RUN"],
     "run": ["quick/cifar10-resnet8"],
@@ -71,3 +76,27 @@ def test_a_missing_file_is_reported_as_missing_and_a_value_stays_a_value() -> No
     with pytest.raises(TutelageError, match="there is no file runs/seed=1/config.yaml"):
         as_mapping("runs/seed=1/config.yaml")
     assert as_mapping("student.weights=seed=1/model.yaml") == {"student": {"weights": "seed=1/model.yaml"}}
+
+
+def test_verbs_that_take_paths_tell_them_from_settings(tmp_path: Path) -> None:
+    words = ["runs/seed=1", "seed=2", "photo.jpg", "top=3", "data=runs/seed=1", "missing/top=3", "a=b/c.yaml"]
+    (tmp_path / "seed=2").mkdir()
+    assert paths_and_settings(words) == (
+        ["runs/seed=1", "seed=2", "photo.jpg", "missing/top=3"],
+        ["top=3", "data=runs/seed=1", "a=b/c.yaml"],
+    )
+
+
+@pytest.mark.parametrize("words", [["predict", "RUN", "photo.jpg"], ["compare", "RUN"], ["report", "RUN"]])
+def test_a_misspelled_setting_is_not_taken_for_a_path(words: list[str]) -> None:
+    result = CliRunner().invoke(app, [*words, "dta=digits"])
+    assert isinstance(result.exception, TutelageError) and "dta" in str(result.exception)
+    assert "no such" not in str(result.exception)
+
+
+def test_predict_finds_images_whose_path_has_an_equals_sign(tmp_path: Path) -> None:
+    train(data={"name": "digits", "fraction": 0.1}, model="resnet8", epochs=1, device="cpu", out="seed=1", loggers=[])
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "top=3.png")
+    result = CliRunner().invoke(app, ["predict", "seed=1", "top=3.png", "top=1"])
+    assert result.exit_code == 0, result.exception
+    assert result.output.splitlines()[0] == "top=3.png" and len(result.output.splitlines()) == 2

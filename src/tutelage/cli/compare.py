@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tutelage.cli.words import paths_and_settings
 from tutelage.config import as_mapping
 from tutelage.export import Comparison, compare
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _HELP = "Runs, model folders, files of exports; and data=…, out=FILE.json."
-_SETTINGS = ("data", "out", "overwrite", "network")
 
 
 def main(models: Annotated[list[str], typer.Argument(metavar="RUN", help=_HELP)], json: _JSON = False) -> None:
@@ -26,8 +26,8 @@ def main(models: Annotated[list[str], typer.Argument(metavar="RUN", help=_HELP)]
 
     Accuracy is on the same images for all: those of the first run, or of data=….
     """
-    words = [word for word in models if word.partition("=")[0].partition(".")[0] in _SETTINGS and "=" in word]
-    comparison = compare([model for model in models if model not in words], **as_mapping(*words))
+    paths, settings = paths_and_settings(models)
+    comparison = compare(paths, **as_mapping(*settings))
     if json:
         print(comparison.model_dump_json(indent=2))
         return

@@ -10,7 +10,7 @@ from pydantic import Field
 from rich.console import Console
 from rich.text import Text
 
-from tutelage.cli.words import OwnNetworks
+from tutelage.cli.words import OwnNetworks, paths_and_settings
 from tutelage.config import load
 from tutelage.errors import TutelageError
 from tutelage.export import Prediction, predict
@@ -36,9 +36,8 @@ def main(
     tutelage predict runs/student photo.jpg holiday/ top=3
     tutelage predict runs/student/export/model.onnx photo.jpg --json
     """
-    words = [word for word in images if word.startswith(("top=", "network="))]
+    files, words = paths_and_settings(images)
     settings = load(PredictSettings, *words)
-    files = [image for image in images if image not in words]
     if not files:
         raise TutelageError("no image is given: tutelage predict RUN IMAGE…")
     predictions = predict(model, files, settings.top, settings.network)

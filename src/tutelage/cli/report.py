@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from tutelage.cli.words import paths_and_settings
 from tutelage.config import as_mapping
 
 _HELP = "Folders of runs, or of a study; then out=FILE.html, figures=FOLDER, overwrite=true, data=FOLDER."
@@ -25,8 +25,6 @@ def main(words: Annotated[list[str], typer.Argument(metavar="RUN…|STUDY [KEY=V
     # Drawing takes a second to import, which other verbs need not wait for.
     from tutelage.report import write_report
 
-    # A study names its runs by their settings, so a folder may have an equals sign.
-    runs = [word for word in words if "=" not in word or Path(word).expanduser().is_dir()]
-    settings = as_mapping(*(word for word in words if word not in runs))
-    out = write_report(*runs, **settings)
+    runs, settings = paths_and_settings(words)
+    out = write_report(*runs, **as_mapping(*settings))
     Console().print(f"report in {out}", highlight=False, markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """Settings of a run: pydantic models, YAML files, ``key=value`` overrides, and errors that name the way out."""
 
 from tutelage.config.files import read_json
-from tutelage.config.load import as_mapping, dump, load, read_yaml
+from tutelage.config.load import as_mapping, dump, is_path, load, read_yaml
 from tutelage.config.sections import keys
 from tutelage.config.settings import (
     DistillSettings,
@@ -25,6 +25,7 @@ __all__ = [
     "command",
     "dump",
     "flatten",
+    "is_path",
     "keys",
     "load",
     "read_json",

@@ -28,7 +28,7 @@ def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
 
     A layer is a mapping (nested, or with dotted keys), a path of a YAML file (``*.yaml``, ``*.yml``), or a word
     ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them. A path may
-    contain an equals sign if the file exists or a slash comes before the sign. A plain value for a section is its
+    contain an equals sign if it exists or a slash comes before the sign. A plain value for a section is its
     name: ``data=cifar10`` is ``data.name=cifar10``. Methods registered since have theirs too.
     Raises :class:`TutelageError` for an unknown key or a value that does not fit.
     """
@@ -57,7 +57,7 @@ def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]
     if isinstance(layer, Mapping):
         return [(str(key), value) for key, value in layer.items()]
     word = str(layer)
-    if word.endswith((".yaml", ".yml")) and (isinstance(layer, Path) or _is_path(word)):
+    if word.endswith((".yaml", ".yml")) and (isinstance(layer, Path) or is_path(word)):
         return _entries(read_yaml(Path(word)))
     if "=" in word and not isinstance(layer, Path):
         key, _, text = word.partition("=")
@@ -69,11 +69,15 @@ def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]
     raise TutelageError(f"'{shortened(word)}' is neither key=value nor a YAML file (*.yaml)")
 
 
-def _is_path(word: str) -> bool:
-    """Return whether a word is a path, which may contain an equals sign as the folders of a study do."""
+def is_path(word: str) -> bool:
+    """Return whether a word is a path, which may contain an equals sign as the folders of a study do.
+
+    >>> is_path("runs/seed=1"), is_path("photo.jpg"), is_path("data=runs/digits")
+    (True, True, False)
+    """
     key, equals, _ = word.partition("=")
     # No key has a separator, so a mistyped path is reported as a missing file, not as an unknown key.
-    return not equals or "/" in key or os.sep in key or os.path.isfile(os.path.expanduser(word))
+    return not equals or "/" in key or os.sep in key or os.path.exists(os.path.expanduser(word))
 
 
 def _value(key: str, text: str) -> Any:
