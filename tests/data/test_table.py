@@ -283,3 +283,10 @@ def test_a_split_whose_metadata_lack_the_labels_is_an_error(folder: Path) -> Non
     (folder / "test" / "metadata.csv").write_text("file_name,text\n0.png,hello")
     with pytest.raises(TutelageError, match="data.label_column=label: .*test/metadata.csv has the columns"):
         opened(folder)
+
+
+def test_long_texts_in_other_columns_are_not_paths(folder: Path) -> None:
+    (folder / "labels.csv").write_text(
+        table([f"{label},{'a photo of ' * 500}" for label in LABELS], header="file,label,caption")
+    )
+    assert found(opened(folder / "labels.csv")) == EXPECTED

@@ -85,7 +85,7 @@ class Images:
         """
         for text in dict.fromkeys((name, name.replace("\\", "/"))):
             path = self._root / text
-            if text and path.is_file():
+            if text and os.path.isfile(path):  # false, not an error, for a cell of text that is too long for a path
                 return [path]
         found = self._search(name.replace("\\", "/"))
         if split is None:
