@@ -55,7 +55,7 @@ def test_what_is_read_is_what_transformers_computes(folders: dict[str, Path], ki
     teacher.read([tap], logits=True)
     features = teacher.features(images)
     assert torch.allclose(features["logits"], expected.logits, atol=1e-5)
-    assert torch.allclose(features[tap], expected.hidden_states[2], atol=1e-5)
+    assert torch.allclose(features[tap], as_map(expected.hidden_states[2]), atol=1e-5)
 
 
 def losses(run: Path) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -12,7 +12,7 @@ from tutelage.errors import TutelageError
 # Class token; class and distillation token; class token and four registers. The first that fits best is taken.
 PREFIX_TOKENS = (0, 1, 2, 5)
 
-Size = tuple[int, int]
+Size = Sequence[int]
 """(H, W)."""
 
 
@@ -21,7 +21,7 @@ class Layout(NamedTuple):
 
     channels_last: bool = False
     prefix: int = 0
-    grid: Size | None = None
+    grid: tuple[int, int] | None = None
     """(H, W) of tokens in rows; None for what is a map already."""
 
     def __call__(self, features: Tensor) -> Tensor:
