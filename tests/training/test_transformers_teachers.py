@@ -15,6 +15,7 @@ from harness.transformers_folders import save_resnet, save_vit
 from tutelage import Distiller, TutelageError, create_model, distill, evaluate, train
 from tutelage.distillation import Teacher
 from tutelage.export import compare, export_student, predict
+from tutelage.taps import as_map
 
 DIGITS = tuple("0123456789")
 RUN: dict[str, Any] = {**SMALL, "student": "resnet8", "epochs": 1}
