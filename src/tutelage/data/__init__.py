@@ -14,6 +14,7 @@ from tutelage.data.settings import DataSettings
 from tutelage.data.shards import Shrinking, write_shards
 from tutelage.data.source import fingerprint_words
 from tutelage.data.views import Views
+from tutelage.data.workers import check_main_guard, explain_end
 
 __all__ = [
     "Batch",
@@ -30,6 +31,8 @@ __all__ = [
     "TrainLoader",
     "Views",
     "cache_folder",
+    "check_main_guard",
+    "explain_end",
     "fingerprint_words",
     "list_datasets",
     "open_data",

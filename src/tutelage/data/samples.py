@@ -16,6 +16,7 @@ from tutelage.data.batch import Batch
 from tutelage.data.crops import Draws, Framing, draw_boxes
 from tutelage.data.decode import is_constant, read_image
 from tutelage.data.source import Encoded, Near, Pixels, Rows, ShardError
+from tutelage.data.workers import PREFETCHED, explain_end, explain_start, share, warn_of_pipes
 from tutelage.errors import TutelageError
 
 Task = tuple[Rows, int | None, Near]
@@ -161,7 +162,8 @@ class DecodingReader:
             _Decoder(samples.encoded, samples.policy),
             batch_sampler=self._plan,
             num_workers=samples.workers,
-            collate_fn=_as_is,
+            collate_fn=_shared if samples.workers else _as_is,
+            prefetch_factor=PREFETCHED if samples.workers else None,
             persistent_workers=samples.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
@@ -169,13 +171,27 @@ class DecodingReader:
     def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
         nears = self._samples.encoded.plan(groups)
         self._plan.tasks = [(rows, epoch, near) for rows, near in zip(groups, nears)]
-        for images, rows, faults, constant, failure in self._loader:
+        for images, rows, faults, constant, failure in self._decoded():
             if failure is not None:
                 raise ShardError(failure)
             self._samples.report(faults)
             self._samples.report_constant(constant)
+            if isinstance(images, np.ndarray):
+                warn_of_pipes(images.nbytes, self._samples.workers)
             if len(rows):
-                yield Batch(images, torch.from_numpy(self._samples.labels[rows.numpy()]), rows)
+                yield Batch(
+                    torch.as_tensor(images), torch.from_numpy(self._samples.labels[rows]), torch.from_numpy(rows)
+                )
+
+    def _decoded(self) -> Iterator[_Decoded]:
+        try:
+            batches = iter(self._loader)
+        except (OSError, EOFError) as error:
+            raise explain_start(error) from None
+        try:
+            yield from batches
+        except (RuntimeError, ConnectionError, EOFError) as error:
+            raise explain_end(error) or error from None
 
 
 class _Plan:
@@ -192,8 +208,8 @@ class _Plan:
 
 
 class _Decoded(NamedTuple):
-    images: Tensor
-    rows: Tensor
+    images: Tensor | np.ndarray[Any, Any]
+    rows: Rows
     faults: dict[int, str]
     constant: list[int]
     failure: str | None = None
@@ -220,7 +236,7 @@ class _Decoder(Dataset[_Decoded]):
                 if is_constant(images[-1]) and is_constant(image):  # the view is smaller, and soon looked at
                     constant.append(row)
             except ShardError as error:
-                return _Decoded(torch.empty(0), torch.empty(0), {}, [], str(error))
+                return _Decoded(torch.empty(0), np.empty(0, np.int64), {}, [], str(error))
             except TutelageError as error:
                 faults[row] = str(error)
         if faults and rows and epoch is not None:
@@ -229,8 +245,12 @@ class _Decoder(Dataset[_Decoded]):
             images += [images[place] for place in gaps]
             rows += [rows[place] for place in gaps]
         stacked = torch.stack(images) if images else torch.empty(0, dtype=torch.uint8)
-        return _Decoded(stacked, torch.tensor(rows, dtype=torch.int64), faults, constant)
+        return _Decoded(stacked, np.array(rows, np.int64), faults, constant)
 
 
 def _as_is(decoded: Any) -> Any:
     return decoded
+
+
+def _shared(decoded: Any) -> Any:
+    return decoded._replace(images=share(decoded.images))

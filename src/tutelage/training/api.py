@@ -21,7 +21,7 @@ from tutelage.config import (
     register_networks,
 )
 from tutelage.console import build_console, phase
-from tutelage.data import ImageData, TrainLoader, open_data
+from tutelage.data import ImageData, TrainLoader, check_main_guard, explain_end, open_data
 from tutelage.errors import TutelageError
 from tutelage.models import Networks, handed_over, made_known
 from tutelage.paths import expand
@@ -90,6 +90,7 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
 
     ``data`` are those of ``settings.data``, where they are open already.
     """
+    check_main_guard()
     plan = Plan()
     with _before_training():
         with phase("preparing data and networks"):
@@ -165,6 +166,7 @@ def resume(folder: str | Path, network: Networks = None, data: str | Path | None
 
 
 def _resume(path: Path, place: str | Path | None = None) -> Result:
+    check_main_guard()
     if RunFolder(path).is_finished():
         raise TutelageError(
             f"{path} is finished: its result is in {path / 'result.json'}. To continue from its weights, start a new "
@@ -369,6 +371,9 @@ def _said_how_to_go_on(console: Console, job: Job, engine: Accelerator) -> Itera
             f"tutelage resume {path}"
         ) from error
     except (RuntimeError, MemoryError) as error:
+        ended = explain_end(error)
+        if ended is not None:
+            raise ended from None
         if not is_out_of_memory(error):
             raise
         raise explain(error, job, engine) from None

@@ -10,7 +10,7 @@ from torch import nn
 
 from tutelage.config import ModelSettings, Settings, load
 from tutelage.console import phase
-from tutelage.data import DataSettings, ImageData, Split, open_data
+from tutelage.data import DataSettings, ImageData, Split, check_main_guard, open_data
 from tutelage.errors import TutelageError
 from tutelage.models import handed_over, made_known, register_functions, spec_of
 from tutelage.paths import expand
@@ -48,6 +48,7 @@ def evaluate(**config: Any) -> dict[str, Any]:
     Raises:
         TutelageError: the data have classes that the model does not have, or the split does not exist.
     """
+    check_main_guard()
     network = config.pop("network", None)
     with handed_over(config) as named, made_known(network):
         settings = load(EvaluateSettings, _settings_of_run(named), named)
