@@ -1,4 +1,4 @@
-"""One error for weights that cannot be fetched."""
+"""Weights that are downloaded: one error where that fails, without a minute of retries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tutelage.errors import TutelageError
+
+CONNECT_SECONDS = 5.0
+"""How long the hub may take to answer at all."""
+
+
+@contextmanager
+def reachable_or_cached() -> Iterator[None]:
+    """Use only Hugging Face's cache inside if one request shows that the hub cannot be reached.
+
+    The hub's client would retry each file of the weights for half a minute, and print a line every time. A download
+    that has begun is retried as usual.
+
+    Raises:
+        OSError: the hub cannot be reached, and the cache lacks a file.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=CONNECT_SECONDS)
+    except Exception as error:  # of whichever HTTP library this version of huggingface_hub uses
+        unreachable = f"{constants.ENDPOINT}: {error}"
+    else:
+        yield
+        return
+    usual, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    except OSError:
+        raise OSError(unreachable) from None
+    finally:
+        constants.HF_HUB_OFFLINE = usual
 
 
 @contextmanager

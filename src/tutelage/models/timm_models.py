@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import Any
 
 import timm
@@ -10,7 +11,7 @@ from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_co
 from torch import nn
 
 from tutelage.errors import TutelageError, nearest
-from tutelage.models.downloads import downloading
+from tutelage.models.downloads import downloading, reachable_or_cached
 from tutelage.models.spec import TIMM, ModelSpec, known_names
 
 _CACHE = "HF_HOME, by default ~/.cache/huggingface"
@@ -26,7 +27,10 @@ def build_timm(name: str, num_classes: int | None, pretrained: bool) -> tuple[nn
     """
     timm_name = name.removeprefix(TIMM)
     _check_name(name, timm_name, pretrained)
-    with downloading(name, _CACHE, "give weights=PATH of a weights file of this model"):
+    with (
+        downloading(name, _CACHE, "give weights=PATH of a weights file of this model"),
+        reachable_or_cached() if pretrained else nullcontext(),
+    ):
         model = timm.create_model(timm_name, pretrained=pretrained, num_classes=num_classes)
     return model, describe(name, model, pretrained)
 
@@ -38,7 +42,10 @@ def build_from_hub(name: str, num_classes: int | None) -> tuple[nn.Module, Model
         TutelageError: the repository does not exist, holds no timm model, or cannot be downloaded.
     """
     try:
-        with downloading(name, _CACHE, "download the repository and give its folder as the model"):
+        with (
+            downloading(name, _CACHE, "download the repository and give its folder as the model"),
+            reachable_or_cached(),
+        ):
             model = timm.create_model(name, pretrained=True, num_classes=num_classes)
     except (KeyError, RuntimeError) as error:
         raise TutelageError(f"model '{name}': the repository does not hold a timm model ({error})") from error
