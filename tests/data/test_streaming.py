@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -19,7 +20,7 @@ from sklearn.datasets import load_digits
 
 from data.pictures import encode, picture
 from data.shards import samples, write_tar
-from harness.processes import in_process, settle
+from harness.processes import FORKED, in_process, settle
 from harness.steps import at_step
 from tutelage import resume, train
 from tutelage.data import DataSettings, EvalLoader, TrainLoader, open_data
@@ -226,6 +227,7 @@ def test_the_limit_on_room_is_kept(cache: Path) -> None:
         assert all(stream.fetch(row) == bytes([row]) * 100 for row in group.tolist())
     assert 5000 <= most <= 6000
     assert all(stream.fetch(row) == bytes([row]) * 100 for row in range(120))  # what was put away comes again
+    assert most <= 6000  # by the reader itself, which makes room too
     with pytest.raises(TutelageError, match=r"data.disk_gb=5e-06 does not hold three windows of 2 .*disk_gb=6e-06"):
         images(12, 2, limit=5000)
     images(3, 2, limit=3000)
@@ -249,6 +251,35 @@ def test_a_shard_that_another_process_evicts_does_not_end_the_prefetch(
         stream._bring((5, 6), lambda: False)  # what the thread does
     folders = sorted(path.name for path in stream._folder(0).parent.glob("0*"))
     assert {"00005", "00006"} <= set(folders) and len(folders) <= 3
+
+
+def write_and_measure(root: Path, limit: int, content: bytes, folder: Path) -> None:
+    write(content, folder)
+    found = 0
+    for path in root.rglob(IMAGES):
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size
+    if found > limit:
+        (root / "exceeded").touch()
+
+
+def read_everything(root: Path, first: int) -> None:
+    settle()
+    os.environ["TUTELAGE_CACHE"] = str(root)
+    stream = images(12, 1, limit=4000, copy=partial(write_and_measure, root, 4000))
+    for row in [*range(first, 120), *range(first)] * 3:
+        stream.bring((row // 10, (row // 10 + 1) % 12))
+        assert stream.fetch(row) == bytes([row]) * 100
+
+
+def test_processes_keep_the_limit_together(tmp_path: Path) -> None:
+    readers = [FORKED.Process(target=read_everything, args=(tmp_path, first)) for first in (0, 60)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert [reader.exitcode for reader in readers] == [0, 0]
+    assert not (tmp_path / "exceeded").exists()
 
 
 def test_copies_left_by_a_dead_process_are_made_anew(cache: Path) -> None:

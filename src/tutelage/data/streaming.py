@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -58,6 +58,7 @@ class StreamedImages(Sharded):
         self.starts = shard_starts([shard.rows for shard in shards])
         self._shards, self._key, self._window, self._limit = shards, key, window, limit
         self._thread: _Thread | None = None
+        self._near: Near = ()
         needed = sum(sorted((shard.size for shard in shards), reverse=True)[: 3 * window])
         if limit is not None and limit < needed:
             raise TutelageError(
@@ -67,10 +68,9 @@ class StreamedImages(Sharded):
 
     def fetch(self, row: int) -> bytes:
         shard, place = self.locate(row)
-        try:
-            return _read(self.copy(shard), place)
-        except FileNotFoundError:  # put away in between, to make room
-            return _read(self.copy(shard), place)
+        while True:
+            with suppress(FileNotFoundError):  # another process evicts it in between
+                return _read(self.copy(shard, self._near), place)
 
     def place(self, row: int) -> str:
         shard, place = self.locate(row)
@@ -96,22 +96,32 @@ class StreamedImages(Sharded):
 
     def bring(self, near: Near) -> None:
         """Has a thread of this process copy the shards, and put others away where the limit asks for it."""
+        self._near = near
         if self._thread is None:
             self._thread = _Thread(self._bring)
         self._thread.hand(near)
 
-    def copy(self, shard: int, wait: bool = True) -> Path:
-        """Returns the folder of a shard's copy, made first where there is none.
+    def copy(self, shard: int, near: Near = (), wait: bool = True) -> Path:
+        """Return the folder of a shard's copy, which is made if it does not exist.
 
-        Where another process is making it, waits for that, or raises ``filelock.Timeout``. Raises :class:`ShardError`
-        where it cannot be made.
+        Under a limit, the processes that share the cache measure and copy one at a time, so that all keep it together.
+
+        Args:
+            shard: to copy.
+            near: shards that are not evicted to make room.
+            wait: whether to wait if another process is making the same copy.
+
+        Raises:
+            filelock.Timeout: another process is making the copy, and ``wait`` is false.
+            ShardError: the copy cannot be made.
         """
         folder = self._folder(shard)
         if folder.is_dir():
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with lock(_beside(folder, "lock"), wait):
+        with self._limited(), lock(_beside(folder, "lock"), wait):
             if not folder.is_dir():
+                self._make_room(self._shards[shard].size, near)
                 # A name of its own a shard: what a dead process has left there goes first.
                 partial = _beside(folder, "partial")
                 shutil.rmtree(partial, ignore_errors=True)
@@ -133,11 +143,15 @@ class StreamedImages(Sharded):
         for shard in near:
             if changed():
                 return
-            if not self._folder(shard).is_dir():
-                self._make_room(self._shards[shard].size, near)
-                # Whoever reads a shard that cannot be had says so.
-                with suppress(ShardError, filelock.Timeout):
-                    self.copy(shard, wait=False)
+            # Whoever reads a shard that cannot be had says so.
+            with suppress(ShardError, filelock.Timeout):
+                self.copy(shard, near, wait=False)
+
+    def _limited(self) -> AbstractContextManager[object]:
+        """Lock the copies of all splits if they share a limit."""
+        if self._limit is None:
+            return nullcontext()
+        return lock(self._folder(0).parents[1] / ".lock", wait=True)
 
     def _make_room(self, size: int, near: Near) -> None:
         """Evict shards that are not in ``near``, the oldest first, until there is room for ``size`` bytes."""
