@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -49,3 +51,9 @@ def test_help_does_not_wait_for_pytorch_and_says_what_the_verbs_say_themselves()
         own = find_verb(name)
         callback = own.registered_callback or own.registered_commands[0]
         assert (callback.callback.__doc__ or "").splitlines()[0] == summary
+
+
+def test_a_file_system_that_is_read_only_gets_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _explain(OSError(errno.EROFS, os.strerror(errno.EROFS), "/data/report.html")) == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1 and "'/data/report.html'. Set out=…, or TUTELAGE_CACHE" in shown

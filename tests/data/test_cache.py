@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import resource
 import signal
 from collections.abc import Callable, Iterator
@@ -117,6 +118,17 @@ def test_a_failure_leaves_nothing(cache: Path) -> None:
     with pytest.raises(RuntimeError, match="out of space"):
         make_once("kind", "key", fail)
     assert not list((cache / "kind").iterdir())
+
+
+def test_a_user_without_home_learns_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("TUTELAGE_CACHE", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", fail)  # a user ID without an entry in the passwd file
+    with pytest.raises(TutelageError, match="no home directory: set TUTELAGE_CACHE to a folder"):
+        open_data(DataSettings(name="digits"))
 
 
 def test_the_folder_is_the_users_to_choose(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

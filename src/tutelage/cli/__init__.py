@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import warnings
@@ -102,6 +103,8 @@ def _explain(error: Exception) -> int:
         console.print(f"[bold red]error:[/] {_shown(error)}", highlight=False, soft_wrap=True)
         return 2
     said = _shown(error) or "no message"
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        said += ". Set out=…, or TUTELAGE_CACHE for the cache, to a folder that can be written"
     console.print(f"[bold red]{type(error).__name__}:[/] {said}", highlight=False, soft_wrap=True)
     if isinstance(error, OSError) and error.filename is not None:
         return 1  # of a file, and it says what is wrong with it

@@ -10,14 +10,25 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tutelage.data.source import ShardError
+from tutelage.errors import TutelageError
 from tutelage.locks import lock
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def cache_folder() -> Path:
-    """Returns ``$TUTELAGE_CACHE``, else ``~/.cache/tutelage``."""
-    return Path(os.environ.get("TUTELAGE_CACHE") or "~/.cache/tutelage").expanduser()
+    """Return ``$TUTELAGE_CACHE`` or ``~/.cache/tutelage``.
+
+    Raises:
+        TutelageError: the user has no home directory, as in containers that run under any user ID.
+    """
+    try:
+        return Path(os.environ.get("TUTELAGE_CACHE") or "~/.cache/tutelage").expanduser()
+    except RuntimeError:
+        raise TutelageError(
+            "the cache has no place, because this user has no home directory: set TUTELAGE_CACHE to a folder that can "
+            "be written"
+        ) from None
 
 
 def make_once(kind: str, key: str, make: Callable[[Path], None]) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 import filelock
 import numpy as np
 
-from tutelage.data.cache import cache_folder
+from tutelage.data.cache import cache_folder, unwritable
 from tutelage.data.source import Near, Rows, Sharded, ShardError, shard_starts
 from tutelage.errors import TutelageError
 from tutelage.locks import lock
@@ -118,7 +118,10 @@ class StreamedImages(Sharded):
         folder = self._folder(shard)
         if folder.is_dir():
             return folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(error) from None
         with self._limited(), lock(_beside(folder, "lock"), wait):
             if not folder.is_dir():
                 self._make_room(self._shards[shard].size, near)

@@ -53,7 +53,10 @@ class RunFolder:
                     shutil.rmtree(self.path)
             (self.path / "checkpoints").mkdir(parents=True)
         except OSError as error:
-            raise TutelageError(f"the run folder {self.path} cannot be made: {error.strerror}") from None
+            raise TutelageError(
+                f"the run folder {self.path} cannot be made ({error.strerror}): set out=… to a folder that can be "
+                f"written"
+            ) from None
 
     @property
     def config(self) -> Path:
