@@ -53,7 +53,7 @@ def check_same_data(data: ImageData, path: Path) -> None:
     if any(before.get(key, now[key]) != now[key] for key in ("images", "fingerprint")):
         raise TutelageError(
             f"the images of {data.name} changed since {path} began: there were {_counted(before['images'])}, now there "
-            f"are {_counted(now['images'])}; names, sizes and times of the files count (cp -a keeps the times). {remedy}"
+            f"are {_counted(now['images'])}; names, sizes and times of the files count (cp -a keeps them). {remedy}"
         )
 
 
