@@ -17,7 +17,10 @@ from tutelage.cli import VERBS
 from tutelage.config import DistillSettings, TrainSettings, keys
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 SETTINGS = {"train": TrainSettings, "distill": DistillSettings, "cache": DistillSettings}
 
 
