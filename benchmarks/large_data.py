@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tutelage.data import DataSettings, Split, TrainLoader, open_data
-from tutelage.data.decode import decode
-from tutelage.data.samples import DecodedSamples
 from tutelage.data.source import Encoded
+from tutelage.data.stored.decode import decode
+from tutelage.data.stored.samples import DecodedSamples
 
 BATCH = 256
 TURNS = 15

@@ -26,7 +26,7 @@ import torch
 
 from tutelage import Distiller, create_model, distill, train
 from tutelage.distillation import Teacher
-from tutelage.training.progress import Lines
+from tutelage.training.display.progress import Lines
 
 PAIR = {"model": "resnet20", "student": "resnet8"}
 TURNS = 3

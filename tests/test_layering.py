@@ -11,7 +11,7 @@ import tutelage
 
 ROOMS = [
     *("losses", "models", "data", "taps", "connectors", "terms", "methods", "distillation", "config", "recipes"),
-    *("training", "bench", "export", "study", "report", "cli"),
+    *("runs", "measure", "training", "export", "students", "bench", "study", "report", "cli"),
 ]
 BELOW_ALL = {"errors", "paths", "locks", "registry", "console"}
 ROOT = Path(tutelage.__file__).parent

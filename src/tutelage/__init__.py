@@ -11,40 +11,54 @@ if TYPE_CHECKING:
     from tutelage.data import list_datasets
     from tutelage.distillation import Distiller, Teacher
     from tutelage.errors import TutelageError
+    from tutelage.export import export_student
     from tutelage.methods import list_methods
     from tutelage.models import create_model, list_models
     from tutelage.recipes import list_recipes
+    from tutelage.report import write_report
+    from tutelage.runs import load_student
+    from tutelage.students import compare, predict
     from tutelage.training import distill, evaluate, resume, train
 
 _HOMES = {
     "Distiller": "distillation",
     "Teacher": "distillation",
     "TutelageError": "errors",
+    "compare": "students",
     "create_model": "models",
     "distill": "training",
     "evaluate": "training",
+    "export_student": "export",
     "list_datasets": "data",
     "list_methods": "methods",
     "list_models": "models",
     "list_recipes": "recipes",
+    "load_student": "runs",
+    "predict": "students",
     "resume": "training",
     "train": "training",
+    "write_report": "report",
 }
 
 __all__ = [
     "Distiller",
     "Teacher",
     "TutelageError",
+    "compare",
     "create_model",
     "distill",
     "evaluate",
+    "export_student",
     "list_datasets",
     "list_methods",
     "list_models",
     "list_recipes",
+    "load_student",
     "losses",
+    "predict",
     "resume",
     "train",
+    "write_report",
 ]
 
 

@@ -15,7 +15,7 @@ from harness.processes import signal_after
 from harness.runs import SMALL, STEPS
 from tutelage import TutelageError
 from tutelage.cli import VERBS, _explain, find_verb, main
-from tutelage.training.step import Step
+from tutelage.training.loop.step import Step
 
 
 def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

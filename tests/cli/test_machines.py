@@ -16,7 +16,7 @@ from tutelage import train
 from tutelage.cli import main
 from tutelage.errors import EXIT_CODE
 from tutelage.export.record import Record
-from tutelage.training.plan import Plan
+from tutelage.training.display.plan import Plan
 
 CODES = {signal.SIGTERM: EXIT_CODE, signal.SIGINT: 130}
 

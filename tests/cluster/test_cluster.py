@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tutelage import resume
-from tutelage.training.folder import RunFolder
+from tutelage.runs.folder import RunFolder
 
 pytestmark = pytest.mark.chaos
 SCRIPTS = Path(__file__).resolve().parents[2] / "examples" / "cluster"
@@ -22,7 +22,7 @@ WORDS = "data=digits data.fraction=0.2 model=resnet8 batch_size=24 precision=fp3
 LATE = """
 import os, sys
 from tutelage.cli import main
-from tutelage.training.step import Step
+from tutelage.training.loop.step import Step
 
 original, taken = Step.__call__, 0
 

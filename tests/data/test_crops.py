@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tutelage.data.crops import Box, Framing, centre_crop, draw_boxes, letterbox, random_box, resize
+from tutelage.data.stored.crops import Box, Framing, centre_crop, draw_boxes, letterbox, random_box, resize
 
 
 def test_boxes_lie_inside_with_the_area_and_shape_asked_for() -> None:

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from tutelage.data import DataSettings, EvalLoader, open_data
-from tutelage.data.decode import read_image
-from tutelage.data.folder import FileImages
 from tutelage.data.source import Rendering
+from tutelage.data.sources.image_folder import FileImages
+from tutelage.data.stored.decode import read_image
 from tutelage.errors import TutelageError
 
 WIDTH, HEIGHT = 40, 24

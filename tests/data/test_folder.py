@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tutelage.data import Batch, DataSettings, EvalLoader, TrainLoader, open_data
-from tutelage.data.folder import read_folder
+from tutelage.data.sources.image_folder import read_folder
 from tutelage.errors import TutelageError
 
 TRAIN = {"cat": 6, "dog": 6}

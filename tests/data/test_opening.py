@@ -47,7 +47,7 @@ def test_a_command_opens_its_data_once(tmp_path: Path, monkeypatch: pytest.Monke
         opened.append(settings)
         return open_data(settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tutelage.training.job.open_data", counted)
+    monkeypatch.setattr("tutelage.training.job.job.open_data", counted)
     teacher = {"name": "resnet8", "finetune": "full", "epochs": 1}
     distill(**SMALL, teacher=teacher, student="resnet8", epochs=1, out=tmp_path / "run")
     assert len(opened) == 1

@@ -9,7 +9,7 @@ import torch
 
 from data.pictures import encode, picture
 from tutelage.data import DataSettings, EvalLoader, TrainLoader, open_data
-from tutelage.data.parquet import read_parquet
+from tutelage.data.sources.parquet import read_parquet
 from tutelage.errors import TutelageError
 
 SMALL = [encode(picture(seed, 16, 16)) for seed in range(12)]

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from tutelage.data import DataSettings, RandAugment, Views, open_data
-from tutelage.data.randaugment import MAGNITUDES, OPERATIONS, Strength
+from tutelage.data.views.randaugment import MAGNITUDES, OPERATIONS, Strength
 
 DRAW = torch.Generator().manual_seed(0)
 NOISE = torch.randint(0, 256, (60, 3, 17, 12), dtype=torch.uint8, generator=DRAW)

@@ -20,10 +20,10 @@ from data.pictures import encode, picture
 from harness.processes import FORKED
 from tutelage.cli import app
 from tutelage.data import DataSettings, Shrinking, TrainLoader, open_data, write_shards
-from tutelage.data.folder import read_folder
 from tutelage.data.source import Encoded
-from tutelage.data.tar import read_tar
-from tutelage.data.tar_index import SCHEMA, TarIndex
+from tutelage.data.sources.image_folder import read_folder
+from tutelage.data.sources.tar import read_tar
+from tutelage.data.sources.tar_index import SCHEMA, TarIndex
 from tutelage.errors import TutelageError
 
 COUNTS = {"train": {"cat": 20, "dog": 20}, "val": {"cat": 4, "dog": 4}}

@@ -24,13 +24,13 @@ from harness.processes import FORKED, in_process, settle
 from harness.steps import at_step
 from tutelage import resume, train
 from tutelage.data import DataSettings, EvalLoader, TrainLoader, open_data
-from tutelage.data.folder import read_folder
 from tutelage.data.order import Windows, shuffled
+from tutelage.data.shards.streaming import IMAGES, SPANS, Shard, StreamedImages
 from tutelage.data.source import ShardError
+from tutelage.data.sources.image_folder import read_folder
 from tutelage.data.split import carve_from_shards
-from tutelage.data.streaming import IMAGES, SPANS, Shard, StreamedImages
 from tutelage.errors import TutelageError
-from tutelage.training.folder import RunFolder
+from tutelage.runs.folder import RunFolder
 
 PICTURES = [encode(picture(seed, 70 + seed % 7, 90), "JPEG") for seed in range(40)]
 LABELS = [0, 1] * 20

@@ -14,7 +14,7 @@ import torch
 from data.pictures import encode, picture
 from data.shards import samples, write_tar
 from tutelage.data import DataSettings, EvalLoader, TrainLoader, open_data
-from tutelage.data.tar import read_tar
+from tutelage.data.sources.tar import read_tar
 from tutelage.errors import TutelageError
 
 IMAGES = [encode(picture(seed, 70 + seed, 90), "JPEG") for seed in range(12)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tutelage.distillation.encoding import Dense, Encoding, Stored, TopK
+from tutelage.distillation.cache.encoding import Dense, Encoding, Stored, TopK
 from tutelage.errors import TutelageError
 
 DRAW = torch.Generator().manual_seed(0)

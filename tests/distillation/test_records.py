@@ -15,8 +15,8 @@ import torch.distributed as dist
 
 from harness.pool import Pool
 from harness.processes import FORKED, settle
-from tutelage.distillation.encoding import Dense, Encoding, TopK
-from tutelage.distillation.records import Records
+from tutelage.distillation.cache.encoding import Dense, Encoding, TopK
+from tutelage.distillation.cache.records import Records
 from tutelage.errors import TutelageError
 
 ENCODINGS = [Dense((6,), "fp16"), Dense((3, 2), "fp32"), Dense((), "fp16"), TopK(9, 3, "fp16"), TopK(40_000, 1, "fp16")]

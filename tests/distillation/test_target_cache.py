@@ -16,7 +16,7 @@ from torch import Tensor
 
 from harness.cases import CASES, batch, build
 from tutelage.distillation import CacheSettings, StoredTargets, TargetCache
-from tutelage.distillation.encoding import TopK
+from tutelage.distillation.cache.encoding import TopK
 from tutelage.terms import Term
 
 HALF = 2**-11

@@ -16,12 +16,12 @@ from markdown_it import MarkdownIt
 from PIL import ExifTags, Image
 
 from tutelage.config import DistillSettings, load
-from tutelage.data.decode import decode
-from tutelage.export import predict
-from tutelage.export.card import plain
-from tutelage.export.classifier import open_classifier
-from tutelage.export.history import read_history
-from tutelage.export.licence import licence
+from tutelage.data.stored.decode import decode
+from tutelage.export.card.card import plain
+from tutelage.export.card.history import read_history
+from tutelage.export.card.licence import licence
+from tutelage.students import predict
+from tutelage.students.classifier import open_classifier
 from tutelage.training import load_run
 
 

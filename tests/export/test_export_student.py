@@ -14,11 +14,12 @@ import torch
 
 import tutelage
 from tutelage.errors import TutelageError
-from tutelage.export import export_student, load_student
-from tutelage.export.formats import FORMATS
+from tutelage.export import export_student
+from tutelage.export.formats.register import FORMATS
 from tutelage.export.record import Record
-from tutelage.export.student import Predict
 from tutelage.models import create_model, save_model
+from tutelage.runs import load_student
+from tutelage.runs.student import Predict
 
 
 def test_every_file_is_measured_beside_pytorch(run: Path, exported: Path) -> None:

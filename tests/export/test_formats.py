@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from harness.marks import need
 from tutelage.data import Normalization
-from tutelage.export.formats import FORMATS
-from tutelage.export.student import Student
+from tutelage.export.formats.register import FORMATS
 from tutelage.export.task import Task
 from tutelage.models import ModelSpec
+from tutelage.runs.student import Student
 
 
 class Small(nn.Module):

@@ -11,11 +11,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tutelage.data import DataSettings, EvalLoader, open_data
-from tutelage.data.crops import Framing
-from tutelage.data.decode import decode
+from tutelage.data.stored.crops import Framing
+from tutelage.data.stored.decode import decode
 from tutelage.errors import TutelageError
-from tutelage.export import compare, predict
-from tutelage.export.classifier import Classifier, open_classifier
+from tutelage.students import compare, predict
+from tutelage.students.classifier import Classifier, open_classifier
 
 
 def test_an_image_from_its_file_is_that_of_evaluation(run: Path, digits_folder: Path) -> None:

@@ -13,8 +13,8 @@ from types import FrameType, FunctionType
 from typing import Any
 
 from harness.processes import FORKED, settle, words
-from tutelage.training.fit import Fit
-from tutelage.training.folder import RunFolder
+from tutelage.runs.folder import RunFolder
+from tutelage.training.loop.fit import Fit
 
 RUN = Fit.run
 WRITE = RunFolder.save_checkpoint

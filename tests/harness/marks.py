@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tutelage.export.formats import FORMATS
+from tutelage.export.formats.register import FORMATS
 
 
 def quickly(values: Iterable[Any], quick: Collection[str]) -> list[Any]:

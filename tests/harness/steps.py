@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from tutelage.config import DistillSettings, TrainSettings, load
 from tutelage.console import Advance
+from tutelage.runs.folder import RunFolder
 from tutelage.training.engine import build_engine
-from tutelage.training.fit import Fit
-from tutelage.training.folder import RunFolder
-from tutelage.training.job import build_job
-from tutelage.training.step import Step
-from tutelage.training.targets import open_targets
-from tutelage.training.tuning import tune
+from tutelage.training.feeding.targets import open_targets
+from tutelage.training.job.job import build_job
+from tutelage.training.loop.fit import Fit
+from tutelage.training.loop.step import Step
+from tutelage.training.tuning.tuning import tune
 
 
 @dataclass

@@ -13,9 +13,10 @@ import pytest
 from hostile.pictures import BOMBS, HEIGHT, NO_IMAGES, TRUNCATED, UNUSUAL, WIDTH, Unusual, encode, picture, truncated
 from hostile.pictures import unusual as make_unusual
 from tutelage import TutelageError
-from tutelage.data import DataSettings, EvalLoader, decode, open_data
-from tutelage.data.decode import read_image
-from tutelage.data.folder import FileImages
+from tutelage.data import DataSettings, EvalLoader, open_data
+from tutelage.data.sources.image_folder import FileImages
+from tutelage.data.stored import decode
+from tutelage.data.stored.decode import read_image
 
 unusual = cache(make_unusual)
 pytestmark = pytest.mark.filterwarnings(

@@ -12,7 +12,7 @@ from hostile.conftest import Fail
 from hostile.pictures import picture
 from tutelage import TutelageError
 from tutelage.data import DataSettings, open_data
-from tutelage.data.folder import read_folder
+from tutelage.data.sources.image_folder import read_folder
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tutelage import TutelageError, train
 from tutelage.config import TrainSettings, load
 from tutelage.config.words import words
 from tutelage.data import DataSettings, EvalLoader, open_data
-from tutelage.data.folder import read_folder
+from tutelage.data.sources.image_folder import read_folder
 from tutelage.training import load_run
 
 

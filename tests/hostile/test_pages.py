@@ -18,8 +18,9 @@ import tutelage
 from hostile.names import SHOWN
 from hostile.pictures import picture
 from tutelage.cli import app
-from tutelage.export import export_student, predict
+from tutelage.export import export_student
 from tutelage.report import write_report
+from tutelage.students import predict
 
 DATA = "da'ta <b>$(x)"
 pytestmark = pytest.mark.filterwarnings("ignore:the teacher reaches")

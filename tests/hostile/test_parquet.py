@@ -15,7 +15,7 @@ from hostile.conftest import Fail
 from hostile.pictures import encode, picture
 from tutelage import TutelageError
 from tutelage.data import DataSettings, EvalLoader, open_data
-from tutelage.data.parquet import read_parquet
+from tutelage.data.sources.parquet import read_parquet
 
 PNG = encode(picture(), "PNG")
 IMAGES = [{"bytes": PNG, "path": "x.png"}] * 8

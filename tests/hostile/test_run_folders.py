@@ -12,7 +12,7 @@ import pytest
 import tutelage
 from hostile.conftest import Fail
 from hostile.test_weights import Payload
-from tutelage.training.sealed import write_sealed
+from tutelage.runs.sealed import write_sealed
 
 
 @pytest.fixture(scope="module")

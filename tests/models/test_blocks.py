@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from torchvision.models import vgg
 
 from tutelage.models import create_model
-from tutelage.models.concat_pool import ConcatPool
-from tutelage.models.fitnet import WIDTHS as FITNETS
-from tutelage.models.fitnet import FitNet, Maxout, MaxoutCifar, MaxoutConvolution
-from tutelage.models.mobilenet_v2 import InvertedResidual
-from tutelage.models.pyramidnet import PyramidBasic, PyramidBottleneck
-from tutelage.models.residual_cnn import ConvLayer
-from tutelage.models.shuffle import ChannelShuffle
-from tutelage.models.shufflenet_v1 import ShuffleBlock
-from tutelage.models.shufflenet_v2 import SplitBlock
+from tutelage.models.own.concat_pool import ConcatPool
+from tutelage.models.own.fitnet import WIDTHS as FITNETS
+from tutelage.models.own.fitnet import FitNet, Maxout, MaxoutCifar, MaxoutConvolution
+from tutelage.models.own.mobilenet_v2 import InvertedResidual
+from tutelage.models.own.pyramidnet import PyramidBasic, PyramidBottleneck
+from tutelage.models.own.residual_cnn import ConvLayer
+from tutelage.models.own.shuffle import ChannelShuffle
+from tutelage.models.own.shufflenet_v1 import ShuffleBlock
+from tutelage.models.own.shufflenet_v2 import SplitBlock
 
 
 def perturbed(model: nn.Module) -> nn.Module:

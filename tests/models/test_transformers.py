@@ -110,7 +110,7 @@ PROCESSORS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_what_a_processor_does_is_measured(tmp_path: Path, name: str) -> None:
     transformers = pytest.importorskip("transformers")
-    from tutelage.models.image_processor import measure_preprocessing
+    from tutelage.models.libraries.image_processor import measure_preprocessing
 
     kind, settings, expected = PROCESSORS[name]
     getattr(transformers, kind)(**settings).save_pretrained(tmp_path)

@@ -10,8 +10,8 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from tutelage.data import EvalLoader, Split, TrainLoader
-from tutelage.data.samples import PackedSamples
 from tutelage.data.source import Pixels
+from tutelage.data.stored.samples import PackedSamples
 
 PIXELS = np.arange(3 * 300, dtype=np.int64).astype(np.uint8).reshape(300, 3, 1, 1)
 SAMPLES = PackedSamples(Pixels(PIXELS, np.arange(300) % 7))

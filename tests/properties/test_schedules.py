@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tutelage.terms import Schedule
-from tutelage.training.schedule import lr_factor, restarts
+from tutelage.training.loop.schedule import lr_factor, restarts
 
 NAMES = ("cosine", "one_cycle", "step", "constant")
 PER_EPOCH = st.integers(1, 50)

@@ -10,9 +10,9 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from tutelage.data import Views
-from tutelage.data.crops import draw_boxes, random_box
 from tutelage.data.hashing import Stream, uniform
-from tutelage.data.randaugment import RandAugment
+from tutelage.data.stored.crops import draw_boxes, random_box
+from tutelage.data.views.randaugment import RandAugment
 
 IMAGES = torch.randint(0, 256, (24, 3, 10, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 SEEDS = st.integers(0, 2**63 - 1)

@@ -9,15 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from tutelage.report.attention import likeness, overlay
-from tutelage.report.blocks import Card, Gallery, Picture
-from tutelage.report.calibration import agreement, calibrate
-from tutelage.report.classes import confusion, most_confused
-from tutelage.report.disagreements import telling
-from tutelage.report.drawing import png
-from tutelage.report.frontier import Point, front
-from tutelage.report.pictures import sheet
-from tutelage.report.predictions import Predictions
+from tutelage.report.material.predictions import Predictions
+from tutelage.report.page.blocks import Card, Gallery, Picture
+from tutelage.report.page.drawing import png
+from tutelage.report.page.pictures import sheet
+from tutelage.report.sections.attention import likeness, overlay
+from tutelage.report.sections.calibration import agreement, calibrate
+from tutelage.report.sections.classes import confusion, most_confused
+from tutelage.report.sections.disagreements import telling
+from tutelage.report.sections.frontier import Point, front
 
 
 def predictions(labels: list[int], classes: list[int], confidence: list[float]) -> Predictions:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from harness.results import result
-from tutelage.report.blocks import Words
-from tutelage.report.groups import alone_of, group_runs
-from tutelage.report.material import Material
-from tutelage.report.run import Run
-from tutelage.report.summary import summary
-from tutelage.report.wording import chance, count, listed, signed
+from tutelage.report.material.groups import alone_of, group_runs
+from tutelage.report.material.material import Material
+from tutelage.report.material.run import Run
+from tutelage.report.page.blocks import Words
+from tutelage.report.page.wording import chance, count, listed, signed
+from tutelage.report.sections.summary import summary
 
 CONFIG: dict[str, Any] = {"data": {"name": "digits"}, "epochs": "3", "teacher": {"name": "runs/teacher"}}
 

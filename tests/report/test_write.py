@@ -16,13 +16,13 @@ from tutelage.cli import app
 from tutelage.config import DistillSettings, load
 from tutelage.errors import TutelageError
 from tutelage.report import write_report
-from tutelage.report.attention import attention
-from tutelage.report.blocks import Code, Table
-from tutelage.report.classes import classes
-from tutelage.report.material import gather
-from tutelage.report.plan import plan
-from tutelage.report.reproduce import repeat_command
-from tutelage.report.run import read_run, read_source
+from tutelage.report.material.material import gather
+from tutelage.report.material.run import read_run, read_source
+from tutelage.report.page.blocks import Code, Table
+from tutelage.report.sections.attention import attention
+from tutelage.report.sections.classes import classes
+from tutelage.report.sections.plan import plan
+from tutelage.report.sections.reproduce import repeat_command
 from tutelage.training import load_run
 
 

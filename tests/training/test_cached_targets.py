@@ -25,13 +25,13 @@ from tutelage import TutelageError, distill, resume
 from tutelage.cli import app
 from tutelage.config import DistillSettings, load
 from tutelage.distillation import TargetCache
-from tutelage.distillation.records import Records
+from tutelage.distillation.cache.records import Records
 from tutelage.training import fill_cache
-from tutelage.training.checks import warn_of_few_views
 from tutelage.training.engine import build_engine
-from tutelage.training.feed import build_feed
-from tutelage.training.job import Job, build_job
-from tutelage.training.targets import RunTargets, fill, identity, open_targets
+from tutelage.training.feeding.feed import build_feed
+from tutelage.training.feeding.targets import RunTargets, fill, identity, open_targets
+from tutelage.training.job.checks import warn_of_few_views
+from tutelage.training.job.job import Job, build_job
 
 KD_AT = ("attention", "attention", "attention", "logits")
 """The targets of method=kd+at."""

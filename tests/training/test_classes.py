@@ -16,11 +16,11 @@ from sklearn.datasets import load_digits
 from tutelage import distill, evaluate, train
 from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
-from tutelage.export import compare
 from tutelage.export.check import measured_split
-from tutelage.export.student import load_student
 from tutelage.models import create_model
-from tutelage.training.classes import class_places, match_data
+from tutelage.runs.student import load_student
+from tutelage.students import compare
+from tutelage.training.job.classes import class_places, match_data
 
 pytestmark = pytest.mark.filterwarnings("ignore:the (test|validation) split")
 QUICK: dict[str, Any] = {"precision": "fp32", "compile": "off", "device": "cpu", "loggers": [], "batch_size": 20}

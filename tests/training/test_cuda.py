@@ -21,11 +21,11 @@ from harness.steps import Watch, watch
 from tutelage import TutelageError, distill, resume, train
 from tutelage.config import TrainSettings, load
 from tutelage.data import PackedSamples
+from tutelage.runs.folder import RunFolder
 from tutelage.training.engine import build_engine
-from tutelage.training.feed import Feed, build_feed
-from tutelage.training.folder import RunFolder
-from tutelage.training.job import build_job
-from tutelage.training.step import Step
+from tutelage.training.feeding.feed import Feed, build_feed
+from tutelage.training.job.job import build_job
+from tutelage.training.loop.step import Step
 
 pytestmark = pytest.mark.gpu
 

@@ -18,8 +18,8 @@ from tutelage.models import create_model, spec_of
 from tutelage.recipes import list_recipes, load_recipe
 from tutelage.terms import Optimizer, Stage
 from tutelage.training import load_run
-from tutelage.training.defaults import Optimization, choose, kind_of, raise_momentum, settle
-from tutelage.training.optimizer import build_optimizer
+from tutelage.training.job.defaults import Optimization, choose, kind_of, raise_momentum, settle
+from tutelage.training.loop.optimizer import build_optimizer
 
 RUN: dict[str, Any] = {"data": "digits", "model": "resnet8"}
 

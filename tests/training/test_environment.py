@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tutelage.training import environment
+from tutelage.runs import environment
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from harness.runs import SMALL, STEPS
 from harness.steps import at_step
 from tutelage import TutelageError, resume, train
 from tutelage.errors import EXIT_CODE
-from tutelage.training.folder import RunFolder
-from tutelage.training.step import Step
+from tutelage.runs.folder import RunFolder
+from tutelage.training.loop.step import Step
 
 RUN: dict[str, Any] = {**SMALL, "model": "resnet8"}
 

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from data.pictures import picture
 from tutelage.config import DistillSettings, TrainSettings, load
-from tutelage.training.feed import Feed, ahead, build_feed
-from tutelage.training.job import build_job
+from tutelage.training.feeding.feed import Feed, ahead, build_feed
+from tutelage.training.job.job import build_job
 
 DIGITS = {"name": "digits", "fraction": 0.1}
 

@@ -12,7 +12,7 @@ import pytest
 from harness.processes import FORKED, settle
 from harness.runs import SMALL
 from tutelage import distill, train
-from tutelage.training.fit import Fit
+from tutelage.training.loop.fit import Fit
 
 RUN: dict[str, Any] = {
     **SMALL,

@@ -26,14 +26,14 @@ from tutelage.data import TrainLoader, open_data
 from tutelage.distillation import Distiller
 from tutelage.methods import METHODS, Method, Pair
 from tutelage.models import create_model
+from tutelage.runs.folder import RunFolder
 from tutelage.terms import Stage, Term
 from tutelage.training import replay
-from tutelage.training.diagnosis import diagnose
+from tutelage.training.diagnosis.diagnosis import diagnose
+from tutelage.training.diagnosis.memory import explain
 from tutelage.training.engine import build_engine
-from tutelage.training.folder import RunFolder
-from tutelage.training.gradients import GradientWatch, warn_of_drowned_task
-from tutelage.training.job import build_job
-from tutelage.training.memory import explain
+from tutelage.training.job.job import build_job
+from tutelage.training.loop.gradients import GradientWatch, warn_of_drowned_task
 
 BY_NAME = {case.name: case for case in CASES}
 

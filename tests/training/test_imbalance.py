@@ -19,9 +19,9 @@ from tutelage.config import TrainSettings, load
 from tutelage.data import DataSettings, TrainLoader, open_data
 from tutelage.distillation import task_loss
 from tutelage.models import create_model, save_model
-from tutelage.training.checks import weigh_classes
-from tutelage.training.folder import RunFolder
-from tutelage.training.job import build_job
+from tutelage.runs.folder import RunFolder
+from tutelage.training.job.checks import weigh_classes
+from tutelage.training.job.job import build_job
 
 RUN = {**SMALL, "model": "resnet8", "batch_size": 12}
 

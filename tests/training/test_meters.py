@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tutelage.terms import Optimizer
-from tutelage.training.meters import Fault, Meters
-from tutelage.training.optimizer import build_optimizer
+from tutelage.training.loop.meters import Fault, Meters
+from tutelage.training.loop.optimizer import build_optimizer
 
 
 def values(ce: float, kd: float) -> dict[str, torch.Tensor]:

@@ -11,7 +11,7 @@ import pytest
 from tutelage import TutelageError, distill, train
 from tutelage.data import DataSettings
 from tutelage.methods import METHODS
-from tutelage.training.job import check_mixing
+from tutelage.training.job.job import check_mixing
 
 MIXED = {"name": "digits", "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.8, "randaugment": 1}
 RUN: dict[str, Any] = {

@@ -15,7 +15,7 @@ from harness.runs import SMALL
 from tutelage import train
 from tutelage.distillation.distiller import task_loss
 from tutelage.terms import Optimizer
-from tutelage.training.optimizer import build_optimizer
+from tutelage.training.loop.optimizer import build_optimizer
 
 RUN: dict[str, Any] = {**SMALL, "model": "resnet8", "epochs": 2, "batch_size": 64, "optimizer": {}}
 

@@ -20,10 +20,11 @@ from harness.processes import in_process, words
 from harness.runs import SMALL, STEPS
 from tutelage import TutelageError, create_model, distill, evaluate, resume, train
 from tutelage.cli import main
-from tutelage.export import export_student, load_student
+from tutelage.export import export_student
 from tutelage.models import made_known
 from tutelage.report import write_report
-from tutelage.training.step import Step
+from tutelage.runs import load_student
+from tutelage.training.loop.step import Step
 
 CODE = """
 import torch

@@ -9,15 +9,15 @@ import torch
 
 from harness.cases import CASES, batch, build
 from tutelage.training.engine import build_engine
-from tutelage.training.precision import choose_precision, default_precision, has_bf16
-from tutelage.training.timing import Trial, untouched
+from tutelage.training.tuning.precision import choose_precision, default_precision, has_bf16
+from tutelage.training.tuning.trial import StepTrial, untouched
 
 
 def test_weights_buffers_gradients_and_random_state_stay() -> None:
     distiller = build(CASES[1]).train()
     before = {name: value.clone() for name, value in distiller.state_dict().items()}
     drawn = torch.get_rng_state()
-    trial = Trial(distiller, *batch(4))
+    trial = StepTrial(distiller, *batch(4))
     with untouched(distiller):
         assert choose_precision(trial.step, limit=100).name in ("fp32", "bf16")
         assert trial.student_step("fp32") > 0

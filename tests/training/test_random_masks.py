@@ -12,9 +12,9 @@ from harness.runs import SMALL
 from harness.steps import at_step
 from tutelage import train
 from tutelage.distillation import Distiller
-from tutelage.training.checkpoint import Progress, restore, snapshot
-from tutelage.training.folder import RunFolder
-from tutelage.training.step import Step
+from tutelage.runs.folder import RunFolder
+from tutelage.training.loop.checkpoint import Progress, restore, snapshot
+from tutelage.training.loop.step import Step
 
 
 def draw_on_one_rank(rank: int, out: str) -> Tensor:

@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw
 from harness.runs import SMALL
 from tutelage import TutelageError, distill, evaluate, train
 from tutelage.data import DataSettings, open_data
-from tutelage.export import compare, export_student, predict
+from tutelage.export import export_student
+from tutelage.students import compare, predict
 
 SIZES = [(300, 100), (280, 110), (290, 90)]
 

@@ -12,8 +12,8 @@ import torch
 from harness.processes import kill_after
 from harness.runs import SMALL, STEPS
 from tutelage import TutelageError, distill, resume, train
-from tutelage.training.folder import RunFolder
-from tutelage.training.step import Step
+from tutelage.runs.folder import RunFolder
+from tutelage.training.loop.step import Step
 
 
 @pytest.fixture(scope="module")

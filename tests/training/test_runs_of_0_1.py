@@ -13,7 +13,7 @@ from torch import Tensor
 import tutelage
 from tutelage.config import DistillSettings, load
 from tutelage.errors import TutelageError
-from tutelage.models.networks import networks
+from tutelage.models.own.register import networks
 from tutelage.report import write_report
 
 FIXTURE = Path(__file__).parent / "runs_of_0_1"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tutelage.terms import Schedule
-from tutelage.training.schedule import lr_factor, restarts
+from tutelage.training.loop.schedule import lr_factor, restarts
 
 
 def factors(steps: int, per_epoch: int, **settings: object) -> list[float]:

@@ -15,13 +15,13 @@ from harness.runs import SMALL
 from harness.steps import Watch, watch
 from tutelage import TutelageError, evaluate, train
 from tutelage.distillation import TASK, Distiller
+from tutelage.runs.folder import RunFolder
 from tutelage.terms import Optimizer
 from tutelage.training.engine import build_engine
-from tutelage.training.fit import Fit
-from tutelage.training.folder import RunFolder
-from tutelage.training.meters import Fault, Meters
-from tutelage.training.optimizer import build_optimizer
-from tutelage.training.step import Step
+from tutelage.training.loop.fit import Fit
+from tutelage.training.loop.meters import Fault, Meters
+from tutelage.training.loop.optimizer import build_optimizer
+from tutelage.training.loop.step import Step
 
 BY_NAME = {case.name: case for case in CASES}
 # In mode "batch" an OFD teacher gives for an image what depends on the others.

@@ -20,10 +20,10 @@ from tutelage import TutelageError, create_model, distill, evaluate, resume, tra
 from tutelage.config import DistillSettings, load
 from tutelage.models import match_classes, read_names, save_model
 from tutelage.training import fill_cache, prepare_teacher
-from tutelage.training.job import build_job
-from tutelage.training.neighbours import nearest_classes
-from tutelage.training.step import Step
-from tutelage.training.targets import identity
+from tutelage.training.evaluation.neighbours import nearest_classes
+from tutelage.training.feeding.targets import identity
+from tutelage.training.job.job import build_job
+from tutelage.training.loop.step import Step
 
 RUN: dict[str, Any] = {
     **SMALL,

@@ -14,7 +14,8 @@ from harness.runs import SMALL
 from harness.transformers_folders import save_resnet, save_vit
 from tutelage import Distiller, TutelageError, create_model, distill, evaluate, train
 from tutelage.distillation import Teacher
-from tutelage.export import compare, export_student, predict
+from tutelage.export import export_student
+from tutelage.students import compare, predict
 from tutelage.taps import as_map
 
 DIGITS = tuple("0123456789")

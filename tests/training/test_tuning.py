@@ -15,9 +15,9 @@ from harness.steps import watch
 from tutelage import TutelageError, distill, train
 from tutelage.config import DistillSettings, TrainSettings, load
 from tutelage.training import fill_cache
-from tutelage.training.cost import Lengths, Pace
-from tutelage.training.job import build_job
-from tutelage.training.tuning import tune
+from tutelage.training.job.job import build_job
+from tutelage.training.tuning.cost import Lengths, Pace
+from tutelage.training.tuning.tuning import tune
 
 RUN: dict[str, Any] = {
     "data": {"name": "digits", "fraction": 0.1},

@@ -16,8 +16,8 @@ from harness.pool import Pool
 from tutelage import evaluate, train
 from tutelage.config import TrainSettings, load
 from tutelage.training.engine import build_engine
-from tutelage.training.feed import build_feed
-from tutelage.training.job import build_job
+from tutelage.training.feeding.feed import build_feed
+from tutelage.training.job.job import build_job
 
 RUN: dict[str, Any] = {
     "data": {"name": "digits", "fraction": 0.2},

@@ -7,7 +7,7 @@ from collections import defaultdict
 from itertools import islice
 
 from tutelage.bench.variants import Ours
-from tutelage.training.timing import wait
+from tutelage.measure import wait
 
 PARTS = ("data wait", "teacher", "student forward", "loss", "backward", "optimiser")
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from tutelage.bench.memory import peak_bytes, reset_peak
 from tutelage.bench.variants import Steps
-from tutelage.training.timing import wait
+from tutelage.measure import peak_bytes, reset_peak, wait
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from tutelage.bench.naive import Naive, naive_losses
-from tutelage.data import ImageData
-from tutelage.data.samples import DecodedSamples, PackedSamples
-from tutelage.data.source import Encoded, Rows
+from tutelage.data import Encoded, ImageData, Rows
+from tutelage.data.stored import DecodedSamples, PackedSamples
 from tutelage.taps import laid_out, tapped
 from tutelage.terms import LOGITS, Stage
 

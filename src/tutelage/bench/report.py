@@ -24,11 +24,10 @@ from tutelage.console import build_console, phase
 from tutelage.distillation import CacheSettings, StoredTargets
 from tutelage.errors import TutelageError
 from tutelage.models import count_macs
-from tutelage.training.checks import check_cacheable
-from tutelage.training.engine import build_engine
-from tutelage.training.environment import describe_device, git_commit, package_versions
-from tutelage.training.job import Job, build_job
-from tutelage.training.targets import open_targets, readable
+from tutelage.runs import describe_device, git_commit, package_versions
+from tutelage.training import build_engine
+from tutelage.training.feeding import open_targets, readable
+from tutelage.training.job import Job, build_job, check_cacheable
 from tutelage.training.tuning import tune
 
 if TYPE_CHECKING:

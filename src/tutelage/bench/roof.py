@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from tutelage.training.timing import DTYPES, wait
+from tutelage.measure import DTYPES, wait
 
 TRIES = 5
 

@@ -13,16 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tutelage.bench.plain import plain_steps
-from tutelage.distillation import Distiller, StoredTargets
-from tutelage.distillation.teacher import compile_frozen
+from tutelage.distillation import Distiller, StoredTargets, compile_frozen
 from tutelage.taps import folded
-from tutelage.training.compilation import compile_stage, compiles_student, compiles_teacher
-from tutelage.training.feed import Fed, Stored, build_feed
+from tutelage.training.feeding import Fed, Stored, build_feed, targets_of
 from tutelage.training.job import Job
-from tutelage.training.meters import Meters
-from tutelage.training.optimizer import build_optimizer
-from tutelage.training.step import Step, moving_average
-from tutelage.training.targets import targets_of
+from tutelage.training.loop import Meters, Step, build_optimizer, moving_average
+from tutelage.training.tuning import compile_stage, compiles_student, compiles_teacher
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tutelage.cli.words import paths_and_settings
 from tutelage.config import as_mapping
-from tutelage.export import Comparison, compare
+from tutelage.students import Comparison, compare
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 _HELP = "Runs, model folders, files of exports; and data=…, out=FILE.json."

@@ -9,7 +9,7 @@ import typer
 from tutelage import training
 from tutelage.config import as_mapping
 from tutelage.console import build_console
-from tutelage.training.measuring import describe_imbalance
+from tutelage.training.evaluation import describe_imbalance
 
 _HELP = "model=RUN, and where wanted data=…, split=test|validation|train, batch_size=…, precision=…, device=…."
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from tutelage.cli.words import OwnNetworks, paths_and_settings
 from tutelage.config import load
 from tutelage.errors import TutelageError
-from tutelage.export import Prediction, predict
+from tutelage.students import Prediction, predict
 
 
 class PredictSettings(OwnNetworks):

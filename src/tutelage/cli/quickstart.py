@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tutelage import study
 from tutelage.config import Settings, load
-from tutelage.training.progress import build_console
+from tutelage.training.display import build_console
 
 
 class QuickstartSettings(Settings):

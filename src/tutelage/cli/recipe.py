@@ -12,8 +12,8 @@ from tutelage.config import register_networks
 from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.recipes import Published, Recipe, load_recipe, require_runs
+from tutelage.runs import RunFolder
 from tutelage.training import Result, run
-from tutelage.training.folder import RunFolder
 
 
 def main(

@@ -12,7 +12,7 @@ from tutelage.config.settings import (
     TrainSettings,
     register_networks,
 )
-from tutelage.config.words import command, flatten
+from tutelage.config.words import command, flatten, words
 
 __all__ = [
     "DistillSettings",
@@ -31,4 +31,5 @@ __all__ = [
     "read_json",
     "read_yaml",
     "register_networks",
+    "words",
 ]

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from tutelage.data import DataSettings
-from tutelage.data.settings import Side
+from tutelage.data import DataSettings, Side
 from tutelage.distillation import CacheSettings
 from tutelage.methods import METHODS, Method, parse
 from tutelage.models import register_functions

@@ -1,32 +1,40 @@
 """Data: sets by name, folder, parquet, tar shards or from the hub; splits, views, loaders, normalisation."""
 
 from tutelage.data.batch import Batch
-from tutelage.data.cache import cache_folder
+from tutelage.data.files import SUFFIXES, list_images
 from tutelage.data.hashing import uniform
 from tutelage.data.images import ImageData, Split
 from tutelage.data.loader import EvalLoader, TrainLoader
-from tutelage.data.mixing import Mixing
-from tutelage.data.normalization import Normalization
 from tutelage.data.opening import list_datasets, open_data
-from tutelage.data.randaugment import RandAugment
-from tutelage.data.samples import DecodedSamples, PackedSamples
-from tutelage.data.settings import DataSettings
-from tutelage.data.shards import Shrinking, write_shards
-from tutelage.data.source import fingerprint_words
-from tutelage.data.views import Views
+from tutelage.data.settings import DataSettings, Side
+from tutelage.data.shard_writer import Shrinking, write_shards
+from tutelage.data.source import PLAIN, Encoded, Rendering, Rows, fingerprint_words
+from tutelage.data.split import stratified
+from tutelage.data.stored.cache import cache_folder
+from tutelage.data.stored.samples import DecodedSamples, PackedSamples
+from tutelage.data.views.mixing import Mixing
+from tutelage.data.views.normalization import Normalization
+from tutelage.data.views.randaugment import RandAugment
+from tutelage.data.views.random_views import Views
 from tutelage.data.workers import check_main_guard, explain_end
 
 __all__ = [
     "Batch",
     "DataSettings",
     "DecodedSamples",
+    "Encoded",
     "EvalLoader",
     "ImageData",
     "Mixing",
     "Normalization",
+    "PLAIN",
     "PackedSamples",
     "RandAugment",
+    "Rendering",
+    "Rows",
+    "SUFFIXES",
     "Shrinking",
+    "Side",
     "Split",
     "TrainLoader",
     "Views",
@@ -35,7 +43,9 @@ __all__ = [
     "explain_end",
     "fingerprint_words",
     "list_datasets",
+    "list_images",
     "open_data",
+    "stratified",
     "uniform",
     "write_shards",
 ]

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from tutelage.data.order import Windows
-from tutelage.data.samples import Samples
 from tutelage.data.source import Rows
-from tutelage.models.spec import Resize
+from tutelage.data.stored.samples import Samples
+from tutelage.models import Resize
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from tutelage.data.crops import CENTRE
 from tutelage.data.files import TABLES
-from tutelage.data.folder import FileImages, find_layout, read_layout
-from tutelage.data.hub import is_repository, read_repository
 from tutelage.data.images import ImageData, Split
-from tutelage.data.named import DATASETS, REPOSITORIES, find
 from tutelage.data.order import Windows
-from tutelage.data.pack import pixel_statistics
-from tutelage.data.parquet import find_parquet, read_parquet
-from tutelage.data.samples import DecodedSamples, PackedSamples, Samples
 from tutelage.data.settings import DataSettings
-from tutelage.data.shard_sources import Stream
+from tutelage.data.shards.sources import Stream
 from tutelage.data.source import Encoded, Rows, Sharded, Source, fingerprint_words
+from tutelage.data.sources.hub import is_repository, read_repository
+from tutelage.data.sources.image_folder import FileImages, find_layout, read_layout
+from tutelage.data.sources.named import DATASETS, REPOSITORIES, find
+from tutelage.data.sources.parquet import find_parquet, read_parquet
+from tutelage.data.sources.table import read_metadata, read_table
+from tutelage.data.sources.tar import find_shards, read_tar
 from tutelage.data.split import carve_from_shards, carve_validation, stratified, to_unlabel, without
-from tutelage.data.storage import open_samples
-from tutelage.data.table import read_metadata, read_table
-from tutelage.data.tar import find_shards, read_tar
+from tutelage.data.stored.crops import CENTRE
+from tutelage.data.stored.memory_map import pixel_statistics
+from tutelage.data.stored.samples import DecodedSamples, PackedSamples, Samples
+from tutelage.data.stored.storage import open_samples
 from tutelage.errors import TutelageError, nearest
 from tutelage.paths import expand
 

@@ -8,7 +8,7 @@ from PIL import ImageColor
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tutelage.data.source import Rendering
-from tutelage.models.spec import Resize
+from tutelage.models import Resize
 
 Side = Annotated[int, Field(ge=1, le=2**14)]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, fx, nn
 
-from tutelage.taps.libraries import leaves
+from tutelage.taps import leaves
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutelage.losses.precision import full_precision
+from tutelage.losses import full_precision
 
 
 @full_precision

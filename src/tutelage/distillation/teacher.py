@@ -11,8 +11,7 @@ from torch import Tensor
 
 from tutelage.distillation.gradients import differentiable, image_gradient, twice_differentiable
 from tutelage.distillation.sharding import shard_layers, shard_rest
-from tutelage.models import ModelSpec, find_heads, parameter_count, weights_hash
-from tutelage.models.outputs import main_output
+from tutelage.models import ModelSpec, find_heads, main_output, parameter_count, weights_hash
 from tutelage.taps import folded, laid_out, tapped, with_batch_statistics
 from tutelage.terms import IMAGE_GRADIENT, LOGITS
 

@@ -1,20 +1,35 @@
-"""What leaves the house: the student in other formats, its model card, the hub; predictions and comparisons."""
+"""Export of students: other formats, the model card, the hub."""
 
-from tutelage.export.comparison import Comparison, compare
+import warnings
+from importlib import import_module
+from typing import Any
+
 from tutelage.export.export import export_student
-from tutelage.export.prediction import Prediction, predict
 from tutelage.export.record import Record
 from tutelage.export.settings import ExportSettings
-from tutelage.export.student import Student, load_student
+from tutelage.export.verify import measure
 
 __all__ = [
-    "Comparison",
     "ExportSettings",
-    "Prediction",
     "Record",
-    "Student",
-    "compare",
     "export_student",
-    "load_student",
-    "predict",
+    "measure",
 ]
+
+_MOVED = {
+    "Comparison": "students",
+    "Prediction": "students",
+    "Student": "runs",
+    "compare": "students",
+    "load_student": "runs",
+    "predict": "students",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Find what had its place here before 0.2, until 1.0."""
+    if name not in _MOVED:
+        raise AttributeError(f"module 'tutelage.export' has no attribute '{name}'")
+    room = f"tutelage.{_MOVED[name]}"
+    warnings.warn(f"tutelage.export.{name} is now {room}.{name}", DeprecationWarning, stacklevel=2)
+    return getattr(import_module(room), name)

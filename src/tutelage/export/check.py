@@ -7,17 +7,17 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tutelage.bench.latency import describe_machine, median_milliseconds
 from tutelage.data import ImageData, Split
 from tutelage.errors import TutelageError
-from tutelage.export.formats import FORMATS
+from tutelage.export.formats.register import FORMATS
 from tutelage.export.record import File, Record
 from tutelage.export.settings import ExportSettings
-from tutelage.export.student import Predict, Student, predictor
 from tutelage.export.task import Task, describe_input
 from tutelage.export.verify import Measured, batches, measure, spread
+from tutelage.measure import describe_machine, median_milliseconds
 from tutelage.models import count_macs, parameter_count
-from tutelage.training.classes import match_data
+from tutelage.runs import Predict, Student, predictor
+from tutelage.training.job import match_data
 
 PACKAGES = ("tutelage", "torch", "timm", "onnx", "onnxruntime", "executorch")
 TOLERANCE = 1e-3

@@ -14,20 +14,20 @@ from tutelage.config import ModelSettings, as_mapping, load
 from tutelage.console import phase
 from tutelage.data import ImageData, Split, open_data
 from tutelage.errors import TutelageError
-from tutelage.export.card import write_card
+from tutelage.export.card.card import write_card
 from tutelage.export.check import check, measured_split
-from tutelage.export.extras import require
-from tutelage.export.formats import FORMATS
+from tutelage.export.formats.extras import require
+from tutelage.export.formats.register import FORMATS
 from tutelage.export.hub import check_token, push
 from tutelage.export.record import NAME, Record
 from tutelage.export.settings import ExportSettings
-from tutelage.export.student import is_run, load_student
 from tutelage.export.task import Task
 from tutelage.export.verify import batches, spread
 from tutelage.models import handed_over, made_known, save_model, spec_of
 from tutelage.paths import expand
+from tutelage.runs import is_run, load_student
 from tutelage.training import load_run
-from tutelage.training.networks import build_network, completed
+from tutelage.training.job import build_network, completed
 
 
 def export_student(model: str | Path | nn.Module, **config: Any) -> Record:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tutelage.export.student import Student
+from tutelage.runs import Student
 
 
 @dataclass(frozen=True, eq=False)

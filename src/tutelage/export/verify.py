@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutelage.console import phase
 from tutelage.data import EvalLoader, Split
-from tutelage.export.student import Predict
+from tutelage.runs import Predict
 
 BATCH = 50
 

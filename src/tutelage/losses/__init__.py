@@ -6,8 +6,6 @@ that target. Autocast is off inside: half-precision tensors are computed in floa
 are. Every loss is a scalar that averages over the batch, so that equal parts of a batch average to the whole.
 """
 
-from __future__ import annotations
-
 from tutelage.losses.attention import (
     attention_loss,
     attention_map,
@@ -20,6 +18,7 @@ from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
+from tutelage.losses.precision import full_precision
 
 __all__ = [
     "attention_loss",
@@ -31,6 +30,7 @@ __all__ = [
     "fsp_match",
     "fsp_matrix",
     "fsp_target",
+    "full_precision",
     "gradient_attention_loss",
     "hint_loss",
     "hint_match",

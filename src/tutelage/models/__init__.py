@@ -4,14 +4,18 @@ from tutelage.models.class_names import described, match_classes, read_names
 from tutelage.models.factory import create_model, list_models
 from tutelage.models.given import Networks, handed_over, is_given, made_known, register_functions
 from tutelage.models.heads import all_but, find_heads, keep_classes, replace_head
+from tutelage.models.outputs import main_output
 from tutelage.models.size import count_macs, parameter_count, shown_count
-from tutelage.models.spec import ModelSpec, spec_of
+from tutelage.models.spec import HUB, TIMM, ModelSpec, Resize, spec_of
 from tutelage.models.storage import check_storable, save_model
-from tutelage.models.weights import load_weights, weights_hash
+from tutelage.models.weights.fitting import load_weights, weights_hash
 
 __all__ = [
+    "HUB",
     "ModelSpec",
     "Networks",
+    "Resize",
+    "TIMM",
     "all_but",
     "check_storable",
     "count_macs",
@@ -24,6 +28,7 @@ __all__ = [
     "list_models",
     "load_weights",
     "made_known",
+    "main_output",
     "match_classes",
     "parameter_count",
     "read_names",

@@ -9,11 +9,11 @@ from torch import nn
 
 from tutelage.errors import TutelageError, nearest
 from tutelage.models.given import build_given, is_given
-from tutelage.models.networks import networks
-from tutelage.models.own import build_own, is_own
+from tutelage.models.own.catalogue import build_own, is_own
+from tutelage.models.own.register import networks
 from tutelage.models.spec import HUB, TIMM, TORCHVISION, ModelSpec
 from tutelage.models.storage import CONFIG, load_folder, transformers_type
-from tutelage.models.weights import find_weights
+from tutelage.models.weights.fitting import find_weights
 from tutelage.paths import expand
 
 _OWN_CLASSES = 10
@@ -62,7 +62,7 @@ def list_models() -> list[str]:
     """Returns the names ``create_model`` knows: this package's networks, then torchvision's, then timm's."""
     import timm
 
-    from tutelage.models.torchvision_models import torchvision_names
+    from tutelage.models.libraries.torchvision_models import torchvision_names
 
     return [
         *networks,
@@ -81,7 +81,7 @@ def _weights_file(weights: str | None) -> Path | None:
 def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.Module, ModelSpec]:
     # Other libraries take seconds to import: only where one of their networks is wanted.
     if name.startswith(TORCHVISION):
-        from tutelage.models.torchvision_models import build_torchvision
+        from tutelage.models.libraries.torchvision_models import build_torchvision
 
         return build_torchvision(name, num_classes, weights)
     if weights not in (None, "pretrained"):
@@ -90,11 +90,11 @@ def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.
             + ("; timm names its weights with the model, as in timm/resnet18.a1_in1k" if name.startswith(TIMM) else "")
         )
     if name.startswith(TIMM):
-        from tutelage.models.timm_models import build_timm
+        from tutelage.models.libraries.timm_models import build_timm
 
         return build_timm(name, num_classes, pretrained=weights == "pretrained")
     if name.startswith(HUB):
-        from tutelage.models.timm_models import build_from_hub
+        from tutelage.models.libraries.timm_models import build_from_hub
 
         return build_from_hub(name, num_classes)
     if is_given(name):
@@ -129,7 +129,7 @@ def _from_path(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec
 def _load(folder: Path) -> tuple[nn.Module, ModelSpec]:
     if transformers_type(folder) is None:
         return load_folder(folder)
-    from tutelage.models.transformers_models import load_transformers
+    from tutelage.models.libraries.transformers_models import load_transformers
 
     return load_transformers(folder)
 

@@ -117,7 +117,7 @@ def _is_fresh(network: nn.Module) -> bool:
 def _describe(network: nn.Module) -> ModelSpec:
     """Return what can be found out about a module: timm's models know how their images are normalised."""
     if hasattr(network, "pretrained_cfg"):
-        from tutelage.models.timm_models import describe
+        from tutelage.models.libraries.timm_models import describe
 
         return describe(type(network).__name__, network, pretrained=False)
     return ModelSpec(type(network).__name__, _count_logits(network))

@@ -16,9 +16,9 @@ from torch import nn
 from tutelage.errors import TutelageError, shortened
 from tutelage.models.given import build_given, is_given
 from tutelage.models.heads import replace_head
-from tutelage.models.own import build_own
+from tutelage.models.own.catalogue import build_own
 from tutelage.models.spec import HUB, TIMM, TORCHVISION, TRANSFORMERS, ModelSpec, Resize, known_names
-from tutelage.models.weights import load_weights
+from tutelage.models.weights.fitting import load_weights
 from tutelage.paths import expand
 
 CONFIG = "config.json"
@@ -136,12 +136,12 @@ def _config(model: nn.Module, spec: ModelSpec) -> dict[str, Any]:
 
 def _architecture(model: nn.Module, name: str) -> dict[str, Any]:
     if name.startswith((TIMM, HUB)):
-        from tutelage.models.timm_models import describe_timm
+        from tutelage.models.libraries.timm_models import describe_timm
 
         return describe_timm(model)
     config: dict[str, Any] = {"architecture": name, "pretrained_cfg": {}}
     if name.startswith(TORCHVISION):
-        from tutelage.models.torchvision_models import torchvision_arguments
+        from tutelage.models.libraries.torchvision_models import torchvision_arguments
 
         if arguments := torchvision_arguments(model):
             config["model_args"] = arguments
@@ -150,11 +150,11 @@ def _architecture(model: nn.Module, name: str) -> dict[str, Any]:
 
 def _rebuild(config: dict[str, Any], spec: ModelSpec) -> nn.Module:
     if spec.name.startswith((TIMM, HUB)):
-        from tutelage.models.timm_models import rebuild_timm
+        from tutelage.models.libraries.timm_models import rebuild_timm
 
         return rebuild_timm(config, spec.num_classes)
     if spec.name.startswith(TORCHVISION):
-        from tutelage.models.torchvision_models import rebuild_torchvision
+        from tutelage.models.libraries.torchvision_models import rebuild_torchvision
 
         architecture = spec.name.removeprefix(TORCHVISION)
         return rebuild_torchvision(architecture, spec.num_classes, config.get("model_args", {}))

@@ -15,23 +15,23 @@ from tutelage.config import Settings, load
 from tutelage.errors import TutelageError
 from tutelage.models import made_known
 from tutelage.paths import expand
-from tutelage.report.attention import attention
-from tutelage.report.blocks import Chart, Section, drawn
-from tutelage.report.calibration import calibration
-from tutelage.report.classes import classes
-from tutelage.report.comparison import comparison
-from tutelage.report.costs import measure_costs
-from tutelage.report.disagreements import disagreements
-from tutelage.report.drawing import RC, png, svg
-from tutelage.report.learning import learning
-from tutelage.report.material import Material, gather
-from tutelage.report.page import render
-from tutelage.report.pictures import sheet
-from tutelage.report.plan import plan
-from tutelage.report.reproduce import reproduce
-from tutelage.report.run import read_source
-from tutelage.report.summary import summary
-from tutelage.report.wording import plural
+from tutelage.report.material.material import Material, gather
+from tutelage.report.material.run import read_source
+from tutelage.report.page.blocks import Chart, Section, drawn
+from tutelage.report.page.drawing import RC, png, svg
+from tutelage.report.page.page import render
+from tutelage.report.page.pictures import sheet
+from tutelage.report.page.wording import plural
+from tutelage.report.sections.attention import attention
+from tutelage.report.sections.calibration import calibration
+from tutelage.report.sections.classes import classes
+from tutelage.report.sections.comparison import comparison
+from tutelage.report.sections.costs import measure_costs
+from tutelage.report.sections.disagreements import disagreements
+from tutelage.report.sections.learning import learning
+from tutelage.report.sections.plan import plan
+from tutelage.report.sections.reproduce import reproduce
+from tutelage.report.sections.summary import summary
 
 
 class ReportSettings(Settings):

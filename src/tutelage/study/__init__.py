@@ -3,13 +3,14 @@
 from tutelage.study.halving import Choice, choose
 from tutelage.study.quickstart import conclusion, quickstart
 from tutelage.study.search import Trial, search
-from tutelage.study.statistics import Difference, Row, best_among, summarize
+from tutelage.study.statistics import Difference, Row, best_among, method_label, summarize
 from tutelage.study.study import Study, read_study, study
-from tutelage.study.table import columns, comma_separated, markdown, terminal
+from tutelage.study.table import NOTE, columns, comma_separated, markdown, terminal
 
 __all__ = [
     "Choice",
     "Difference",
+    "NOTE",
     "Row",
     "Study",
     "Trial",
@@ -19,6 +20,7 @@ __all__ = [
     "comma_separated",
     "conclusion",
     "markdown",
+    "method_label",
     "quickstart",
     "read_study",
     "search",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from tutelage.runs import RunFolder
 from tutelage.study.grid import Cell
 from tutelage.study.workers import screen_of
 from tutelage.training import Result
-from tutelage.training.folder import RunFolder
 
 
 class Watch:

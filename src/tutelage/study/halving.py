@@ -15,6 +15,7 @@ from tutelage.config import DistillSettings, Settings, dump, load
 from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS
+from tutelage.runs import RunFolder
 from tutelage.study.grid import Cell, cells_of, label_of
 from tutelage.study.prepare import check_runs, prepare
 from tutelage.study.runs import train_cells
@@ -22,7 +23,6 @@ from tutelage.study.search import require_validation
 from tutelage.study.settings import Axes, StudySettings, Tree, check_folder, read_settings, write_settings
 from tutelage.study.workers import start_workers
 from tutelage.training import Result
-from tutelage.training.folder import RunFolder
 
 SHARE = 3
 """One in so many candidates goes on, and trains so many times as long."""

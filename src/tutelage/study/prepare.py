@@ -13,10 +13,7 @@ from tutelage.data import ImageData
 from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.training import load_run
-from tutelage.training.checks import check_cacheable, check_trained
-from tutelage.training.defaults import OPEN
-from tutelage.training.finetuning import to_finetune
-from tutelage.training.job import Job, build_job
+from tutelage.training.job import OPEN, Job, build_job, check_cacheable, check_trained, to_finetune
 from tutelage.training.tuning import tune
 
 SETTLED_BY_RUNS: dict[str, Any] = {"precision": "auto", "compile": "auto", **OPEN}

@@ -17,7 +17,7 @@ from tutelage.study.runs import train_cells
 from tutelage.study.statistics import Difference, Row
 from tutelage.study.study import Study, study
 from tutelage.study.workers import start_workers
-from tutelage.training.progress import build_console
+from tutelage.training.display import build_console
 
 ALL_LABELS: dict[str, Any] = {"name": "digits", "size": 8}
 FEW_LABELS: dict[str, Any] = {**ALL_LABELS, "fraction": 0.5, "labelled": 0.1}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from tutelage.console import build_console
+from tutelage.runs import RunFolder
 from tutelage.study.display import Watch
 from tutelage.study.grid import Cell
 from tutelage.study.workers import work
-from tutelage.training.folder import RunFolder
 
 
 def train_cells(cells: Sequence[Cell], pool: ProcessPoolExecutor) -> dict[str, str]:

@@ -14,13 +14,13 @@ from tutelage.config import DistillSettings, Settings, dump, load
 from tutelage.console import build_console
 from tutelage.data import open_data
 from tutelage.errors import TutelageError
+from tutelage.runs import RunFolder
 from tutelage.study.grid import Cell, cell_of
 from tutelage.study.prepare import check_runs, prepare
 from tutelage.study.runs import train_cells
 from tutelage.study.settings import Space, check_folder, read_settings, write_settings
 from tutelage.study.workers import start_workers
 from tutelage.training import Result
-from tutelage.training.folder import RunFolder
 
 
 class Interval(BaseModel):

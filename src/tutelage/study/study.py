@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tutelage.bench.latency import measure_latency
 from tutelage.config import read_json
 from tutelage.console import build_console
 from tutelage.errors import TutelageError
-from tutelage.export.student import load_student
+from tutelage.measure import measure_latency
 from tutelage.methods import METHODS
 from tutelage.models import count_macs
+from tutelage.runs import RunFolder, describe_environment, load_student
 from tutelage.study.grid import NAMES, Cell, cells_of, label_of
 from tutelage.study.prepare import check_runs, prepare
 from tutelage.study.runs import train_cells
@@ -24,8 +24,6 @@ from tutelage.study.table import NOTE, comma_separated, markdown, terminal
 from tutelage.study.teachers import share_teachers
 from tutelage.study.workers import start_workers
 from tutelage.training import Result, prepare_teacher
-from tutelage.training.environment import describe_environment
-from tutelage.training.folder import RunFolder
 
 
 class Study(BaseModel):

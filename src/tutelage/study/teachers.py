@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.study.grid import Cell, slug
-from tutelage.training.finetuning import finetuned, to_finetune
+from tutelage.training.job import finetuned, to_finetune
 
 
 def share_teachers(cells: Iterable[Cell], folder: Path) -> tuple[list[Cell], dict[Path, Any]]:

@@ -5,6 +5,7 @@ from tutelage.taps.extraction import tapped
 from tutelage.taps.folding import folded
 from tutelage.taps.hooks import dry_run
 from tutelage.taps.layout import as_map, laid_out
+from tutelage.taps.libraries import leaves
 from tutelage.taps.pairing import pair_stages
 from tutelage.taps.points import TapPoint
 from tutelage.taps.preactivation import before_activation, norm_before
@@ -19,6 +20,7 @@ __all__ = [
     "find_stages",
     "folded",
     "laid_out",
+    "leaves",
     "norm_before",
     "pair_stages",
     "tap_points",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.errors import TutelageError
-from tutelage.models.outputs import main_output
+from tutelage.models import main_output
 from tutelage.taps.sharing import freeze, sharing_clone, skeleton, switch_off_inplace
 from tutelage.taps.tracing import name_calls, no_such_tap
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from tutelage.errors import TutelageError
-from tutelage.models.outputs import main_output
+from tutelage.models import main_output
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, dry_run, record_calls
 from tutelage.taps.layout import Size, layout_of

@@ -11,7 +11,7 @@ from typing import Any
 from torch import fx, nn
 
 from tutelage.errors import TutelageError, nearest
-from tutelage.models.outputs import main_output
+from tutelage.models import main_output
 from tutelage.taps.inplace import is_inplace, out_of_place
 from tutelage.taps.libraries import leaves, opaque_functions, opaque_modules
 from tutelage.taps.sharing import NormBeforeActivation

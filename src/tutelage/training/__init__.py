@@ -1,14 +1,16 @@
 """Training: the step loop, optimiser, schedule, checkpoints, metrics, progress; Accelerate underneath."""
 
+from tutelage.runs import Result
 from tutelage.training.api import distill, load_run, prepare_teacher, resume, run, train
+from tutelage.training.engine import build_engine
 from tutelage.training.evaluate import evaluate
 from tutelage.training.filling import Filled, fill_cache
 from tutelage.training.replay import replay
-from tutelage.training.result import Result
 
 __all__ = [
     "Filled",
     "Result",
+    "build_engine",
     "distill",
     "evaluate",
     "fill_cache",

@@ -25,26 +25,24 @@ from tutelage.data import ImageData, TrainLoader, check_main_guard, explain_end,
 from tutelage.errors import TutelageError
 from tutelage.models import Networks, handed_over, made_known
 from tutelage.paths import expand
-from tutelage.training.checks import check_trained, warn_of_few_views
+from tutelage.runs import Result, RunFolder, describe_environment
+from tutelage.training.diagnosis.memory import explain, is_out_of_memory
+from tutelage.training.display.loggers import check_loggers, open_loggers
+from tutelage.training.display.plan import Plan, describe_plan
+from tutelage.training.display.progress import build_display
 from tutelage.training.engine import build_engine, find_process, seed_of
-from tutelage.training.environment import describe_environment
-from tutelage.training.finetuning import FOLDER, describe, finetuned, finetuning, require_same, to_finetune
-from tutelage.training.finish import finish
-from tutelage.training.fit import Fit
-from tutelage.training.folder import RunFolder
-from tutelage.training.job import Job, build_job
-from tutelage.training.loggers import check_loggers, open_loggers
-from tutelage.training.measuring import Measured, measure_teacher
-from tutelage.training.memory import explain, is_out_of_memory
-from tutelage.training.networks import add_note
-from tutelage.training.plan import Plan, describe_plan
-from tutelage.training.preemption import Notice, Preempted
-from tutelage.training.progress import build_display
-from tutelage.training.result import Result
-from tutelage.training.same_data import check_moved, check_same_data, record_data
-from tutelage.training.targets import RunTargets, open_targets
-from tutelage.training.tuning import tune
-from tutelage.training.weak_teacher import warn_of_a_weak_teacher
+from tutelage.training.evaluation.measuring import Measured, measure_teacher
+from tutelage.training.evaluation.weak_teacher import warn_of_a_weak_teacher
+from tutelage.training.feeding.targets import RunTargets, open_targets
+from tutelage.training.job.checks import check_trained, warn_of_few_views
+from tutelage.training.job.finetuning import FOLDER, describe, finetuned, finetuning, require_same, to_finetune
+from tutelage.training.job.job import Job, build_job
+from tutelage.training.job.networks import add_note
+from tutelage.training.job.same_data import check_moved, check_same_data, record_data
+from tutelage.training.loop.finish import finish
+from tutelage.training.loop.fit import Fit
+from tutelage.training.loop.preemption import Notice, Preempted
+from tutelage.training.tuning.tuning import tune
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -15,10 +15,10 @@ from tutelage.errors import TutelageError
 from tutelage.models import handed_over, made_known, register_functions, spec_of
 from tutelage.paths import expand
 from tutelage.training.api import load_run
-from tutelage.training.classes import match_data
 from tutelage.training.engine import build_engine, find_process
-from tutelage.training.evaluation import evaluate_network
-from tutelage.training.networks import build_network, build_normalization
+from tutelage.training.evaluation.accuracy import evaluate_network
+from tutelage.training.job.classes import match_data
+from tutelage.training.job.networks import build_network, build_normalization
 
 
 class EvaluateSettings(Settings):

@@ -16,14 +16,14 @@ from tutelage.config import DistillSettings, load, register_networks
 from tutelage.console import build_console, duration, phase
 from tutelage.errors import TutelageError
 from tutelage.models import handed_over
-from tutelage.training.checks import check_trained
-from tutelage.training.compilation import compile_stage
 from tutelage.training.engine import build_engine
-from tutelage.training.feed import Fed, Feed, build_feed
-from tutelage.training.finetuning import to_finetune
-from tutelage.training.job import Job, build_job
-from tutelage.training.targets import RunTargets, compute, open_targets
-from tutelage.training.tuning import tune
+from tutelage.training.feeding.feed import Fed, Feed, build_feed
+from tutelage.training.feeding.targets import RunTargets, compute, open_targets
+from tutelage.training.job.checks import check_trained
+from tutelage.training.job.finetuning import to_finetune
+from tutelage.training.job.job import Job, build_job
+from tutelage.training.tuning.compilation import compile_stage
+from tutelage.training.tuning.tuning import tune
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

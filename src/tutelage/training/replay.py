@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tutelage.models import Networks, made_known
 from tutelage.paths import expand
+from tutelage.runs import RunFolder
 from tutelage.training.api import build_taught_job, load_run
-from tutelage.training.diagnosis import Failure, diagnose
+from tutelage.training.diagnosis.diagnosis import Failure, diagnose
 from tutelage.training.engine import build_engine
-from tutelage.training.folder import RunFolder
 
 
 def replay(folder: str | Path, network: Networks = None) -> Failure:

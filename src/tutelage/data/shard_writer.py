@@ -1,0 +1,213 @@
+"""Writing tar shards: images made small once, shuffled, in files that are read from one end to the other."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from tutelage.console import Advance, phase
+from tutelage.data.hashing import Stream, bits
+from tutelage.data.opening import read_source
+from tutelage.data.settings import DataSettings
+from tutelage.data.source import Encoded, Source
+from tutelage.data.sources.tar_index import INDEX, scan
+from tutelage.data.stored.crops import resize
+from tutelage.data.stored.decode import read_image
+from tutelage.errors import TutelageError
+
+KEPT = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "GIF": "gif", "WEBP": "webp", "TIFF": "tiff", "PPM": "ppm"}
+"""Formats, and their suffixes, whose files are kept as they are where they are small enough."""
+CHUNK = 32
+"""Images that a worker process makes at a time."""
+
+
+@dataclass(frozen=True)
+class Shrinking:
+    """What becomes of an image."""
+
+    size: int = 256
+    """Pixels of the shorter side; a smaller image keeps its own, and its file's bytes."""
+    quality: int = 92
+    """Of JPEG, from 1 to 100."""
+
+    def __call__(self, encoded: Encoded, row: int) -> tuple[str, bytes]:
+        """Returns suffix and bytes of the file; raises :class:`TutelageError` for an image that cannot be read."""
+        image = read_image(encoded, row)
+        data = encoded.fetch(row)
+        height, width = image.shape[1:]
+        if min(height, width) <= self.size:
+            with Image.open(io.BytesIO(data)) as opened:
+                if opened.format in KEPT:
+                    return KEPT[opened.format], data
+        factor = min(1.0, self.size / min(height, width))
+        image = resize(image, (round(height * factor), round(width * factor)))
+        buffer = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=self.quality)
+        return "jpg", buffer.getvalue()
+
+
+@dataclass
+class Written:
+    """What was written."""
+
+    images: dict[str, int] = field(default_factory=dict)
+    """Of each split."""
+    shards: int = 0
+    bytes: int = 0
+    left_out: list[str] = field(default_factory=list)
+    """What is wrong with each image that could not be read."""
+
+
+def write_shards(
+    name: str,
+    out: Path,
+    shrinking: Shrinking,
+    shard_bytes: int,
+    workers: int = 0,
+    seed: int = 0,
+    skip_broken: bool = False,
+    overwrite: bool = False,
+) -> Written:
+    """Writes all splits of the data set ``name`` to the folder ``out``: ``SPLIT-00000.tar`` …, classes, an index.
+
+    Samples are shuffled by ``seed`` within their split. A shard ends with the image that brings it to ``shard_bytes``.
+    The same files are written for any number of ``workers``, processes that decode and encode. All is written under
+    another name and then renamed: what is interrupted leaves nothing.
+
+    Raises :class:`TutelageError` for an image that cannot be read, unless ``skip_broken`` has it left out, for a folder
+    that is not empty, unless ``overwrite`` has shards replaced, and for data that are kept as pixels.
+    """
+    _check_out(out, overwrite)
+    source = read_source(DataSettings(name=name))
+    splits = _encoded(source)
+    images = sum(len(encoded) for encoded in splits.values())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    written = Written()
+    try:
+        with phase("packing", images) as advance:
+            for split, encoded in splits.items():
+                made = _shrunk(encoded, shrinking, workers, seed)
+                readable = _readable(made, skip_broken, written.left_out, advance)
+                written.images[split] = _write_split(partial, split, readable, shard_bytes)
+        shards = sorted(partial.glob("*.tar"))
+        written.shards, written.bytes = len(shards), sum(path.stat().st_size for path in shards)
+        scan(partial, shards).save(partial / INDEX)
+        (partial / "classes.json").write_text(json.dumps(source.classes, ensure_ascii=False), encoding="utf-8")
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+    except OSError as error:
+        raise TutelageError(f"out={out} cannot be written: {error}; nothing of it is left") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return written
+
+
+def _encoded(source: Source) -> dict[str, Encoded]:
+    splits = {split: encoded for split, encoded in source.splits.items() if isinstance(encoded, Encoded)}
+    if len(splits) < len(source.splits):
+        raise TutelageError(f"data={source.name} is small and kept decoded: there is nothing to pack")
+    return splits
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not overwrite:
+        raise TutelageError(f"out={out} is there already: give another folder, or overwrite=true to replace it")
+    if not (out / INDEX).is_file():
+        raise TutelageError(f"out={out} is not a folder of shards, so that it is not replaced: give another folder")
+
+
+class _Made(NamedTuple):
+    row: int
+    label: int
+    suffix: str
+    content: bytes
+    fault: str | None = None
+
+
+class _Shrinker(Dataset[list[_Made]]):
+    """What a worker does; a fault is handed on, for an exception would reach the main process as something else."""
+
+    def __init__(self, encoded: Encoded, shrinking: Shrinking) -> None:
+        self._encoded, self._shrinking = encoded, shrinking
+
+    def __getitems__(self, rows: list[int]) -> list[_Made]:
+        return [self._make(row) for row in rows]
+
+    def _make(self, row: int) -> _Made:
+        label = int(self._encoded.labels[row])
+        try:
+            return _Made(row, label, *self._shrinking(self._encoded, row))
+        except TutelageError as error:
+            return _Made(row, label, "", b"", str(error))
+
+
+def _shrunk(encoded: Encoded, shrinking: Shrinking, workers: int, seed: int) -> Iterator[_Made]:
+    """Makes all images of a split, in an order that ``seed`` decides."""
+    order = np.argsort(bits(seed, 0, torch.arange(len(encoded)), Stream.ORDER).numpy()).tolist()
+    chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+    # A chunk a batch: so many are in the making, and no more, however slow the disk.
+    loader: DataLoader[Any] = DataLoader(
+        _Shrinker(encoded, shrinking), batch_sampler=chunks, num_workers=workers, collate_fn=_as_is
+    )
+    for chunk in loader:
+        yield from chunk
+
+
+def _as_is(made: Any) -> Any:
+    return made
+
+
+def _readable(made: Iterable[_Made], skip_broken: bool, left_out: list[str], advance: Advance) -> Iterator[_Made]:
+    """Yields what could be made, and gathers what is wrong with the rest, or raises the first fault."""
+    for image in made:
+        advance(1)
+        if image.fault is None:
+            yield image
+        elif skip_broken:
+            left_out.append(image.fault)
+        else:
+            raise TutelageError(image.fault)
+
+
+def _write_split(folder: Path, split: str, made: Iterator[_Made], shard_bytes: int) -> int:
+    """Writes one shard after the other, and returns the number of images in them."""
+    images = 0
+    for shard in itertools.count():
+        first = next(made, None)
+        if first is None:
+            break
+        with tarfile.open(folder / f"{split}-{shard:05d}.tar", "w") as tar:
+            for image in itertools.chain([first], made):
+                _add(tar, f"{image.row:09d}.{image.suffix}", image.content)
+                _add(tar, f"{image.row:09d}.cls", str(image.label).encode())
+                images += 1
+                if tar.offset >= shard_bytes:
+                    break
+    if not images:
+        raise TutelageError(f"not one image of {split} can be read")
+    return images
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))

@@ -1,0 +1,1 @@
+"""Shards read in windows, ahead of the steps that need them."""

@@ -1,0 +1,206 @@
+"""Data sets that are read shard by shard: tar or parquet files in a folder, or on the hub."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tutelage.data.shards.streaming import IMAGES, SPANS, Shard, StreamedImages
+from tutelage.data.source import Rows, Source, check_range, fingerprint_files, fingerprint_words
+from tutelage.data.sources.hub import CLASSES, Repository, look_up, tar_shards
+from tutelage.data.sources.parquet import (
+    classes_of,
+    columns_of,
+    copy_images,
+    find_parquet,
+    labels_of,
+    open_parquet,
+    split_files,
+)
+from tutelage.data.sources.tar import class_names, find_shards, read_tar, split_shards
+from tutelage.data.sources.tar_index import INDEX, TarIndex
+from tutelage.data.stored.cache import make_once
+from tutelage.errors import TutelageError
+
+CONNECTIONS = 16
+"""Files whose labels are read at a time."""
+
+
+class Files(Protocol):
+    """Parquet files in one place."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str:
+        """Tells these files from others of their names."""
+        ...
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes of each file."""
+        ...
+
+    def parquet(self, name: str) -> AbstractContextManager[pq.ParquetFile]: ...
+
+    def bring(self, name: str, folder: Path) -> Path:
+        """Returns the path of a file, in ``folder`` where it has to be downloaded."""
+        ...
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Files on this machine."""
+
+    root: Path
+    version: str
+    sizes: Mapping[str, int]
+
+    @classmethod
+    def of(cls, root: Path) -> Folder:
+        """Looks at the parquet files at any depth of a folder."""
+        paths = find_parquet(root)
+        sizes = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
+        return cls(root, fingerprint_files(root, paths), sizes)
+
+    @property
+    def name(self) -> str:
+        return str(self.root)
+
+    @contextmanager
+    def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
+        yield open_parquet(self.root / name)
+
+    def bring(self, name: str, folder: Path) -> Path:
+        return self.root / name
+
+
+@dataclass(frozen=True)
+class Stream:
+    """How shards are streamed."""
+
+    window: int
+    """Shards that are shuffled together, and are brought ahead."""
+    limit: int | None
+    """Bytes that shards may take in the cache; None: no limit."""
+
+    def folder(self, root: Path) -> Source:
+        """Reads a folder of tar shards, which lie well where they are, or of parquet files.
+
+        Raises :class:`TutelageError` where there are none.
+        """
+        if find_shards(root):
+            return read_tar(root)
+        files = Folder.of(root)
+        if not files.sizes:
+            raise TutelageError(
+                f"data.stream=true is for tar shards and parquet files, and {root} has none: tutelage data pack "
+                f"data={root} out=FOLDER makes shards of it"
+            )
+        return self._parquet(root.resolve().name, files, list(files.sizes))
+
+    def repository(self, name: str) -> Source:
+        """Reads the shards of USER/NAME on the hub, of which only the labels are downloaded beforehand."""
+        repository, short = look_up(name), name.rpartition("/")[2]
+        files = repository.files(".parquet")
+        return self._parquet(short, repository, files) if files else self._tar(short, repository)
+
+    def _parquet(self, name: str, place: Files, names: Sequence[str]) -> Source:
+        by_split = split_files(place.name, names)
+        fingerprint = fingerprint_words(place.name, place.version)
+        schema, labels = _read_labels(place, by_split, fingerprint)
+        image, label = columns_of(schema, place.name)
+        classes = classes_of(schema, label, np.concatenate([labels[file] for file in by_split["train"]]), place.name)
+        splits = {}
+        for split, files in by_split.items():
+            shards = [
+                Shard(file, len(labels[file]), place.sizes[file], partial(_copy_parquet, place, file, image))
+                for file in files
+            ]
+            splits[split] = self._images(shards, [labels[file] for file in files], fingerprint, split)
+            check_range(splits[split], len(classes))
+        return Source(name, classes, dict(splits), fingerprint)
+
+    def _tar(self, name: str, repository: Repository) -> Source:
+        by_split = split_shards(repository.name, tar_shards(repository))
+        if INDEX not in repository.sizes:
+            raise TutelageError(
+                f"data={repository.name} has tar shards but no {INDEX}, from which streaming takes the labels; "
+                f"tutelage data pack writes one. Leave out data.stream=true to download all shards first"
+            )
+        root = repository.download([INDEX, *(file for file in CLASSES if file in repository.sizes)])
+        index = TarIndex.open(root / INDEX)
+        numbers = {shard: number for number, shard in enumerate(index.sizes)}
+        unknown = next((shard for shards in by_split.values() for shard in shards if shard not in numbers), None)
+        if unknown is not None:
+            raise TutelageError(f"data={repository.name}: {INDEX} does not name {unknown}; pack and upload them anew")
+        labels = {shard: index.labels(number) for shard, number in numbers.items()}
+        classes = class_names(root, np.concatenate([labels[shard] for shard in by_split["train"]]))
+        splits = {}
+        for split, names in by_split.items():
+            shards = [
+                Shard(
+                    shard,
+                    len(labels[shard]),
+                    repository.sizes[shard],
+                    partial(_copy_tar, repository, shard, root / INDEX, numbers[shard]),
+                )
+                for shard in names
+            ]
+            splits[split] = self._images(shards, [labels[shard] for shard in names], repository.version, split)
+            check_range(splits[split], len(classes))
+        return Source(name, classes, dict(splits), fingerprint_words(repository.name, repository.version))
+
+    def _images(self, shards: list[Shard], labels: list[Rows], fingerprint: str, split: str) -> StreamedImages:
+        return StreamedImages(shards, np.concatenate(labels), f"{fingerprint[:32]}/{split}", self.window, self.limit)
+
+
+def _read_labels(
+    place: Files, by_split: Mapping[str, Sequence[str]], fingerprint: str
+) -> tuple[pa.Schema, dict[str, Rows]]:
+    """Schema of the training files and labels of each file; read once, and kept."""
+    names = [name for names in by_split.values() for name in names]
+
+    def make(folder: Path) -> None:
+        with place.parquet(by_split["train"][0]) as file:
+            schema = file.schema_arrow
+        _, column = columns_of(schema, place.name)
+
+        def read(name: str) -> Rows:
+            with place.parquet(name) as file:
+                return labels_of(file, column, f"{place.name}/{name}")
+
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            np.savez(folder / "labels.npz", *pool.map(read, names))
+        (folder / "schema").write_bytes(schema.serialize())
+
+    folder = make_once("labels", fingerprint[:32], make)
+    with np.load(folder / "labels.npz") as kept:
+        labels = {name: kept[f"arr_{number}"] for number, name in enumerate(names)}
+    return pa.ipc.read_schema(pa.BufferReader((folder / "schema").read_bytes())), labels
+
+
+def _copy_parquet(place: Files, name: str, column: str, folder: Path) -> None:
+    copy_images([place.bring(name, folder / "download")], column, folder)
+    shutil.rmtree(folder / "download", ignore_errors=True)
+    ends = np.load(folder / "ends.npy")
+    np.save(folder / SPANS, np.stack([np.concatenate([[0], ends[:-1]]), np.diff(ends, prepend=0)], axis=1))
+
+
+def _copy_tar(repository: Repository, name: str, index: Path, number: int, folder: Path) -> None:
+    repository.bring(name, folder / "download").rename(folder / IMAGES)
+    shutil.rmtree(folder / "download")
+    samples = TarIndex.open(index).samples[number]
+    spans = [samples.column(column).to_numpy() for column in ("offset", "size")]
+    np.save(folder / SPANS, np.stack(spans, axis=1))

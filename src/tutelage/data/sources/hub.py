@@ -1,0 +1,169 @@
+"""Data sets of the Hugging Face hub: what is in a repository, and its files, whole or in parts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from tutelage.data.source import Source
+from tutelage.data.sources.parquet import read_parquet
+from tutelage.data.sources.tar import read_tar
+from tutelage.data.sources.tar_index import INDEX
+from tutelage.data.stored.cache import cache_folder
+from tutelage.errors import TutelageError
+
+CLASSES = ("classes.json", "classes.txt")
+"""What names the classes of tar shards."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A data set's repository at one commit: no file of it ever changes."""
+
+    name: str
+    version: str
+    """The commit."""
+    sizes: dict[str, int]
+    """Bytes of each of its files."""
+
+    def files(self, suffix: str) -> list[str]:
+        """Returns the files whose names end so, sorted."""
+        return sorted(name for name in self.sizes if name.endswith(suffix))
+
+    def download(self, names: Sequence[str]) -> Path:
+        """Returns the folder of Hugging Face's cache that holds these files, downloaded where they are not in it."""
+        from huggingface_hub import snapshot_download
+
+        with _explained(self.name):
+            folder = Path(snapshot_download(self.name, allow_patterns=list(names), **self._place))
+        missing = next((name for name in names if not (folder / name).is_file()), None)
+        if missing is not None:  # without a connection the cache gives what it has
+            raise _not_here(self.name, f"the cache lacks {missing}")
+        return folder
+
+    @contextmanager
+    def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
+        """Opens a parquet file, of which only those parts are downloaded that are read."""
+        from huggingface_hub import HfFileSystem
+
+        files = HfFileSystem(endpoint=_endpoint())
+        with (
+            _explained(self.name),
+            files.open(f"datasets/{self.name}@{self.version}/{name}", cache_type="none") as file,
+        ):
+            yield pq.ParquetFile(file)
+
+    def bring(self, name: str, folder: Path) -> Path:
+        """Downloads a file into ``folder``, past Hugging Face's cache, and returns its path."""
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils import disable_progress_bars
+
+        disable_progress_bars()  # several processes would write theirs over each other
+        with _explained(self.name):
+            return Path(hf_hub_download(self.name, name, local_dir=folder, **self._place))
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"repo_type": "dataset", "revision": self.version, "endpoint": _endpoint()}
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name looks like USER/NAME."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
+
+
+def look_up(name: str) -> Repository:
+    """Returns what is in a data set's repository now; without a connection, what was there when last asked.
+
+    Raises :class:`TutelageError` where there is no such repository, or it cannot be asked and never was.
+    """
+    from huggingface_hub import HfApi
+
+    kept = cache_folder() / "hub" / f"{name.replace('/', '--')}.json"
+    try:
+        with _explained(name):
+            info = HfApi(endpoint=_endpoint()).dataset_info(name, files_metadata=True)
+    except _Unreachable:
+        if not kept.is_file():
+            raise
+        return Repository(**json.loads(kept.read_text("utf-8")))
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+    repository = Repository(name, info.sha or "main", sizes)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(asdict(repository)), encoding="utf-8")
+    return repository
+
+
+def read_repository(name: str) -> Source:
+    """Downloads the parquet files or tar shards of USER/NAME to Hugging Face's cache, and reads them."""
+    repository = look_up(name)
+    parquet = repository.files(".parquet")
+    if parquet:
+        source = read_parquet(repository.download(parquet))
+    else:
+        shards = tar_shards(repository)
+        others = [file for file in (INDEX, *CLASSES) if file in repository.sizes]
+        source = read_tar(repository.download([*shards, *others]))
+    return replace(source, name=name.rpartition("/")[2])
+
+
+def tar_shards(repository: Repository) -> list[str]:
+    """Returns the tar files; raises :class:`TutelageError` where there are neither these nor parquet files."""
+    shards = repository.files(".tar")
+    if not shards:
+        found = ", ".join(sorted(repository.sizes)[:5]) or "nothing"
+        raise TutelageError(
+            f"data={repository.name}: the hub has neither parquet files nor tar shards there ({found} …); download it "
+            f"and give data= a folder of images"
+        )
+    return shards
+
+
+class _Unreachable(TutelageError):
+    pass
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns what goes wrong with the hub into an error that says what to do."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    try:
+        yield
+    except TutelageError:
+        raise
+    except GatedRepoError:
+        raise TutelageError(
+            f"data={name} is given only to those who accept its conditions: do so on {_address(name)}, then log in "
+            f"with hf auth login (or set $HF_TOKEN), or give data= a folder that has it"
+        ) from None
+    except RepositoryNotFoundError:
+        raise TutelageError(
+            f"data={name} is no folder here and no data set on the hub ({_address(name)}); a private one needs "
+            f"hf auth login, or $HF_TOKEN"
+        ) from None
+    except Exception as error:  # whichever HTTP library this version of huggingface_hub uses
+        raise _not_here(name, str(error).strip().split("\n")[0].rstrip(".")) from None
+
+
+def _not_here(name: str, reason: str) -> _Unreachable:
+    return _Unreachable(
+        f"data={name} is no folder here, and cannot be downloaded ({reason}). Either run once with a connection, which "
+        f"keeps it in the cache, or give data= a folder that has it (class folders, parquet files or tar shards)"
+    )
+
+
+def _address(name: str) -> str:
+    return f"{_endpoint() or 'https://huggingface.co'}/datasets/{name}"
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("HF_ENDPOINT")

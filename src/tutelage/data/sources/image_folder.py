@@ -1,0 +1,261 @@
+"""Image folders: one folder per class, or images without labels, in ``train``, ``val`` and ``test``, or bare."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tutelage.console import Advance, phase
+from tutelage.data.files import (
+    SUFFIXES,
+    TABLES,
+    count_images,
+    describe_skipped,
+    has_images,
+    is_image,
+    is_visible,
+    list_images,
+    subfolders,
+    walk,
+)
+from tutelage.data.source import Encoded, Source, fingerprint_files, shown
+from tutelage.data.sources.duplicates import describe_duplicates
+from tutelage.data.sources.paths import Paths
+from tutelage.data.split_names import find_splits, parse_split
+from tutelage.errors import TutelageError
+
+_SHOWN = 5
+_OTHER_TABLES = (".jsonl", ".xlsx", ".xls", ".ods")
+"""Suffixes of tables that are not read, and may hold labels."""
+
+
+class FileImages(Encoded):
+    """Images in files."""
+
+    def __init__(self, files: list[Path], labels: list[int]) -> None:
+        self._paths = Paths(files)
+        self.labels = np.array(labels, dtype=np.int64)
+
+    def fetch(self, row: int) -> bytes:
+        return Path(self._paths[row]).read_bytes()
+
+    def place(self, row: int) -> str:
+        return self._paths[row]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the splits of a data folder lie."""
+
+    root: Path
+    """The folder itself, or the only one in it."""
+    splits: dict[str, Path]
+    notes: tuple[str, ...]
+    """What the user should know of how the folder was read."""
+
+
+def read_folder(root: Path) -> Source:
+    """Read an image folder; the classes are the names of the class folders, sorted.
+
+    Images may lie at any depth below their class folder. Hidden and system folders are skipped, and a folder around it
+    all is entered. A split whose images lie in no class folder has no labels; if it is the training set, the classes
+    are those of the other splits, none if these have none either. Raises :class:`TutelageError` if there are neither
+    class folders nor images, a class folder has no image, links lead to one folder twice, it is unclear which folders
+    are the classes, or a split has a class that the training set has not.
+    """
+    return read_layout(find_layout(root))
+
+
+def read_layout(layout: Layout) -> Source:
+    """Read an image folder whose splits are known; see :func:`read_folder`."""
+    root, folders = layout.root, layout.splits
+    classes = next((found for folder in (folders["train"], *folders.values()) if (found := _classes(folder))), ())
+    skipped: dict[str, Counter[str]] = {}
+    with phase(f"listing {root}", len(classes) * len(folders) or None) as advance:
+        files = {split: _files(folder, classes, skipped, advance) for split, folder in folders.items()}
+    every = [path for found in files.values() for path, _ in found]
+    skips = describe_skipped(skipped)
+    notes = [*layout.notes, *_unread_tables(layout), *_loose_images(layout), *([skips] if skips else [])]
+    return Source(
+        name=root.resolve().name,
+        classes=classes,
+        splits={
+            split: FileImages([path for path, _ in found], [label for _, label in found])
+            for split, found in files.items()
+        },
+        fingerprint=fingerprint_files(root, every),
+        notes=(*notes, *describe_duplicates({split: [path for path, _ in found] for split, found in files.items()})),
+    )
+
+
+def find_layout(root: Path) -> Layout:
+    """Return where the splits of ``root`` lie: in folders of their names, or all of it is ``train``."""
+    notes = []
+    entered = _enter(root)
+    if entered != root:
+        notes.append(f"read {entered}, the only folder in {root}")
+    folders = subfolders(entered)
+    splits = find_splits(folders, entered)
+    others = [folder for folder in folders if folder not in splits.values() and _holds_images(folder)]
+    if splits and others:
+        names = ", ".join(folder.name for folder in others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+        if not any(_holds_images(folder) for folder in subfolders(splits["train"])):
+            found = " and ".join(folder.name for folder in splits.values())
+            raise TutelageError(
+                f"data={entered}: {found} may be a split or a class, beside {names}. If it is a class, move all class "
+                f"folders into {entered / 'train'}; if it is a split, move the other folders away"
+            )
+        notes.append(f"did not read {names} in {entered}: neither train, val nor test")
+    if not splits:
+        _check_not_splits(entered, folders)
+        return Layout(entered, {"train": entered}, tuple(notes))
+    inner = {"train": _enter(splits["train"], "train")}
+    classes = frozenset(folder.name for folder in subfolders(inner["train"]))
+    for split, folder in splits.items():
+        inner.setdefault(split, _enter(folder, split, classes))
+        if inner[split] != folder:
+            notes.append(f"read {inner[split]}, the only folder in {folder}")
+    for folder in inner.values():
+        _check_holds_no_splits(folder)
+    return Layout(entered, {split: inner[split] for split in splits}, tuple(notes))
+
+
+def _check_holds_no_splits(folder: Path) -> None:
+    """Raise if a split holds splits, which would be read as its classes."""
+    found = {path.name: parsed for path in subfolders(folder) if (parsed := parse_split(path.name)) and not parsed[1]}
+    if len({split for split, _ in found.values()}) > 1:
+        raise TutelageError(
+            f"{folder} holds {' and '.join(found)}, which are splits, not classes: set data={folder}, or move them out "
+            f"of it"
+        )
+
+
+def _enter(folder: Path, split: str | None = None, classes: frozenset[str] = frozenset()) -> Path:
+    """Return the folder that holds the content of ``folder``: itself, or an only one in it that wraps the rest.
+
+    Within a ``split`` that is one of the same name (``seg_train/seg_train``), or one that holds folders of images.
+    """
+    while True:
+        inside = subfolders(folder)
+        if len(inside) != 1 or has_images(folder):
+            return folder
+        only = inside[0]
+        named = parse_split(only.name)
+        if only.name in classes or (split is None and find_splits(inside, folder)):
+            return folder
+        if not (split is not None and named is not None and named[0] == split) and not _wraps(only):
+            return folder
+        folder = only
+
+
+def _wraps(folder: Path) -> bool:
+    """Whether a folder holds several folders of images and no images itself; a class may have one folder in it."""
+    inside = subfolders(folder)
+    several = len(inside) > 1 or (len(inside) == 1 and bool(subfolders(inside[0])))
+    return several and not has_images(folder) and any(_holds_images(deeper) for deeper in inside)
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(is_image(name) for _, names in walk(folder) for name in names)
+
+
+def _unread_tables(layout: Layout) -> list[str]:
+    """Mention the tables beside the images: their labels are not those of the folders."""
+    places = dict.fromkeys((layout.root, *layout.splits.values()))
+    beside = [path for place in places for path in sorted(place.iterdir()) if is_visible(path.name)]
+    tables = [path for path in beside if path.suffix.lower() in TABLES]
+    others = [path for path in beside if path.suffix.lower() in _OTHER_TABLES]
+    tables.sort(key=lambda path: (parse_split(path.stem) or ("",))[0] != "train")
+    notes = (
+        [f"did not read {_names(tables, layout)}: to take labels from a table, set data={tables[0]}"] if tables else []
+    )
+    if others:
+        notes.append(f"did not read {_names(others, layout)}: to take labels from a table, save it as CSV")
+    return notes
+
+
+def _names(paths: list[Path], layout: Layout) -> str:
+    return ", ".join(str(path.relative_to(layout.root)) for path in paths)
+
+
+def _loose_images(layout: Layout) -> list[str]:
+    """Mention the images beside class folders or splits, which have no label."""
+    places = dict.fromkeys((layout.root, *layout.splits.values()))
+    counts = {place: count_images(place) for place in places if subfolders(place)}
+    return [
+        f"did not read {count:,} images directly in {place}: move them into the folders there, or remove them"
+        for place, count in counts.items()
+        if count
+    ]
+
+
+def _check_not_splits(root: Path, folders: list[Path]) -> None:
+    """Raise if "classes" hold the same folders, which are then more likely to be the classes."""
+    if len(folders) < 2 or has_images(root):
+        return
+    common = {path.name for path in subfolders(folders[0])}
+    for folder in folders[1:]:
+        if len(common) < 2:  # as a rule already in the first, which then is all that is listed
+            return
+        common &= {path.name for path in subfolders(folder)}
+    if len(common) > 1 and not any(has_images(path) for path in folders):
+        names, classes = ", ".join(path.name for path in folders[:_SHOWN]), ", ".join(sorted(common)[:_SHOWN])
+        raise TutelageError(
+            f"data={root}: the folders {names} all hold the folders {classes}, so it is unclear which are the classes. "
+            f"If {classes} are, rename {names} to train, val and test, or set data={folders[0]}; if {names} are, move "
+            f"their images out of the inner folders"
+        )
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    """The names of the class folders; none where images lie beside each other, without labels."""
+    classes = tuple(path.name for path in subfolders(folder))
+    if not classes and not list_images(folder).images:
+        raise TutelageError(
+            f"data={folder} has no class folders: images belong in {folder}/CLASS/IMAGE.jpg, or in "
+            f"{folder}/train/CLASS/IMAGE.jpg with {folder}/val or {folder}/test beside it; images without labels lie "
+            f"in {folder} itself; parquet files are called train-*.parquet; labels in a CSV file are read by "
+            f"data=FILE.csv"
+        )
+    return classes
+
+
+def _check_not_nested(folder: Path, classes: tuple[str, ...]) -> None:
+    """Raise if a class folder holds one that is called like another class, whose images would have its label."""
+    again = [path for path in subfolders(folder) if path.name in classes and path.name != folder.name]
+    if again:
+        raise TutelageError(
+            f"{again[0]} lies in the class folder '{folder.name}', and '{again[0].name}' is a class as well: move its "
+            f"images to {folder.parent / again[0].name}, remove it if it is a copy, or rename it"
+        )
+
+
+def _files(
+    folder: Path, classes: tuple[str, ...], skipped: dict[str, Counter[str]], advance: Advance
+) -> list[tuple[Path, int]]:
+    present = _classes(folder)
+    if not present:
+        return [(path, -1) for path in list_images(folder).images]
+    numbers = {shown(name): number for number, name in enumerate(classes)}
+    unknown = [f"'{name}'" for name in present if shown(name) not in numbers]
+    if unknown:
+        raise TutelageError(
+            f"{folder} has classes that the training set has not: {', '.join(unknown)}; rename or remove them, or add "
+            f"them to train"
+        )
+    found = []
+    walked: dict[str, str] = {}
+    for name in present:
+        listing = list_images(folder / name, walked)
+        if not listing.images:
+            raise TutelageError(
+                f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}): add some, or remove the folder"
+            )
+        _check_not_nested(folder / name, present)
+        found += [(path, numbers[shown(name)]) for path in listing.images]
+        skipped.setdefault(name, Counter()).update(listing.skipped)
+        advance(1)
+    return found

@@ -1,0 +1,208 @@
+"""Data sets by name: embedded, on disk in torchvision's layout, in Hugging Face's cache, or downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tutelage.data.source import Pixels, Source, fingerprint_files
+from tutelage.data.sources.hub import read_repository
+from tutelage.data.sources.image_folder import read_folder
+from tutelage.data.sources.parquet import read_parquet
+from tutelage.data.split import stratified, without
+from tutelage.data.stored.cache import cache_folder
+from tutelage.data.stored.memory_map import keep
+from tutelage.errors import TutelageError
+from tutelage.registry import Registry
+
+DATASETS: Registry[Callable[[], Source]] = Registry("data set")
+
+REPOSITORIES = {"imagenet-1k": "ILSVRC/imagenet-1k"}
+"""Data sets that are read from the hub, whole or shard by shard."""
+IMAGENETTE_CLASSES = {
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
+
+
+@dataclass(frozen=True)
+class _Published:
+    """Where a small published set is found, and its statistics over train (deviation over all pixels)."""
+
+    kind: str
+    """The name of torchvision's class."""
+    folder: str
+    """Of torchvision's layout."""
+    hub_id: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+_CIFAR10 = _Published(
+    "CIFAR10",
+    "cifar-10-batches-py",
+    "uoft-cs/cifar10",
+    (0.4914, 0.4822, 0.4465),
+    (0.2470, 0.2435, 0.2616),
+)
+_CIFAR100 = _Published(
+    "CIFAR100",
+    "cifar-100-python",
+    "uoft-cs/cifar100",
+    (0.5071, 0.4865, 0.4409),
+    (0.2673, 0.2564, 0.2762),
+)
+_FASHION_MNIST = _Published(
+    "FashionMNIST", "FashionMNIST", "zalando-datasets/fashion_mnist", (0.2860,) * 3, (0.3530,) * 3
+)
+
+
+@DATASETS.register("digits")
+def digits() -> Source:
+    """scikit-learn's handwritten digits: 1,797 grey images of 8×8 pixels, doubled to 16×16; a fifth is for testing."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    grey = (bunch.images * (255 / 16)).round().astype(np.uint8)
+    images = grey[:, None].repeat(2, axis=2).repeat(2, axis=3).repeat(3, axis=1)
+    labels = bunch.target.astype(np.int64)
+    rows = np.arange(len(labels))
+    test = stratified(labels, rows, share=0.2, seed=0)
+    train = without(rows, test)
+    return Source(
+        name="digits",
+        classes=tuple(str(name) for name in bunch.target_names),
+        splits={"train": Pixels(images[train], labels[train]), "test": Pixels(images[test], labels[test])},
+        fingerprint=hashlib.sha256(images.tobytes()).hexdigest(),
+        mean=(0.3053,) * 3,
+        std=(0.3761,) * 3,
+        padding=1,
+        flip=False,
+    )
+
+
+@DATASETS.register("cifar10")
+def cifar10() -> Source:
+    """CIFAR-10: 50,000 training and 10,000 test images of 32×32 pixels, 10 classes."""
+    return _published("cifar10", _CIFAR10)
+
+
+@DATASETS.register("cifar100")
+def cifar100() -> Source:
+    """CIFAR-100: 50,000 training and 10,000 test images of 32×32 pixels, 100 classes."""
+    return _published("cifar100", _CIFAR100)
+
+
+@DATASETS.register("fashion-mnist")
+def fashion_mnist() -> Source:
+    """Fashion-MNIST: 60,000 training and 10,000 test images of 28×28 grey pixels, 10 classes."""
+    return _published("fashion-mnist", _FASHION_MNIST)
+
+
+@DATASETS.register("imagenette")
+def imagenette() -> Source:
+    """Imagenette: ten ImageNet classes, 9,469 training and 3,925 validation images, shorter side 320 pixels."""
+    folder = next(
+        filter(Path.is_dir, (root / f"imagenette2{size}" for root in roots() for size in ("-320", "", "-160"))), None
+    )
+    if folder is None:
+        import torchvision.datasets
+
+        root = _download_folder()
+        try:
+            torchvision.datasets.Imagenette(str(root), split="train", size="320px", download=True)
+        except (OSError, RuntimeError) as error:
+            raise _offline("imagenette", error) from None
+        folder = root / "imagenette2-320"
+    source = read_folder(folder)
+    return replace(
+        source, name="imagenette", classes=tuple(IMAGENETTE_CLASSES.get(name, name) for name in source.classes)
+    )
+
+
+@DATASETS.register("imagenet-1k")
+def imagenet_1k() -> Source:
+    """ImageNet-1k: 1,281,167 training and 50,000 validation images; on the hub for those who accept its conditions."""
+    return read_repository(REPOSITORIES["imagenet-1k"])
+
+
+def roots() -> list[Path]:
+    """Returns the folders in which named data sets are looked for: ``$TUTELAGE_DATA``, ``data`` in the cache folder."""
+    given = os.environ.get("TUTELAGE_DATA")
+    return [*([Path(given).expanduser()] if given else []), cache_folder() / "data"]
+
+
+def find(name: str) -> Path | None:
+    """Returns the folder of images or parquet files that one of :func:`roots` has for a registered name."""
+    return next((root / name for root in roots() if (root / name).is_dir()), None) if name in DATASETS else None
+
+
+def _published(name: str, published: _Published) -> Source:
+    """Looks in torchvision's layout, then in Hugging Face's cache, and downloads to that."""
+    root = next((root for root in roots() if (root / published.folder).is_dir()), None)
+    if root is not None:
+        return _in_torchvision_layout(name, published, root)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        # Falls back to its cache without a connection.
+        folder = snapshot_download(published.hub_id, repo_type="dataset", allow_patterns=["*.parquet"])
+    except (OSError, HfHubHTTPError) as error:
+        raise _offline(name, error) from None
+    return replace(read_parquet(Path(folder)), name=name, mean=published.mean, std=published.std)
+
+
+def _in_torchvision_layout(name: str, published: _Published, root: Path) -> Source:
+    files = sorted(path for path in (root / published.folder).rglob("*") if path.is_file())
+    fingerprint = fingerprint_files(root, files)
+
+    def load(split: str) -> Any:
+        import torchvision.datasets
+
+        try:
+            return getattr(torchvision.datasets, published.kind)(str(root), train=split == "train")
+        except RuntimeError as error:
+            raise TutelageError(
+                f"data={name}: {root / published.folder} is not whole ({error}); complete or remove it"
+            ) from None
+
+    splits = {split: keep(f"{fingerprint}/{split}", partial(_pixels, load, split)) for split in ("train", "test")}
+    return Source(name, tuple(map(str, load("test").classes)), splits, fingerprint, published.mean, published.std)
+
+
+def _pixels(load: Callable[[str], Any], split: str) -> Pixels:
+    dataset = load(split)
+    data = np.asarray(dataset.data)
+    images = data.transpose(0, 3, 1, 2) if data.ndim == 4 else data[:, None].repeat(3, axis=1)
+    return Pixels(images, np.asarray(dataset.targets, dtype=np.int64))
+
+
+def _download_folder() -> Path:
+    folder = cache_folder() / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _offline(name: str, error: Exception) -> TutelageError:
+    reason = str(error).strip().split("\n")[0]
+    return TutelageError(
+        f"data={name} is not on this machine and cannot be downloaded ({reason}). Either run once with a connection, "
+        f"which keeps it in the cache, or give data= a folder that has it (class folders, parquet files, tar shards); "
+        f"torchvision's layout is found in $TUTELAGE_DATA and in {cache_folder() / 'data'}"
+    )

@@ -1,0 +1,132 @@
+"""How the samples of a data set are kept: small images decoded once, larger ones encoded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from statistics import median
+
+from tutelage.data.settings import DataSettings
+from tutelage.data.source import Encoded, Pixels, ShardError, Source
+from tutelage.data.stored.crops import Framing
+from tutelage.data.stored.decode import read_image
+from tutelage.data.stored.memory_map import Size, pack, resize_pixels
+from tutelage.data.stored.samples import CropPolicy, DecodedSamples, PackedSamples, Samples
+from tutelage.errors import TutelageError
+
+SMALL = 64
+"""Images of one size, no side longer than this, are decoded once."""
+LARGE = 224
+"""Side of the crops where images vary in size or are larger than this, and none is asked for."""
+LEAST_SHOWN = 0.5
+"""Part of an image below which a warning says what the centre crop hides."""
+PROBED = 16
+"""Images looked at to tell whether all are of one size."""
+
+
+def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
+    """Returns the samples of each split that can be trained or measured on: ``train``, and any with labels.
+
+    Where nothing has labels, every split is kept: to measure agreement with a teacher on.
+
+    Raises :class:`TutelageError` for an image that cannot be read, unless ``settings`` have it left out, and for a
+    setting that is of no use with the kind of images there is.
+    """
+    labelled = {name for name, split in source.splits.items() if (split.labels >= 0).any()}
+    splits = {
+        name: split for name, split in source.splits.items() if name == "train" or name in labelled or not labelled
+    }
+    train = splits["train"]
+    sizes = [train.images.shape[2:]] if isinstance(train, Pixels) else _probed_sizes(train, settings.skip_broken)
+    native = sizes[0] if len(set(sizes)) == 1 else None
+    packed = None
+    if native is not None and max(native) <= SMALL and not settings.stream:
+        packed = _pack_all(source, splits, native, settings)
+        native = native if packed is not None else None
+    if packed is not None:
+        if settings.scale is not None:
+            raise TutelageError(
+                f"data.scale={settings.scale} is for random resized crops of larger images; those of {source.name} are "
+                f"padded and cropped: set data.padding instead"
+            )
+        return {name: _packed_samples(pixels, settings.skip_broken) for name, pixels in packed.items()}
+    if settings.padding is not None:
+        raise TutelageError(
+            f"data.padding={settings.padding} is for small images of one size; the images of {source.name} are cropped "
+            f"and resized as they are decoded: set data.scale instead"
+        )
+    framing = _framing(native, settings)
+    scale = settings.scale or ((0.35, 1.0) if max(framing.size) <= 96 else (0.08, 1.0))
+    policy = CropPolicy(framing, scale if settings.augment else None, settings.view_seed)
+    _warn_of_hidden_parts(framing, sizes, source.name)
+    return {
+        name: DecodedSamples(split, policy, settings.workers, settings.skip_broken)
+        for name, split in splits.items()
+        if isinstance(split, Encoded)
+    }
+
+
+def _probed_sizes(encoded: Encoded, skip_broken: bool) -> list[Size]:
+    """Return the (H, W) of a few images."""
+    sizes: list[Size] = []
+    faults = []
+    for row in encoded.probes(PROBED).tolist():
+        try:
+            height, width = read_image(encoded, row).shape[1:]
+            sizes.append((height, width))
+        except TutelageError as error:
+            if not skip_broken or isinstance(error, ShardError):
+                raise
+            faults.append(error)
+    if not sizes:
+        raise TutelageError(f"none of {len(faults)} images looked at can be read; the first: {faults[0]}")
+    return sizes
+
+
+def _pack_all(
+    source: Source, splits: dict[str, Encoded | Pixels], native: Size, settings: DataSettings
+) -> dict[str, Pixels] | None:
+    """All splits at the size asked for, or that of train; None where images of train turn out to differ in size."""
+    size = settings.shape or native
+    packed = {}
+    for name, split in splits.items():
+        key = f"{source.fingerprint}/{name}/{settings.rendering}"
+        if isinstance(split, Pixels):
+            pixels: Pixels | None = resize_pixels(split, key, size)
+        else:
+            pixels = pack(split, key, size, native if name == "train" else None)
+        if pixels is None:
+            return None
+        packed[name] = pixels
+    return packed
+
+
+def _packed_samples(pixels: Pixels, skip_broken: bool) -> PackedSamples:
+    if pixels.broken:
+        first = next(iter(pixels.broken.values()))
+        if not skip_broken:
+            others = f" ({len(pixels.broken) - 1} more)" if len(pixels.broken) > 1 else ""
+            raise TutelageError(first + others)
+        warnings.warn(f"left out {len(pixels.broken)} unreadable images; the first: {first}", stacklevel=2)
+    if pixels.constant:
+        first = next(iter(pixels.constant.values()))
+        warnings.warn(f"{len(pixels.constant)} images are one color throughout; the first: {first}", stacklevel=2)
+    return PackedSamples(pixels)
+
+
+def _framing(native: Size | None, settings: DataSettings) -> Framing:
+    usual = (LARGE, LARGE)
+    if native is not None and native[0] == native[1]:
+        usual = (min(native[0], LARGE), min(native[0], LARGE))
+    return Framing(settings.shape or usual, settings.resize, fill=settings.background)
+
+
+def _warn_of_hidden_parts(framing: Framing, sizes: Sequence[Size], name: str) -> None:
+    shown = median(framing.shown(*size) for size in sizes)
+    if shown < LEAST_SHOWN:
+        height, width = sizes[len(sizes) // 2]
+        warnings.warn(
+            f"the centre crop hides {1 - shown:.0%} of most images of {name} (one has {width}×{height} px): set "
+            f"data.size=[HEIGHT,WIDTH] to their shape, or data.resize=squash or pad to show all of each",
+            stacklevel=2,
+        )

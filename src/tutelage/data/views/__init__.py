@@ -1,0 +1,1 @@
+"""What a network is shown of an image: random views, mixtures, normalization."""

@@ -1,0 +1,1 @@
+"""The target cache: the teacher's targets, stored and read back."""

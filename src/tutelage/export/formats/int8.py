@@ -1,0 +1,63 @@
+"""Post-training static quantisation of the ONNX file, by onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tutelage.export.formats.extras import quiet
+from tutelage.export.formats.onnx import FILE, INPUT, write_onnx
+from tutelage.export.task import Task
+
+QUANTIZED = [
+    *("Conv", "Gemm", "MatMul", "Add", "Concat"),
+    *("Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"),
+]
+"""Where the time goes, and what lies between. The input's normalisation, softmax and layer norm stay in float."""
+
+
+class _Batches:
+    """onnxruntime's ``CalibrationDataReader``, by its interface."""
+
+    def __init__(self, batches: Iterator[npt.NDArray[Any]]) -> None:
+        self._batches = batches
+
+    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
+        images = next(self._batches, None)
+        return None if images is None else {INPUT: images}
+
+
+def write_int8(task: Task, path: Path) -> None:
+    """Writes the student as ONNX with 8-bit weights, a scale a channel, and 8-bit activations (QDQ).
+
+    Activations get their range from the least and greatest values over ``task.calibration``. Both are signed: unsigned
+    activations overflow on x86 processors without VNNI.
+    """
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    CalibrationDataReader.register(_Batches)
+    plain, prepared = path.with_name(FILE), path.with_suffix(".prepared")
+    wanted = plain.exists()
+    if not wanted:
+        write_onnx(task, plain)
+    with quiet():
+        # The exporter has written the shapes already, and symbolic inference fails on some graphs.
+        quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            path,
+            _Batches(np.asarray(task.shown(images)) for images, _ in task.calibration()),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=QUANTIZED,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+        )
+    prepared.unlink()
+    if not wanted:
+        plain.unlink()

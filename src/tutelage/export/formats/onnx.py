@@ -1,0 +1,63 @@
+"""ONNX, by PyTorch's exporter; read with onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tutelage.export.formats.extras import quiet
+from tutelage.export.task import Task
+from tutelage.runs import Predict
+
+OPSET = 18
+"""The exporter's own, and the oldest it writes: old runtimes read it too."""
+INPUT, OUTPUT = "images", "logits"
+FILE = "model.onnx"
+
+
+def write_onnx(task: Task, path: Path) -> None:
+    """Writes the student with input ``images`` (batch, 3, H, W) and output ``logits`` (batch, K)."""
+    import onnx
+
+    with quiet():
+        program = torch.onnx.export(
+            task.module,
+            (task.example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            verbose=False,
+        )
+        assert program is not None
+        model = program.model_proto
+        for node in model.graph.node:
+            node.ClearField("metadata_props")  # names folders of this machine
+        onnx.helper.set_model_props(model, task.metadata())
+        onnx.checker.check_model(model)
+        onnx.save(model, path)
+
+
+def open_onnx(path: Path) -> Predict:
+    """Returns the model of an ONNX file, run by onnxruntime with as many threads as PyTorch has."""
+    session = open_session(path)
+
+    def predict(images: Tensor) -> Tensor:
+        (logits,) = session.run([OUTPUT], {INPUT: images.numpy()})
+        return torch.from_numpy(logits)
+
+    return predict
+
+
+def open_session(path: Path) -> Any:
+    """Returns an ``onnxruntime.InferenceSession`` on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

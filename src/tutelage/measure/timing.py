@@ -1,0 +1,13 @@
+"""Time on a device that works ahead of the host."""
+
+from __future__ import annotations
+
+import torch
+
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def wait(device: torch.device) -> None:
+    """Returns when the device has done all that is queued."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

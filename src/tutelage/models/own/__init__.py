@@ -1,0 +1,1 @@
+"""This package's own networks, one family a file."""

@@ -1,0 +1,113 @@
+"""Residual networks for 32x32 images (He et al. 2016, section 4.2)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.models.own.register import networks
+
+DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+
+
+class ZeroPadShortcut(nn.Module):
+    """Option A: every ``stride``-th pixel, followed by channels of zeros. It has no parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.extra_channels = out_channels - in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, 0, self.extra_channels))
+
+
+def _projection_shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """Option B: a strided 1x1 convolution and batch normalisation."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
+class BasicBlock(nn.Module):
+    """relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)), both convolutions 3x3.
+
+    The two ReLUs are separate modules and not in place, so that each activation and each sum has a name of its own.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_channels != out_channels:
+            make_shortcut = ZeroPadShortcut if shortcut == "A" else _projection_shortcut
+            self.shortcut = make_shortcut(in_channels, out_channels, stride)
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.relu1(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        return self.relu2(out + self.shortcut(x))
+
+
+class CifarResNet(nn.Module):
+    """A 3x3 stem, three stages of ``n`` basic blocks at strides 1, 2, 2, global average pooling, a linear head.
+
+    Input (B, 3, H, W) of any size of at least 4 px, made for 32x32; output (B, num_classes) logits. The stages are
+    ``layer1`` to ``layer3``; their outputs come after a ReLU and are (B, C, H, W), (B, 2C, H/2, W/2),
+    (B, 4C, H/4, W/4) for C = ``base_width``. Convolutions start from kaiming normal (fan out), batch normalisation
+    from weight 1, bias 0.
+
+    Args:
+        depth: 6n + 2, counting the stem, 2n convolutions a stage, and the head.
+        num_classes: width of the logits.
+        stem_width: channels of the stem.
+        base_width: channels of the first stage.
+        shortcut: "B", a 1x1 convolution with batch normalisation wherever the shape changes (the choice of most
+            distillation code); or "A", subsampling and zero channels (that of the paper's CIFAR experiments).
+    """
+
+    def __init__(
+        self, depth: int, num_classes: int = 10, stem_width: int = 16, base_width: int = 16, shortcut: str = "B"
+    ) -> None:
+        super().__init__()
+        blocks = (depth - 2) // 6
+        self.conv1 = nn.Conv2d(3, stem_width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem_width)
+        self.relu = nn.ReLU()
+        self.layer1 = _stage(stem_width, base_width, blocks, 1, shortcut)
+        self.layer2 = _stage(base_width, 2 * base_width, blocks, 2, shortcut)
+        self.layer3 = _stage(2 * base_width, 4 * base_width, blocks, 2, shortcut)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.fc = nn.Linear(4 * base_width, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(self.flatten(self.avgpool(x)))
+
+
+def _stage(in_channels: int, out_channels: int, blocks: int, stride: int, shortcut: str) -> nn.Sequential:
+    first = BasicBlock(in_channels, out_channels, stride, shortcut)
+    rest = (BasicBlock(out_channels, out_channels, 1, shortcut) for _ in range(blocks - 1))
+    return nn.Sequential(first, *rest)
+
+
+for _depth in DEPTHS:
+    networks.register(f"resnet{_depth}")(partial(CifarResNet, _depth))
+    networks.register(f"resnet{_depth}_a")(partial(CifarResNet, _depth, shortcut="A"))
+for _depth in (8, 32):
+    # Four times the width, with a stem twice as wide (Tian et al. 2020, the CRD benchmark).
+    networks.register(f"resnet{_depth}x4")(partial(CifarResNet, _depth, stem_width=32, base_width=64))

@@ -1,0 +1,88 @@
+"""Residual students for feature maps of a ResNet, of fastai's layers: one residual convolution a stage."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from tutelage.models.own.concat_pool import ConcatPool
+from tutelage.models.own.register import networks
+
+#: Channels of the stem, from large to tiny.
+WIDTHS = (64, 32, 16, 8)
+
+
+class ConvLayer(nn.Module):
+    """bn(relu(conv(x))), fastai's order; the convolution has no bias.
+
+    As in fastai, the convolution starts from kaiming normal (fan in), batch normalisation from weight 1, bias 0.001.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False)
+        self.relu = nn.ReLU()
+        self.bn = nn.BatchNorm2d(out_channels)
+        nn.init.kaiming_normal_(self.conv.weight)
+        nn.init.constant_(self.bn.bias, 1e-3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.relu(self.conv(x)))
+
+
+class ResidualLayer(nn.Module):
+    """x + bn(relu(conv3x3(x)))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv1(x)
+
+
+class ResidualCNN(nn.Module):
+    """A 7x7 stem of stride 2, max pooling, four stages, maximum and mean of each channel, two linear layers.
+
+    A stage is one convolution, which changes the shape, and one residual layer. No activation lies between the two
+    linear layers.
+
+    Input (B, 3, H, W) of any size of at least 32 px, made for 224x224; output (B, num_classes) logits. The five maps of
+    the method are ``stem``, after ReLU and BN: (B, C, H/2, W/2), and the stages ``layer1`` to ``layer4``, raw sums:
+    (B, C, H/4, W/4), (B, 2C, H/8, W/8), (B, 4C, H/16, W/16), (B, 8C, H/32, W/32) for C = ``width``. The hidden linear
+    layer is 4C wide. With C = 64 the shapes are those of a ResNet-34.
+
+    Args:
+        width: C, the channels of the stem; 64 as published.
+        num_classes: width of the logits.
+    """
+
+    usual_size = (224, 224)
+
+    def __init__(self, width: int, num_classes: int = 10) -> None:
+        super().__init__()
+        self.stem = ConvLayer(3, width, kernel=7, stride=2)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.layer1 = _stage(width, width, 1)
+        self.layer2 = _stage(width, 2 * width, 2)
+        self.layer3 = _stage(2 * width, 4 * width, 2)
+        self.layer4 = _stage(4 * width, 8 * width, 2)
+        self.pool = ConcatPool()
+        self.flatten = nn.Flatten()
+        self.fc1 = nn.Linear(2 * 8 * width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.stem(x))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc2(self.fc1(self.flatten(self.pool(x))))
+
+
+def _stage(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(ConvLayer(in_channels, out_channels, stride=stride), ResidualLayer(out_channels))
+
+
+for _width in WIDTHS:
+    _suffix = "" if _width == WIDTHS[0] else f"_{_width}"
+    networks.register(f"residual_cnn{_suffix}")(partial(ResidualCNN, _width))

@@ -1,0 +1,1 @@
+"""Weights files: read without running code, and fitted to a network."""

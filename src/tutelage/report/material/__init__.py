@@ -1,0 +1,1 @@
+"""What the sections draw on: runs, groups, predictions."""

@@ -1,0 +1,40 @@
+"""How each group of runs is called and coloured in the figures, the same in all of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tutelage.report.material.groups import Group
+from tutelage.report.material.material import Material
+from tutelage.report.page.drawing import color, series, shortened
+
+MOST = 6
+"""As many groups, besides those shown in detail, have a colour of their own; the best ones."""
+
+
+class Mark(NamedTuple):
+    """A group's name, short enough for a figure, and its colour."""
+
+    name: str
+    color: str
+    own: bool
+    """Whether no other group has that colour."""
+
+
+def marks_of(material: Material) -> dict[Group, Mark]:
+    """Returns the groups, best first, each with its mark."""
+    one_student = len({group.row.student for group in material.groups}) == 1
+    marks, number = {}, 0
+    for group in sorted(material.groups, key=lambda group: -group.row.mean):
+        name = shortened(group.method, 26) if one_student else _with_student(group)
+        if group is material.focus or group is material.alone:
+            marks[group] = Mark(name, color("student" if group is material.focus else "alone"), True)
+        else:
+            own = number < MOST
+            marks[group] = Mark(name, series(number) if own else color("muted"), own)
+            number += 1
+    return marks
+
+
+def _with_student(group: Group) -> str:
+    return f"{shortened(group.row.student.rpartition('/')[2], 13)} {shortened(group.method, 14)}"

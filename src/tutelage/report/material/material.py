@@ -1,0 +1,152 @@
+"""What the sections of a report draw on: the runs in groups, and what of their networks and data is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.data import ImageData
+from tutelage.distillation import Teacher
+from tutelage.errors import TutelageError
+from tutelage.report.material.groups import Group, alone_of, group_runs
+from tutelage.report.material.lookup import find_data, find_teacher
+from tutelage.report.material.predictions import Predictions, predict
+from tutelage.report.material.run import Run, Source
+from tutelage.runs import Student, load_student
+
+TOLERANCE = 0.1
+"""Points by which an accuracy may differ from the recorded one: another device rounds differently."""
+
+
+@dataclass(eq=False)
+class Material:
+    """Everything a report is written from."""
+
+    title: str
+    groups: list[Group]
+    focus: Group
+    """The runs shown in detail."""
+    alone: Group | None
+    """The same student without a teacher."""
+    data: ImageData | None = None
+    teacher: Teacher | None = None
+    """That of the run shown in detail."""
+    teacher_predictions: Predictions | None = None
+    predictions: dict[Path, Predictions] = field(default_factory=dict)
+    """Of the runs in focus and of those alone, by folder."""
+    missing: list[str] = field(default_factory=list)
+    """What cannot be shown, and why."""
+
+    @property
+    def run(self) -> Run:
+        """The one run of which single images and curves are shown."""
+        return self.focus.typical
+
+    @property
+    def split(self) -> str:
+        return self.run.result.split
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        assert self.data is not None
+        return self.data.classes
+
+    @property
+    def teacher_name(self) -> str:
+        return self.run.result.teacher or "teacher"
+
+    def of(self, group: Group) -> list[Predictions]:
+        """Returns the predictions of a group's runs; none where they could not be made."""
+        return [self.predictions[run.folder] for run in group.runs if run.folder in self.predictions]
+
+    def beside_teacher(self, group: Group) -> list[Predictions]:
+        """Returns those of the runs that had the teacher shown in detail; all where none had it, or none was kept."""
+        same = [run for run in group.runs if run.config.get("teacher") == self.run.config.get("teacher")]
+        return [self.predictions[run.folder] for run in same if run.folder in self.predictions] or self.of(group)
+
+    def images(self, places: Sequence[int]) -> NDArray[np.uint8]:
+        """Returns images (N, H, W, 3) of the split by their places in the predictions."""
+        assert self.data is not None
+        samples = self.data.headline[1].samples
+        rows = next(iter(self.predictions.values())).rows[list(places)]
+        batches = samples.reader().read([np.ascontiguousarray(rows)], None)
+        return np.concatenate([batch.images.permute(0, 2, 3, 1).numpy() for batch in batches])
+
+
+def gather(source: Source, data: str | None) -> Material:
+    """Groups the runs and computes the predictions; what is not there any more is left out, with its reason.
+
+    Raises :class:`TutelageError` where the runs are not comparable.
+    """
+    _check_comparable(source.runs)
+    groups = group_runs(source.runs)
+    focus = _focus(groups)
+    material = Material(
+        f"Study {source.title}" if source.title else _title(focus), groups, focus, alone_of(focus, groups)
+    )
+    material.missing += [f"The run {name} failed: {error}" for name, error in source.failed.items()]
+    try:
+        material.data = find_data(material.run, data)
+    except TutelageError as error:
+        material.missing.append(f"Nothing that needs the images is shown: {error}. Say data=… where they are now.")
+        return material
+    try:
+        material.teacher = find_teacher(material.run, material.data)
+    except TutelageError as error:
+        material.missing.append(f"The teacher's own predictions and attention are not shown: {error}.")
+    _predict(material)
+    return material
+
+
+def _check_comparable(runs: Sequence[Run]) -> None:
+    for what, values in (
+        ("data", {run.result.data for run in runs}),
+        ("splits", {run.result.split for run in runs}),
+    ):
+        if len(values) > 1:
+            raise TutelageError(
+                f"the runs are measured on different {what} ({', '.join(sorted(values))}): write a report for each"
+            )
+
+
+def _focus(groups: Sequence[Group]) -> Group:
+    """The distilled group of highest mean accuracy, or the best of all where none is distilled."""
+    distilled = [group for group in groups if not group.alone]
+    return max(distilled or groups, key=lambda group: group.row.mean)
+
+
+def _title(focus: Group) -> str:
+    result = focus.typical.result
+    if focus.alone:
+        return f"{focus.row.student} on {result.data}"
+    return f"{focus.row.student} under {result.teacher}: {focus.method}"
+
+
+def _predict(material: Material) -> None:
+    assert material.data is not None
+    _, split = material.data.headline
+    for run in material.focus.runs + (material.alone.runs if material.alone is not None else ()):
+        try:
+            student = load_student(run.folder)
+            _check_classes(student, material.data)
+        except TutelageError as error:
+            material.missing.append(f"The predictions of {run.folder} are not shown: {error}.")
+            continue
+        made = predict(student.classifier, split, str(run.folder))
+        material.predictions[run.folder] = made
+        if abs(made.top1 - run.top1) > TOLERANCE:
+            material.missing.append(
+                f"{run.folder} gives {made.top1:.2f} % now and gave {run.top1:.2f} % after its training: its "
+                f"weights or the images have changed. What is shown of single classes and images is of today."
+            )
+    if material.teacher is not None and material.run.result.teacher_top1 is not None:
+        material.teacher_predictions = predict(material.teacher, split, material.teacher_name)
+
+
+def _check_classes(student: Student, data: ImageData) -> None:
+    if student.classes != data.classes:
+        raise TutelageError("its classes are not those of the data now")

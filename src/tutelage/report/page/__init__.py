@@ -1,0 +1,1 @@
+"""The page: blocks, drawings and the template."""

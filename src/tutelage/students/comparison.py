@@ -1,0 +1,149 @@
+"""Several models side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from tutelage.config import Settings, as_mapping, load
+from tutelage.data import DataSettings, ImageData, open_data
+from tutelage.errors import TutelageError
+from tutelage.export import measure
+from tutelage.measure import describe_machine, median_milliseconds
+from tutelage.models import made_known
+from tutelage.paths import expand
+from tutelage.runs import is_run
+from tutelage.students.classifier import Classifier, open_classifier
+from tutelage.training import load_run
+from tutelage.training.job import match_data
+
+BATCH = 32
+"""The larger of the two batches that are timed."""
+
+
+class CompareSettings(Settings):
+    """``tutelage compare``: what is measured, and where the figures go."""
+
+    data: DataSettings | None = Field(
+        None, description="to measure accuracy on; those of the first run where not given"
+    )
+    out: Path | None = Field(None, description="a JSON file of the figures")
+    overwrite: bool = Field(False, description="replace out")
+
+
+class Row(BaseModel):
+    """One model; times are medians, from un-normalised uint8 images to logits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    model: str
+    parameters: int
+    megabytes: float
+    """Of its file of weights, in millions of bytes."""
+    macs: int
+    milliseconds_1: float
+    """For one image."""
+    milliseconds_32: float | None
+    """For a batch of 32; None where the runtime takes one image a call."""
+    images_per_second: float
+    """In batches of 32, or one by one where the runtime takes them so."""
+    top1: float | None
+    """In percent; None without labelled data."""
+
+
+class Comparison(BaseModel):
+    """What ``compare`` returns."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: list[Row]
+    data: str | None
+    split: str | None
+    images: int | None
+    machine: str
+
+
+def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
+    """Measures size, multiply-adds, latency, throughput and accuracy of several models on the CPU of this machine.
+
+    Accuracy is measured on the same images for all, each model seeing them at its own size: the test split, else the
+    validation split, of ``data``, or of the first run's data where that is not given. Without either there is none.
+
+    Args:
+        models: run folders, model folders, and files of export folders.
+        config: the keys of :class:`CompareSettings`; ``network`` for models that are networks of your own, as in
+            :func:`tutelage.resume`.
+
+    Raises :class:`TutelageError` for what is no model, for models that are not of the data's classes, and where
+    ``out`` exists.
+    """
+    with made_known(config.pop("network", None)):
+        return _compare(models, config)
+
+
+def _compare(models: Sequence[str | Path], config: dict[str, Any]) -> Comparison:
+    runs = [path for model in models if is_run(path := expand(model))]
+    known = {"data": load_run(runs[0]).data.model_dump(mode="json")} if runs else {}
+    settings = load(CompareSettings, as_mapping(known, config))
+    out = settings.out.expanduser() if settings.out is not None else None
+    if out is not None and out.exists() and not settings.overwrite:
+        raise TutelageError(f"{out} exists: choose another out=…, or say overwrite=true to replace it")
+    classifiers = [open_classifier(model) for model in models]
+    accuracy = _Accuracy(settings.data, classifiers) if settings.data is not None else None
+    comparison = Comparison(
+        rows=[_row(classifier, accuracy) for classifier in classifiers],
+        data=accuracy.data.name if accuracy is not None else None,
+        split=accuracy.name if accuracy is not None else None,
+        images=len(accuracy.split) if accuracy is not None else None,
+        machine=describe_machine(),
+    )
+    if out is not None:
+        out.write_text(comparison.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return comparison
+
+
+class _Accuracy:
+    """Top-1 of any model on one set of images."""
+
+    def __init__(self, settings: DataSettings, classifiers: Sequence[Classifier]) -> None:
+        self._settings = settings
+        self.data = open_data(settings)
+        self.name, self.split = self.data.headline
+        for classifier in classifiers:
+            self._matched(self.data, classifier)
+
+    def __call__(self, classifier: Classifier) -> float | None:
+        data = self.data
+        if data.size != classifier.size and (data.crop < 1 or data.resize != "crop"):
+            # Larger images are cropped as they are decoded: for this model at the size it is made for.
+            data = open_data(self._settings.model_copy(update={"size": classifier.size}))
+        label = f"measuring {classifier.path} on {self.name}"
+        split = self._matched(data, classifier).headline[1]
+        return measure({"": classifier.predict}, split, classifier.size, label)[""].top1
+
+    def _matched(self, data: ImageData, classifier: Classifier) -> ImageData:
+        return match_data(
+            data, classifier.classes if classifier.named else None, len(classifier.classes), str(classifier.path)
+        )
+
+
+def _row(classifier: Classifier, accuracy: _Accuracy | None) -> Row:
+    images = torch.randint(0, 256, (BATCH, 3, *classifier.size), dtype=torch.uint8)
+    one = median_milliseconds(lambda: classifier.predict(images[:1]))
+    many = None if classifier.one_image else median_milliseconds(lambda: classifier.predict(images))
+    return Row(
+        path=str(classifier.path),
+        model=classifier.model,
+        parameters=classifier.parameters,
+        megabytes=classifier.bytes / 1e6,
+        macs=classifier.macs,
+        milliseconds_1=one,
+        milliseconds_32=many,
+        images_per_second=1000 / one if many is None else 1000 * BATCH / many,
+        top1=accuracy(classifier) if accuracy is not None else None,
+    )

@@ -1,0 +1,1 @@
+"""What went wrong in a step: values that are not finite, memory that ran out."""

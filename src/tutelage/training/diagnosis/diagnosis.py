@@ -1,0 +1,97 @@
+"""Where a step stopped being finite: the batch again, from the weights before it, with an eye on every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
+
+from tutelage.distillation import Distiller
+from tutelage.training.feeding.feed import build_feed
+from tutelage.training.job.job import Job
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class Failure(BaseModel):
+    """The content of ``failure.json``: a step whose loss or gradient is not finite."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    epoch: int
+    """Of the run, from 1."""
+    step: int
+    """Of the epoch, from 1."""
+    seed: int
+    view: int
+    rows: list[int]
+    """The samples' places in the training set."""
+    terms: dict[str, str]
+    """The terms' values; as text, since JSON has no word for what is not finite."""
+    where: str | None
+    """The first layer whose output is not finite, else the term, else the deepest parameter whose gradient is not; None
+    where the step is finite when it is taken again."""
+
+    def __str__(self) -> str:
+        terms = ", ".join(f"{name} {value}" for name, value in self.terms.items())
+        what = f"first at {self.where}" if self.where is not None else "taken again, the step is finite"
+        return f"stage {self.stage}, epoch {self.epoch}, step {self.step} ({len(self.rows)} images): {terms}; {what}"
+
+
+def diagnose(job: Job, engine: Accelerator, stage: int, epoch: int, step: int) -> Failure:
+    """Takes the forward and backward pass of a step of ``epoch`` of the run again, for the batch of all processes.
+
+    The stage is entered anew; weights stay as they are.
+    """
+    distiller = job.distiller
+    name = distiller.enter(stage).name
+    feed = build_feed(job, engine.device)
+    fed = next(feed.epoch(epoch, first=step))
+    distiller.train()
+    with _seen(distiller) as faults, engine.autocast():
+        out = distiller(fed.images, fed.labels)
+    terms = [f"the term {name} itself, whose inputs are finite" for name, term in out.terms.items() if _bad(term)]
+    where = next(iter(faults + terms), None)
+    if where is None:
+        distiller.zero_grad()
+        out.loss.backward()
+        gradients = {name: parameter.grad for name, parameter in distiller.named_parameters()}
+        where = next((f"the gradient of {name}" for name, g in reversed(gradients.items()) if _bad(g)), None)
+        distiller.zero_grad()
+    return Failure(
+        stage=name,
+        epoch=epoch + 1,
+        step=step + 1,
+        seed=job.settings.seed,
+        view=fed.view,
+        rows=fed.rows.tolist(),
+        terms={name: f"{term.item():.6g}" for name, term in out.terms.items()},
+        where=where,
+    )
+
+
+@contextmanager
+def _seen(distiller: Distiller) -> Iterator[list[str]]:
+    """Collects, in order, the student's and the connectors' layers whose output is not finite."""
+    names = {id(module): f"the output of {name}" for name, module in distiller.layers().items()}
+    faults: list[str] = []
+
+    def look(module: nn.Module, arguments: Any, output: Any) -> None:
+        if id(module) in names and _bad(output):
+            faults.append(names[id(module)])
+
+    handle = register_module_forward_hook(look)
+    try:
+        yield faults
+    finally:
+        handle.remove()
+
+
+def _bad(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and not bool(value.isfinite().all())

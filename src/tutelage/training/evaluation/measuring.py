@@ -1,0 +1,93 @@
+"""What a teacher is worth on the data, measured before it teaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from tutelage.console import phase
+from tutelage.data import Split
+from tutelage.distillation import Teacher
+from tutelage.training.evaluation.accuracy import Evaluation, evaluate_network
+from tutelage.training.evaluation.neighbours import NEIGHBOURS, bank_size, neighbour_accuracy
+from tutelage.training.job.job import Job
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+ACCURACY = "top-1 accuracy"
+IMBALANCED = 60
+"""Percent of the images in one class from which on accuracy alone says little."""
+NEIGHBOUR_ACCURACY = f"accuracy of the {NEIGHBOURS} nearest neighbours of its pooled features"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The teacher's figure on a split, and what it is."""
+
+    kind: str
+    split: str
+    top1: float | None
+    """In percent; None where the data have no labels."""
+    balanced: float | None = None
+    """Mean of the accuracies of each class; None unless ``kind`` is accuracy."""
+    majority: float | None = None
+    """Share of the most frequent class of the split."""
+    predictions: Tensor | None = None
+    """This process's predictions of the data's classes; None where it has no classifier for them."""
+
+    def describe(self, teachers: int) -> str:
+        """Return the line with which the plan of a run under so many ``teachers`` goes on."""
+        if self.top1 is None:
+            return f"teacher  {self}"
+        if self.kind != ACCURACY:
+            return f"teacher  {self} on {self.split}"
+        together = " (together)" if teachers > 1 else ""
+        return f"teacher  {self} top-1 on {self.split}{together}{describe_imbalance(self.balanced, self.majority)}"
+
+    def __str__(self) -> str:
+        if self.top1 is None:
+            return "no labels to measure it by"
+        return f"{self.top1:.2f} %" + (f" ({NEIGHBOURS} nearest neighbours)" if self.kind == NEIGHBOUR_ACCURACY else "")
+
+
+def describe_imbalance(balanced: float | None, majority: float | None) -> str:
+    """Return what is added to a top-1 accuracy where one class has most of the images; nothing elsewhere."""
+    if balanced is None or majority is None or majority <= IMBALANCED:
+        return ""
+    return f", {balanced:.2f} % balanced over the classes; always the most frequent class: {majority:.2f} %"
+
+
+def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
+    """Measure the teacher on the validation data, on the test data where there are none; None without a teacher.
+
+    One whose logits are about the data's classes is measured by its accuracy, any other by its features' nearest
+    neighbors.
+    """
+    teacher, data = job.teacher, job.data
+    if teacher is None:
+        return None
+    name, split = ("validation", data.validation) if data.validation is not None else data.headline
+    if job.teacher_knows_classes:
+        results = _evaluate(teacher, job, engine, name, split)
+        return Measured(ACCURACY, name, results.top1, results.balanced, results.majority, results.predictions)
+    # Where there are several, each would have features of its own.
+    embed = teacher.members[0].embedder()
+    size = job.settings.batch_size
+    with phase(f"measuring the teacher's features on {name}", bank_size(data.train) + len(split)) as advance:
+        top1 = neighbour_accuracy(embed, data.train, split, len(data.classes), size, engine, advance)
+    return Measured(NEIGHBOUR_ACCURACY, name, top1)
+
+
+def evaluate_teacher(job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation | None:
+    """Evaluate the teacher on a split; None where there is none with the classes of the data."""
+    if job.teacher is None or not job.teacher_knows_classes:
+        return None
+    return _evaluate(job.teacher, job, engine, name, split)
+
+
+def _evaluate(teacher: Teacher, job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation:
+    with phase(f"measuring the teacher on {name}", len(split)) as advance:
+        return evaluate_network(teacher.classifier(), split, job.settings.batch_size, engine, advance=advance)

@@ -1,0 +1,194 @@
+"""Stored targets in a run: what may be stored, how much it is, whether it is right, and what is missing computed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tutelage.config import DistillSettings
+from tutelage.data import Views
+from tutelage.distillation import Distiller, StoredTargets, TargetCache
+from tutelage.errors import TutelageError
+from tutelage.training.engine import agree
+from tutelage.training.feeding.feed import Fed, build_feed, view_of
+from tutelage.training.job.job import Job
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+FORMAT = 1
+"""Part of every identity: to be raised where targets, views or records become others than before."""
+VERIFIED = 64
+"""Records computed again when a cache is opened."""
+SAMPLED = 1000
+"""Records looked at to tell how many there are."""
+TOLERANCE = {"fp32": 1e-2, "tf32": 2e-2, "bf16": 1e-1, "fp16": 2e-2}
+"""Largest error of a target computed again, against its largest value: rounding, other kernels for another batch."""
+
+
+@dataclass(frozen=True)
+class RunTargets:
+    """The stored targets of all stages of a run."""
+
+    cache: TargetCache
+    stages: dict[int, StoredTargets]
+    """By the stage's place, of the stages that read the teacher."""
+    views: dict[int, list[int]]
+    """The views that each of them shows."""
+    rows: np.ndarray
+    """The samples that are trained on."""
+
+    @property
+    def total_bytes(self) -> int:
+        """What all records of the run take."""
+        return sum(self._stage_bytes(index) for index in self.stages)
+
+    def missing_bytes(self) -> float:
+        """Returns what those records take that are not there yet, going by a random sample of each stage's."""
+        return sum(self._stage_bytes(index) * (1 - self._stored_share(index)) for index in self.stages)
+
+    def describe(self) -> str:
+        """Returns one line: how much is stored where, and how much of it is there."""
+        parts = [
+            f"{len(self.views[index])} views × {len(self.rows):,} images × {stored.record_bytes:,} bytes"
+            for index, stored in self.stages.items()
+        ]
+        there = 100 * (1 - self.missing_bytes() / self.total_bytes)
+        return f"cache    {' + '.join(parts)} = {readable(self.total_bytes)}, {there:.0f} % stored; {self.cache.folder}"
+
+    def _stage_bytes(self, index: int) -> int:
+        return self.stages[index].record_bytes * len(self.views[index]) * len(self.rows)
+
+    def _stored_share(self, index: int) -> float:
+        draw, stored = np.random.default_rng(), self.stages[index]
+        views = draw.choice(self.views[index], min(10, len(self.views[index])), replace=False).tolist()
+        found = [stored.present(view, draw.choice(self.rows, SAMPLED // len(views))).mean() for view in views]
+        return float(np.mean(found))
+
+
+def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
+    """Opens the cache of a run and recomputes some of its records; None where it has no cache, or needs no teacher.
+
+    A cache whose records are not what the teacher gives now is emptied. Raises :class:`TutelageError` where the disk
+    has too little room.
+    """
+    settings = job.settings
+    taught = any(stage.needs_teacher for stage in job.distiller.stages)
+    if not isinstance(settings, DistillSettings) or settings.cache.views is None or not taught:
+        return None
+    with engine.main_process_first():
+        cache = TargetCache(settings.cache, identity(job), len(job.data.train.samples.labels))
+    shown = view_of(settings)
+    shapes, views, first = {}, {}, 0
+    for index, stage in enumerate(job.distiller.stages):
+        if stage.needs_teacher:
+            job.distiller.enter(index)
+            shapes[index] = target_shapes(job.distiller, job.data.size, engine.device)
+            views[index] = sorted({shown(first + epoch) for epoch in range(stage.epochs)})
+            if engine.is_main_process:
+                verify(StoredTargets(cache, stage.terms, shapes[index]), views[index], job, engine)
+        first += stage.epochs
+    engine.wait_for_everyone()
+    stages = {index: StoredTargets(cache, job.distiller.stages[index].terms, shape) for index, shape in shapes.items()}
+    targets = RunTargets(cache, stages, views, job.data.train.rows)
+    room = shutil.disk_usage(cache.folder.parent).free
+    # Each process looks at records of its own choice, and all have to come to the same end.
+    missing = agree(targets.missing_bytes())
+    if missing > room:
+        raise TutelageError(
+            f"the cache would take {readable(missing)} more, and {cache.folder} has {readable(room)} free: lower "
+            f"cache.views, give cache.top_k, or another place with cache.folder"
+        )
+    return targets
+
+
+def identity(job: Job) -> dict[str, object]:
+    """Returns all that the targets of a run are functions of."""
+    assert job.teacher is not None
+    return {
+        "format": FORMAT,
+        "tutelage": version("tutelage"),
+        "data": job.data.fingerprint,
+        "architecture": [member.name for member in job.teacher.members],
+        "teacher": [member.identity()["weights_sha256"] for member in job.teacher.members],
+        "preprocessing": [str(member.normalization) for member in job.teacher.members],
+        "views": repr(Views.of(job.data, job.settings.data)),
+        "precision": job.settings.precision,
+    }
+
+
+def target_shapes(distiller: Distiller, size: tuple[int, int], device: torch.device) -> list[tuple[int, ...]]:
+    """Returns the shape of each target of the current stage, without the batch, by a dry pass of the teacher."""
+    images = torch.zeros(1, 3, *size, dtype=torch.uint8, device=device)
+    labels = torch.zeros(1, dtype=torch.int64, device=device)
+    return [tuple(target.shape[1:]) for target in distiller.targets(images, labels)]
+
+
+def compute(job: Job, fed: Fed, engine: Accelerator) -> list[Tensor]:
+    """Returns the current stage's targets of a batch, as the live teacher gives them, part by part as in a step."""
+    parts = min(job.settings.accumulate, len(fed.images))
+    with engine.autocast():
+        batches = zip(fed.images.tensor_split(parts), fed.labels.tensor_split(parts))
+        targets = [job.distiller.targets(images, labels) for images, labels in batches]
+    return [torch.cat(part) for part in zip(*targets)]
+
+
+def targets_of(job: Job, stored: StoredTargets | None, fed: Fed, engine: Accelerator) -> list[Tensor] | None:
+    """Returns the stored targets of a batch, made now where they are missing; None where the teacher is live."""
+    if stored is None or fed.targets is not None:
+        return fed.targets
+    return fill(job, stored, fed, engine)
+
+
+def fill(job: Job, stored: StoredTargets, fed: Fed, engine: Accelerator) -> list[Tensor]:
+    """Computes and stores what is missing of the targets of a batch, and returns all as they will be read.
+
+    So a run goes on the same whether it finds its targets or makes them.
+    """
+    absent = ~stored.present(fed.view, fed.rows)
+    targets = None
+    if absent.any() and not absent.all():
+        _store(job, stored, fed.part(absent), engine)
+        targets = stored.read(fed.view, fed.rows)
+    if targets is None:  # nothing was there, or what was there is damaged
+        targets = _store(job, stored, fed, engine)
+    return [target.to(engine.device) for target in targets]
+
+
+def _store(job: Job, stored: StoredTargets, fed: Fed, engine: Accelerator) -> list[Tensor]:
+    targets = compute(job, fed, engine)
+    stored.write(fed.view, fed.rows, targets)
+    return stored.rounded(targets)
+
+
+def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accelerator) -> None:
+    """Computes random records of the current stage again, and empties their cache where one is not what comes out."""
+    draw, rows = np.random.default_rng(), job.data.train.rows
+    rows = np.sort(draw.choice(rows, min(VERIFIED, len(rows)), replace=False))
+    begun = (view for view in draw.permutation(views).tolist() if stored.present(view, rows).any())
+    view = next(begun, views[0])
+    # One by one: a damaged record is made anew when it is met, and says nothing of the others.
+    rows = np.array([row for row in rows if stored.read(view, np.array([row])) is not None], dtype=np.int64)
+    for fed in build_feed(job, engine.device).read([rows], view) if len(rows) else []:
+        found = stored.read(view, fed.rows)
+        if found is None:
+            continue
+        changed = stored.changed(found, compute(job, fed, engine), TOLERANCE[job.settings.precision])
+        if changed is not None:
+            stored.cache.discard(f"{changed} of view {view} is not what the teacher gives now")
+
+
+def readable(count: float) -> str:
+    """Returns a number of bytes in the unit that fits: ``2.6 GB``."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count:.0f} bytes"

@@ -1,0 +1,23 @@
+"""From settings to a job: everything a run needs, assembled and checked."""
+
+from tutelage.training.job.checks import check_cacheable, check_trained
+from tutelage.training.job.classes import match_data
+from tutelage.training.job.defaults import OPEN
+from tutelage.training.job.finetuning import FOLDER, finetuned, to_finetune
+from tutelage.training.job.job import Job, build_job
+from tutelage.training.job.networks import build_network, build_teacher, completed
+
+__all__ = [
+    "FOLDER",
+    "Job",
+    "OPEN",
+    "build_job",
+    "build_network",
+    "build_teacher",
+    "check_cacheable",
+    "check_trained",
+    "completed",
+    "finetuned",
+    "match_data",
+    "to_finetune",
+]

@@ -1,0 +1,145 @@
+"""From settings to everything a run needs: data, student, teacher, stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+
+from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
+from tutelage.data import ImageData, open_data
+from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stages
+from tutelage.methods import METHODS, Method
+from tutelage.models import ModelSpec, all_but, check_storable, find_heads, replace_head, spec_of
+from tutelage.training.engine import find_process
+from tutelage.training.job.checks import (
+    check_cacheable,
+    check_classes,
+    check_mixing,
+    check_size,
+    check_smallest_batch,
+    weigh_classes,
+    without_labels,
+)
+from tutelage.training.job.defaults import Optimization, choose, raise_momentum, settle
+from tutelage.training.job.networks import (
+    add_note,
+    build_network,
+    build_normalization,
+    build_teacher,
+    completed,
+    has_classes,
+    reorder_classes,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training, assembled and checked, before the first step."""
+
+    settings: RunSettings
+    data: ImageData
+    student: nn.Module
+    spec: ModelSpec
+    """What is saved with the student: its own normalisation, input size and class names."""
+    teacher: Teacher | None
+    distiller: Distiller
+    method: str
+    path: Path
+    optimization: Optimization
+
+    teacher_knows_classes: bool
+    """Whether the teacher's logits are about the data's classes."""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(H, W) that the student sees the images at."""
+        assert self.spec.input_size is not None
+        return self.spec.input_size
+
+    @property
+    def epochs(self) -> int:
+        return sum(stage.epochs for stage in self.distiller.stages)
+
+
+def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
+    """Assembles a run; raises :class:`TutelageError` for whatever would not work, before any training.
+
+    ``data`` are those of ``settings.data``, where they are open already.
+    """
+    data = data or open_data(settings.data)
+    chosen, method, methods, teacher_settings = _roles(settings)
+    check_mixing(settings.data, methods)
+    check_classes(data)
+    teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
+    labelled = bool((data.train.labels >= 0).any())
+    if not data.classes and teacher is not None:
+        data = replace(data, classes=_classes_of(teacher))
+    torch.manual_seed(settings.seed)
+    role = "model" if isinstance(settings, TrainSettings) else "student"
+    student = build_network(role, chosen, len(data.classes) or None)
+    check_storable(spec_of(student))
+    if has_classes(chosen) and not reorder_classes(student, data):
+        replace_head(student, len(data.classes))
+        add_note(student, f"left out the classifier: its classes are not those of {data.name}, for which it is new")
+    size = spec_of(student).input_size if chosen.input_size is not None else None
+    spec = completed(spec_of(student), data, size)
+    check_size(f"{role}.input_size", student, size or data.size)
+    for member in teacher.members if teacher is not None else ():
+        check_size("teacher.input_size", member.network, member.input_size or data.size)
+    stages = make_stages(methods, student, teacher, size or data.size, settings.epochs)
+    if not labelled:
+        stages = without_labels(stages, methods, settings.data.name)
+    if isinstance(settings, TrainSettings) and settings.trainable == "head":
+        stages = [replace(stage, frozen=all_but(student, find_heads(student))) for stage in stages]
+    if isinstance(settings, DistillSettings):
+        check_cacheable(settings, stages)
+    strangers = [_class_difference(member, data) for member in teacher.members] if teacher is not None else []
+    stranger = next((difference for difference in strangers if difference is not None), None)
+    if stranger is not None and any(stage.teacher_logits for stage in stages):
+        raise foreign_classes(f"the teacher's classes are not the data's: {stranger}")
+    steps = settings.epochs * (len(data.train) // settings.batch_size)
+    optimization = choose(settings, student, stages, steps)
+    if optimization.bn_momentum is not None:
+        raise_momentum(student, optimization.bn_momentum)
+    distiller = Distiller(
+        student.to(memory_format=torch.channels_last),
+        teacher,
+        stages,
+        normalization=build_normalization(student, data, size),
+        label_smoothing=settings.label_smoothing,
+        class_weights=weigh_classes(settings, data),
+    )
+    check_smallest_batch(distiller, settings, data, find_process(settings.device).num_processes)
+    name = "-".join([chosen.name.replace("/", "_"), method, data.name, str(settings.seed)])
+    path = settings.out or Path("runs") / name
+    settled = settle(settings, optimization)
+    return Job(settled, data, student, spec, teacher, distiller, method, path, optimization, stranger is None)
+
+
+def _classes_of(teacher: Teacher) -> tuple[str, ...]:
+    """The names of the teacher's classes, for images without labels; numbers where it does not know them."""
+    spec = spec_of(teacher.network)
+    return spec.classes or tuple(map(str, range(spec.num_classes)))
+
+
+def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method], TeacherSettings | None]:
+    if isinstance(settings, TrainSettings):
+        return settings.model, "none", {"none": METHODS["none"]()}, None
+    assert isinstance(settings, DistillSettings)
+    return settings.student, settings.method, settings.methods(), settings.teacher
+
+
+def _class_difference(teacher: Teacher, data: ImageData) -> str | None:
+    """Says how the teacher's classes differ from the data's; None where they are the same, or as many and unnamed."""
+    spec = spec_of(teacher.network)
+    if teacher.headless:
+        return f"it has no classifier, {data.name} has {len(data.classes)}"
+    if spec.num_classes != len(data.classes):
+        return f"it has {spec.num_classes}, {data.name} has {len(data.classes)}"
+    for place, (own, theirs) in enumerate(zip(spec.classes or data.classes, data.classes)):
+        if own != theirs:
+            return f"class {place} is '{own}' for the teacher and '{theirs}' in {data.name}"
+    return None
