@@ -7,13 +7,13 @@ from itertools import chain
 from statistics import fmean
 
 from tutelage.report.material.groups import differing_settings
-from tutelage.report.material.marks import marks_of
 from tutelage.report.material.material import Material
 from tutelage.report.page.blocks import Beside, Block, Chart, Section, Table, Words
 from tutelage.report.page.drawing import accuracy_limits, color, new_axes, shortened
 from tutelage.report.page.wording import count
 from tutelage.report.sections.costs import Cost, measured_on
 from tutelage.report.sections.frontier import frontier
+from tutelage.report.sections.marks import marks_of
 from tutelage.study import NOTE, Row, columns
 
 

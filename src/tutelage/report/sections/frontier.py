@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from tutelage.report.material.marks import marks_of
 from tutelage.report.material.material import Material
 from tutelage.report.page.blocks import Block, Chart, Tabs
 from tutelage.report.page.drawing import accuracy_limits, color, legend, new_axes, plain_log_ticks, shortened
 from tutelage.report.page.wording import count, listed
 from tutelage.report.sections.costs import Cost, measured_on
+from tutelage.report.sections.marks import marks_of
 
 
 @dataclass(frozen=True)

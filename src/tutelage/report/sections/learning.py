@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from tutelage.report.material.marks import marks_of
 from tutelage.report.material.material import Material
 from tutelage.report.page.axis import Metrics, curve, label_epochs, marker
 from tutelage.report.page.blocks import Beside, Block, Chart, Section, Tabs, Words
 from tutelage.report.page.drawing import color, dashes, legend, new_axes, plain_log_ticks, series, shortened
 from tutelage.report.page.wording import listed, plural
 from tutelage.report.sections.gradients import pulls
+from tutelage.report.sections.marks import marks_of
 
 TERM = "train/"
 
