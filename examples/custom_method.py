@@ -33,7 +33,7 @@ def similarity_loss(student: Tensor, target: Tensor) -> Tensor:
 
 @METHODS.register("similarity")
 class Similarity(Method):
-    """Similarity-preserving: CE + γ · ‖G_s − G_t‖²_F / B² at the deepest paired stage."""
+    """Similarity-preserving: CE + γ · ‖G_s − G_t‖²_F / B² at the deepest paired level."""
 
     weight: float = Field(3000.0, ge=0, description="γ")
     taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; the deepest pair where not given")

@@ -14,7 +14,7 @@ import torchvision
 from torch import nn
 
 from tutelage import losses
-from tutelage.taps import Probe, pair_stages, tapped
+from tutelage.taps import Probe, pair_levels, tapped
 
 SIZE = (64, 64)
 
@@ -27,9 +27,9 @@ def main() -> None:
 
     # Which layers correspond, found from one dry pass through each network.
     student_probe, teacher_probe = Probe(student, SIZE), Probe(teacher, SIZE)
-    pairs = pair_stages(teacher_probe, student_probe)
+    pairs = pair_levels(teacher_probe, student_probe)
     teacher_tap, student_tap = pairs[-1]
-    print("paired stages:", ", ".join(f"{ours} under {theirs}" for theirs, ours in pairs))
+    print("paired levels:", ", ".join(f"{ours} under {theirs}" for theirs, ours in pairs))
 
     # The tapped networks share all weights with the plain ones. The teacher's stops at its tap.
     read_student = tapped(student, [student_tap]).train()

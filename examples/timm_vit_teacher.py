@@ -10,7 +10,7 @@ from torch import nn
 import digits
 import tutelage
 from tutelage.data import Normalization
-from tutelage.taps import Probe, pair_stages
+from tutelage.taps import Probe, pair_levels
 
 torch.manual_seed(0)
 train, test = digits.loaders()
@@ -21,7 +21,7 @@ to_teacher = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), size=(32, 
 digits.train(nn.Sequential(to_teacher, vit), train, epochs=4, lr=1e-3)
 
 student = tutelage.create_model("resnet8", num_classes=10)
-for theirs, ours in pair_stages(Probe(vit, (32, 32)), Probe(student, (8, 8))):
+for theirs, ours in pair_levels(Probe(vit, (32, 32)), Probe(student, (8, 8))):
     print(f"student {ours} under teacher {theirs}")
 
 teacher = tutelage.Teacher(vit, to_teacher)

@@ -62,8 +62,8 @@ def test_lists(kind: str, shown: str) -> None:
 def test_inspect_shows_what_can_be_tapped() -> None:
     shown = good("inspect", "resnet8", "size=32")
     assert "78,042 parameters" in shown
-    (stage,) = (line for line in shown.splitlines() if line.startswith("layer3 "))
-    assert "64×8×8" in stage and "after" in stage
+    (level,) = (line for line in shown.splitlines() if line.startswith("layer3 "))
+    assert "64×8×8" in level and "after" in level
     (before,) = (line for line in shown.splitlines() if line.startswith("layer3.0.add "))
     assert "before" in before
 

@@ -64,11 +64,11 @@ def test_a_recipe_takes_words_and_files() -> None:
     assert (config["data"]["name"], config["schedule"]["name"]) == ("digits", "one_cycle")
 
 
-def test_inspect_names_stages_and_both_sides_of_an_activation() -> None:
+def test_inspect_names_levels_and_both_sides_of_an_activation() -> None:
     lines = good("inspect", "resnet8", "size=16").splitlines()
     assert lines[0].startswith("resnet8: 78,042 parameters")
     assert "at 16×16" in lines[0]
-    assert lines[-1] == "stages: layer1, layer2, layer3"
+    assert lines[-1] == "levels: layer1, layer2, layer3"
     sides = {line.split()[0]: line.split()[-1] for line in lines[2:-1]}
     assert sides["layer3"] == "after"
     assert sides["layer3.0.add"] == "before"

@@ -1,4 +1,4 @@
-"""Every family of this package's networks beside CIFAR ResNets and WRNs: sizes as published, stages, running them."""
+"""Every family of this package's networks beside CIFAR ResNets and WRNs: sizes as published, levels, running them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PARAMETERS = [  # (name, classes, parameters)
     ("stagewise_resnet26", 10, 17_712_202),
     ("stagewise_resnet34", 10, 21_549_642),
 ]
-STAGES = {  # name: (side of the images, stages of the finder with their shapes)
+LEVELS = {  # name: (side of the images, levels of the finder with their shapes)
     "pyramidnet110_a84": (32, {"layer1": (44, 32, 32), "layer2": (72, 16, 16), "layer3": (100, 8, 8)}),
     "pyramidnet200_a240": (8, {"layer1": (384, 8, 8), "layer2": (704, 4, 4), "layer3": (1024, 2, 2)}),
     "mobilenet_v1": (
@@ -101,15 +101,15 @@ def test_students_grow_ever_smaller() -> None:
         assert all(3.5 < large / small < 4.1 for large, small in zip(sizes, sizes[1:]))
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_stages(name: str) -> None:
-    side, stages = STAGES[name]
+@pytest.mark.parametrize("name", LEVELS)
+def test_levels(name: str) -> None:
+    side, levels = LEVELS[name]
     probe = Probe(create_model(name, 7), (side, side))
-    assert {stage.name: stage.shape for stage in probe.stages} == stages
+    assert {level.name: level.shape for level in probe.levels} == levels
     assert probe.num_classes == 7
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", LEVELS)
 def test_a_training_step(name: str) -> None:
     """Every parameter gets a gradient, and every ReLU is a module of its own that leaves its input as it is."""
     model = create_model(name, 7)
@@ -117,7 +117,7 @@ def test_a_training_step(name: str) -> None:
     relus = [module for module in model.modules() if isinstance(module, nn.ReLU)]
     for relu in relus:
         relu.register_forward_hook(lambda module, _i, _o: calls.update([module]))
-    logits = model(torch.randn(2, 3, STAGES[name][0], STAGES[name][0]))
+    logits = model(torch.randn(2, 3, LEVELS[name][0], LEVELS[name][0]))
     logits.square().mean().backward()
     assert logits.shape == (2, 7)
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
@@ -135,10 +135,10 @@ def test_shapes_of_a_training_step(name: str) -> None:
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", sorted(STAGES.keys() - {"pyramidnet200_a240", "cifar_resnet50", "vgg19", "fitnet_4"}))
+@pytest.mark.parametrize("name", sorted(LEVELS.keys() - {"pyramidnet200_a240", "cifar_resnet50", "vgg19", "fitnet_4"}))
 def test_memory_format_changes_neither_logits_nor_state(name: str) -> None:
     model = create_model(name, 7).eval()
-    images = torch.randn(2, 3, STAGES[name][0], STAGES[name][0])
+    images = torch.randn(2, 3, LEVELS[name][0], LEVELS[name][0])
     before = copy.deepcopy(model.state_dict())
     with torch.no_grad():
         expected = model(images)

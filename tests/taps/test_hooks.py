@@ -8,7 +8,7 @@ import torch
 
 from taps.networks import DataDependent
 from tutelage.errors import TutelageError
-from tutelage.taps import Probe, find_stages, tapped
+from tutelage.taps import Probe, find_levels, tapped
 from tutelage.taps.extraction import Tapped
 from tutelage.taps.hooks import HookedNetwork
 
@@ -72,14 +72,14 @@ def test_probe(model: DataDependent) -> None:
     activations = {point.name: point.activation for point in probe.points}
     assert activations["first"] == "before" and activations["relu_0"] == "after"
     assert probe.num_classes == 4 and probe.shape("second:in") == (8, 16, 16)
-    assert [stage.name for stage in find_stages(model, (32, 32))] == ["first", "second"]
+    assert [level.name for level in find_levels(model, (32, 32))] == ["first", "second"]
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "resnet10t"])
 def test_reads_what_a_traced_network_reads(name: str) -> None:
     torch.manual_seed(0)
     model = timm.create_model(name, num_classes=4).eval()
-    taps = [stage.name for stage in find_stages(model, (64, 64))]
+    taps = [level.name for level in find_levels(model, (64, 64))]
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         logits, features = HookedNetwork(model, taps, True, (), "")(images)

@@ -1,4 +1,4 @@
-"""Where a stage's output is before its activation, and which normalisation made it."""
+"""Where a level's output is before its activation, and which normalisation made it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import nn
 
 from tutelage.errors import TutelageError
 from tutelage.models import create_model
-from tutelage.taps import before_activation, find_stages, norm_before, tapped
+from tutelage.taps import before_activation, find_levels, norm_before, tapped
 
 
-def stages_before(name: str, side: int) -> list[tuple[str, str | None]]:
+def levels_before(name: str, side: int) -> list[tuple[str, str | None]]:
     model = create_model(name, 10)
-    taps = [before_activation(model, stage.name) for stage in find_stages(model, (side, side))]
+    taps = [before_activation(model, level.name) for level in find_levels(model, (side, side))]
     names = {id(module): path for path, module in model.named_modules()}
     norms = [norm_before(model, tap) for tap in taps]
     return [(tap, None if norm is None else names[id(norm)]) for tap, norm in zip(taps, norms)]
@@ -35,16 +35,16 @@ def stages_before(name: str, side: int) -> list[tuple[str, str | None]]:
     ],
 )
 def test_pre_activation_of_stages(name: str, side: int, expected: list[tuple[str, str | None]]) -> None:
-    assert stages_before(name, side) == expected
+    assert levels_before(name, side) == expected
 
 
 def test_a_relu_behind_a_normalisation() -> None:
-    found = stages_before("mobilenet_v1", 64)
+    found = levels_before("mobilenet_v1", 64)
     assert len(found) == 4 and all(tap == norm for tap, norm in found)
 
 
 def test_linear_bottlenecks_are_their_own_pre_activation() -> None:
-    for tap, norm in stages_before("torchvision/mobilenet_v2", 64):
+    for tap, norm in levels_before("torchvision/mobilenet_v2", 64):
         assert norm is not None and norm.startswith(".".join(tap.split(".")[:2]))
 
 

@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """List the points where a network can be tapped.
 
-    Each has a name, a shape, a stage, and may lie before or after an activation.
+    Each has a name, a shape and a level, and may lie before or after an activation.
 
     \b
     tutelage inspect timm/resnet18 size=64
@@ -46,13 +46,13 @@ def main(
         f"{model}: {parameter_count(network):,} parameters, {macs:,} MACs at {size[0]}×{size[1]}", highlight=False
     )
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("tap", "shape", "operation", "stage", "activation"):
+    for column in ("tap", "shape", "operation", "level", "activation"):
         table.add_column(column, no_wrap=True)
-    stages = {point.name for point in probe.stages}
+    levels = {point.name for point in probe.levels}
     for point in probe.points:
         shape = "×".join(map(str, point.shape))
-        stage = "" if point.stage is None else str(point.stage)
-        style = "bold" if point.name in stages else ""
-        table.add_row(point.name, shape, point.operation, stage, point.activation, style=style)
+        level = "" if point.level is None else str(point.level)
+        style = "bold" if point.name in levels else ""
+        table.add_row(point.name, shape, point.operation, level, point.activation, style=style)
     console.print(table)
-    console.print(f"stages: {', '.join(point.name for point in probe.stages)}", highlight=False)
+    console.print(f"levels: {', '.join(point.name for point in probe.levels)}", highlight=False)

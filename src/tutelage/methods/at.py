@@ -18,7 +18,7 @@ LEAST_POSITIONS = 49
 
 @METHODS.register("at")
 class AT(Method):
-    """Attention transfer: CE + β·Σ_stages mean over the batch and positions of (Q_s − Q_t)².
+    """Attention transfer: CE + β·Σ_levels mean over the batch and positions of (Q_s − Q_t)².
 
     Q is Σ_c abs(F)^p, or max_c abs(F)^p, flattened, with unit L2 norm a sample. Zagoruyko, Komodakis: Paying More
     Attention to Attention, ICLR 2017 (arXiv:1612.03928). β = 1000 belongs to this mean over positions ("code", the
@@ -30,13 +30,13 @@ class AT(Method):
     """
 
     weight: float | None = Field(
-        None, ge=0, description="β, the factor of each stage's loss; null: 1000, less on maps below 7×7; form=code only"
+        None, ge=0, description="β, the factor of each level's loss; null: 1000, less on maps below 7×7; form=code only"
     )
     form: Literal["code", "paper"] = "code"
     p: int = Field(2, ge=1, description="the power in Σ_c abs(F)^p")
     reduce: Literal["sum", "max"] = Field("sum", description="over the channels: their sum, or the largest")
     final_weight: float | None = Field(None, ge=0, description="β at the end, reached linearly; weight if not given")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; paired stages where not given")
+    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; paired levels where not given")
 
     @model_validator(mode="after")
     def _weight_of_the_form(self) -> AT:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tutelage.errors import TutelageError
 from tutelage.registry import Registry
-from tutelage.taps import Probe, before_activation, pair_stages
+from tutelage.taps import Probe, before_activation, pair_levels
 from tutelage.terms import Stage
 
 
@@ -32,17 +32,17 @@ class Pair:
         return self.student.num_classes
 
     def taps(self, chosen: dict[str, str] | None, method: str) -> list[tuple[str, str]]:
-        """Returns (teacher tap, student tap), shallow to deep: the ``chosen`` ones, else the paired stages."""
+        """Return pairs (teacher tap, student tap), shallow to deep: the ``chosen`` ones, else the paired levels."""
         assert self.teacher is not None
         if chosen is None:
-            return pair_stages(self.teacher, self.student)
+            return pair_levels(self.teacher, self.student)
         again = [tap for tap, count in Counter(chosen.values()).items() if count > 1]
         if again:
             raise TutelageError(f"{method}.taps names the student's tap '{again[0]}' twice: give each pair its own")
         return list(chosen.items())
 
     def stems(self) -> list[tuple[str, str]]:
-        """Returns the pair of taps behind the stems, before the first stages; none where a network has no stem."""
+        """Return the pair of taps behind the stems, before the first levels; empty if a network has no stem."""
         assert self.teacher is not None
         theirs, ours = self.teacher.stem, self.student.stem
         return [] if theirs is None or ours is None else [(theirs, ours)]

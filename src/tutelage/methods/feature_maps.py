@@ -22,7 +22,7 @@ Taps = tuple[str, str]
 class FeatureMaps(Method):
     """Feature maps: the student regresses n maps of the teacher, L + w·Σ_i mean of (F_s,i − F_t,i)².
 
-    L is CE, or with ``last=kd`` (1 − α)·CE + α·T²·KL. The maps are the stem's and those of the paired stages;
+    L is CE, or with ``last=kd`` (1 − α)·CE + α·T²·KL. The maps are the stem's and those of the paired levels;
     ``count`` keeps the first n. Maps of equal channels are compared as they are; others get a 1×1 convolution.
 
     ``form=block_at_a_time``: n stages, each of which trains what lies between one map and the next, with all before it

@@ -32,9 +32,9 @@ class FitNets(Method):
 
     Two stages (default): "hint" trains the student up to its guided layer, with a regressor r, on ‖F_t − r(F_s)‖²; both
     networks run no deeper. "kd" then trains the whole student on (1 − α)·CE + α·T²·KL. The hint layer is the middle one
-    of the paired stages. ``hint_epochs`` are part of the run's epochs, so that a comparison is at equal budget.
+    of the paired levels. ``hint_epochs`` are part of the run's epochs, so that a comparison is at equal budget.
 
-    ``joint=true``: one stage, CE + 10·Σ hint over the last two paired stages + KL, both hints flattened and
+    ``joint=true``: one stage, CE + 10·Σ hint over the last two paired levels + KL, both hints flattened and
     L2-normalised, connectors 1×1 convolution + BN (+ ReLU after a ReLU). This is the backbone-and-logits form published
     with ResNet-50 → ResNet-18 (70.58 %); there the KL (T = 6, weight 10) is divided by the number of classes K as
     well, which is a weight of 10 / K on ``kd_loss``.

@@ -22,7 +22,7 @@ class FSP(Method):
     """Flow of the solution procedure: the student first learns the teacher's FSP matrices, then the task.
 
     Stage "fsp": w·Σ_layers ‖G_s − G_t‖²_F, mean over the batch, with G_ij = Σ_hw a_i·b_j / (H·W) between what enters
-    and what leaves each paired stage; the classifier does not run. Stage "task": CE. Both layers of a matrix need the
+    and what leaves each paired level; the classifier does not run. Stage "task": CE. Both layers of a matrix need the
     teacher's channels. Yim et al.: A Gift from Knowledge Distillation, CVPR 2017. ``form=mean`` with ``pool=avg`` is
     that of the CRD benchmark. The epochs of the first stage are part of the run's.
     """

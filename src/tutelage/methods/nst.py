@@ -14,7 +14,7 @@ from tutelage.terms import Kept, Stage, Term
 
 @METHODS.register("nst")
 class NST(Method):
-    """Neuron selectivity transfer: CE + w·Σ_stages MMD² between the channels' unit maps of student and teacher.
+    """Neuron selectivity transfer: CE + w·Σ_levels MMD² between the channels' unit maps of student and teacher.
 
     MMD² = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) − 2 mean_ij k(s_i, t_j), where t_i and s_j are the flattened maps
     of the channels, each of unit L2 norm. Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity
@@ -29,7 +29,7 @@ class NST(Method):
     bandwidth: float | None = Field(
         None, gt=0, description="gaussian only: σ²; the mean squared distance over channel pairs where not given"
     )
-    layers: Literal["all", "last"] = Field("all", description="all paired stages, or the last before its activation")
+    layers: Literal["all", "last"] = Field("all", description="all paired levels, or the last before its activation")
     taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; instead of layers")
 
     def stages(self, pair: Pair) -> list[Stage]:
@@ -42,7 +42,7 @@ class NST(Method):
     def _term(self, pair: Pair, teacher_tap: str, student_tap: str, alone: bool) -> Term:
         size = pair.common_size(teacher_tap, student_tap)
         kernel = {"size": size, "kernel": self.kernel, "degree": self.degree, "offset": self.offset}
-        # The maps of all stages take far more room than the teacher takes time; those of one may pay.
+        # The maps of all levels take far more room than the teacher takes time; those of one may pay.
         kept = Kept.of("features", "nst", teacher_tap, **kernel) if alone else None
         return Term(
             f"nst.{student_tap}",

@@ -31,7 +31,7 @@ class OFD(Method):
     layer_decay: float = Field(0.5, gt=0, le=1, description="factor of a pair's loss against that of the next deeper")
     teacher_mode: Literal["batch", "eval"] = Field("batch", description="statistics of the teacher's normalisations")
     taps: dict[str, str] | None = Field(
-        None, description="teacher tap: student tap; paired stages before their activations where not given"
+        None, description="teacher tap: student tap; paired levels before their activations where not given"
     )
 
     def stages(self, pair: Pair) -> list[Stage]:

@@ -1,4 +1,7 @@
-"""Reading activations out of any network, and finding and pairing the stages of networks never seen before."""
+"""Read activations out of any network, and find and pair the levels of networks never seen before."""
+
+import warnings
+from typing import Any
 
 from tutelage.taps.batch_statistics import with_batch_statistics
 from tutelage.taps.extraction import tapped
@@ -6,10 +9,10 @@ from tutelage.taps.folding import folded
 from tutelage.taps.hooks import dry_run
 from tutelage.taps.layout import as_map, laid_out
 from tutelage.taps.libraries import leaves
-from tutelage.taps.pairing import pair_stages
+from tutelage.taps.pairing import pair_levels
 from tutelage.taps.points import TapPoint
 from tutelage.taps.preactivation import before_activation, norm_before
-from tutelage.taps.probe import Probe, find_stages, tap_points
+from tutelage.taps.probe import Probe, find_levels, tap_points
 
 __all__ = [
     "Probe",
@@ -17,13 +20,24 @@ __all__ = [
     "as_map",
     "before_activation",
     "dry_run",
-    "find_stages",
+    "find_levels",
     "folded",
     "laid_out",
     "leaves",
     "norm_before",
-    "pair_stages",
+    "pair_levels",
     "tap_points",
     "tapped",
     "with_batch_statistics",
 ]
+
+_RENAMED = {"find_stages": find_levels, "pair_stages": pair_levels}
+
+
+def __getattr__(name: str) -> Any:
+    """Find a function under the name it had before 0.2, until 1.0."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module 'tutelage.taps' has no attribute '{name}'")
+    now = _RENAMED[name]
+    warnings.warn(f"tutelage.taps.{name} is now tutelage.taps.{now.__name__}", DeprecationWarning, stacklevel=2)
+    return now

@@ -1,4 +1,4 @@
-"""Pairing the stages of a teacher with those of a student."""
+"""Pair the levels of a teacher with the levels of a student."""
 
 from __future__ import annotations
 
@@ -11,25 +11,38 @@ from tutelage.taps.points import TapPoint
 from tutelage.taps.probe import Probe
 
 
-def pair_stages(
+def pair_levels(
     teacher: nn.Module | Probe, student: nn.Module | Probe, input_size: tuple[int, int] = (224, 224)
 ) -> list[tuple[str, str]]:
-    """Proposes pairs (teacher tap, student tap), shallow to deep; at least one.
+    """Pair the levels of two networks.
 
-    Stages of equal stride (input size over map size, to the nearest power of two, each network on its own input) are
-    paired; where no stride is shared, stages are paired from the deepest backwards. Where the stages of one network all
-    have one resolution (a vision transformer), those of equal relative depth are paired. ``input_size`` (H, W) serves
-    networks that are not probed yet.
+    Levels of equal stride (input size over map size, to the nearest power of two, each network on its own input) are
+    paired. If the networks share no stride, levels are paired from the deepest backwards. If all levels of one network
+    have the same resolution (a vision transformer), levels of equal relative depth are paired.
 
-    Raises TutelageError where a network has no feature maps to pair.
+    Args:
+        teacher: the network, or its probe.
+        student: the network, or its probe.
+        input_size: (H, W) at which to probe networks that are not probed yet.
+
+    Returns:
+        Pairs (teacher tap, student tap), shallow to deep; at least one.
+
+    Raises:
+        TutelageError: if a network has no feature maps to pair.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> pair_levels(create_model("resnet20"), create_model("resnet8"), (32, 32))
+        [('layer1', 'layer1'), ('layer2', 'layer2'), ('layer3', 'layer3')]
     """
     probes = [item if isinstance(item, Probe) else Probe(item, input_size) for item in (teacher, student)]
     for side, probe in zip(("teacher", "student"), probes):
         if not _maps(probe):
             raise TutelageError(
-                f"found no stages to pair in the {side} ({type(probe.model).__name__}): none of its modules gives a "
-                f"feature map at {probe.input_size[0]}x{probe.input_size[1]} pixels; name the taps by hand, as "
-                "METHOD.taps={TEACHER_TAP: STUDENT_TAP} (`tutelage inspect MODEL` lists them)"
+                f"found no levels to pair in the {side} ({type(probe.model).__name__}): none of its modules returns a "
+                f"feature map at {probe.input_size[0]}x{probe.input_size[1]} pixels. Set the taps with "
+                "METHOD.taps={TEACHER_TAP: STUDENT_TAP}; `tutelage inspect MODEL` lists them"
             )
     teacher_strides, student_strides = (_strides(probe) for probe in probes)
     teacher_taps, student_taps = ([point.name for point in _maps(probe)] for probe in probes)
@@ -43,17 +56,17 @@ def pair_stages(
 
 
 def _maps(probe: Probe) -> list[TapPoint]:
-    return [point for point in probe.stages if len(point.shape) == 3]
+    return [point for point in probe.levels if len(point.shape) == 3]
 
 
 def _strides(probe: Probe) -> dict[int, str]:
-    """Maps log2 of the stride to the deepest stage that has it."""
+    """Return the deepest level of each stride, by log2 of the stride."""
     return {round(math.log2(probe.input_size[0] / point.shape[1])): point.name for point in _maps(probe)}
 
 
 def _isotropic(probe: Probe) -> bool:
-    stages = _maps(probe)
-    return len(stages) > 1 and len({point.shape[1:] for point in stages}) == 1
+    maps = _maps(probe)
+    return len(maps) > 1 and len({point.shape[1:] for point in maps}) == 1
 
 
 def _by_relative_depth(teacher: list[str], student: list[str]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 # Sigmoids are left out: in image networks they are gates, not activations.
@@ -17,20 +18,26 @@ class TapPoint:
 
     name: what ``tapped`` takes.  shape: without the batch, (C, H, W) where ``as_map`` gives a map.
     operation: class of the module or name of the function.
-    stage: number of the stage it lies in, from 0, None behind the last.
+    level: number of the level it lies in, from 0; None behind the last.
     activation: "before" if the value feeds an activation function, "after" if one made it, else "".
     """
 
     name: str
     shape: tuple[int, ...]
     operation: str
-    stage: int | None = None
+    level: int | None = None
     activation: str = ""
+
+    @property
+    def stage(self) -> int | None:
+        """Deprecated name of ``level``, until 1.0."""
+        warnings.warn("TapPoint.stage is now TapPoint.level", DeprecationWarning, stacklevel=2)
+        return self.level
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A point with what the search for stages needs: is it a module, a container, and what entered it."""
+    """A point with what the search for levels needs: is it a module, a container, and what entered it."""
 
     point: TapPoint
     module: str | None

@@ -1,4 +1,4 @@
-"""Where a stage's output is before its activation, and which batch normalisation made it."""
+"""Where a level's output is before its activation, and which batch normalisation made it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _SUMS = ("add", "iadd", "add_")
 def before_activation(model: nn.Module, tap: str) -> str:
     """Returns the tap that reads what ``tap`` reads, before the activation function.
 
-    * An output that an activation made (a ResNet's stage): the input of that activation, the sum.
-    * A raw output (a stage of a pre-activation network): what the next activation at the same resolution reads. In a
+    * An output that an activation made (a ResNet's level): the input of that activation, the sum.
+    * A raw output (a level of a pre-activation network): what the next activation at the same resolution reads. In a
       wide ResNet that is the batch normalisation that opens the next block. Where a convolution lies between that
       normalisation and the activation, as in the bottlenecks of PyramidNet, it is what the convolution's own
       normalisation gives; but the first normalisation again if the convolution has a stride.

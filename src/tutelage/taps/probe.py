@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import takewhile
@@ -15,20 +16,25 @@ from tutelage.models import main_output
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, dry_run, record_calls
 from tutelage.taps.layout import Size, layout_of
+from tutelage.taps.levels import choose_levels
 from tutelage.taps.points import Observation, TapPoint, is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
-from tutelage.taps.stages import choose_stages
 from tutelage.taps.tracing import Trace, Untraceable, name_calls, no_such_tap, trace_network
 
 
 class Probe:
     """What one dry forward pass tells about a network; buffers, mode and random state stay as they are.
 
-    model, input_size (H, W): as given.  num_classes: width of the logits, None where the output is not (B, K).
-    points: all taps in order of execution, except inputs (``NAME:in``).  stages: see ``choose_stages``.
-    observations: the points with what the search for stages needs.
+    Attributes:
+        model: the network.
+        input_size: (H, W) of the dry pass.
+        num_classes: width of the logits; None if the output is not (B, K).
+        points: all taps in order of execution, except inputs (``NAME:in``).
+        levels: the outputs of the network's levels, shallow to deep; see :func:`find_levels`.
+        observations: the points with what the search for levels needs.
 
-    Raises TutelageError where the network does not run on images of this size, or gives no floating-point tensor.
+    Raises:
+        TutelageError: if the network does not run on images of this size, or returns no floating-point tensor.
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int]) -> None:
@@ -42,8 +48,8 @@ class Probe:
         self.observations, self._repeated = _observe(model, input_size)
         entered = [(o.point.name, o.source_shape) for o in self.observations]
         self._inputs = {f"{name}:in": shape for name, shape in entered if shape is not None}
-        self.stages = choose_stages(self.observations)
-        self.points = _number_stages([o.point for o in self.observations], self.stages)
+        self.levels = choose_levels(self.observations)
+        self.points = _number_levels([o.point for o in self.observations], self.levels)
         self._shapes = {**self._inputs, **{point.name: point.shape for point in self.points}}
 
     def shape(self, tap: str) -> tuple[int, ...]:
@@ -53,9 +59,15 @@ class Probe:
         return self._shapes[tap]
 
     @property
+    def stages(self) -> list[TapPoint]:
+        """Deprecated name of ``levels``, until 1.0."""
+        warnings.warn("Probe.stages is now Probe.levels", DeprecationWarning, stacklevel=2)
+        return self.levels
+
+    @property
     def stem(self) -> str | None:
-        """The last map before the first stage, of no pooling and of no block like those of the stage; None without."""
-        first = self.stages[0]
+        """The last map before the first level, not of a pooling or of a block like the level's; None if there is none."""
+        first = self.levels[0]
         alike = [o.module for o in self.observations if o.container and o.point.shape == first.shape]
         before = takewhile(lambda o: not _within(o.point.name, [first.name]), self.observations)
         points = [o.point for o in before if not _within(o.point.name, alike)]
@@ -74,9 +86,24 @@ def tap_points(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
     return Probe(model, input_size).points
 
 
-def find_stages(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
-    """Lists the outputs of the network's stages, shallow to deep; see ``stages.choose_stages`` for the rule."""
-    return Probe(model, input_size).stages
+def find_levels(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
+    """Return the outputs of the network's levels (resolutions), shallow to deep.
+
+    A level ends where the resolution changes; a vision transformer has one after every quarter of its blocks.
+
+    Args:
+        model: any image network.
+        input_size: (H, W) of its images.
+
+    Raises:
+        TutelageError: if the network does not run on images of this size.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> [(level.name, level.shape) for level in find_levels(create_model("resnet8"), (32, 32))]
+        [('layer1', (16, 32, 32)), ('layer2', (32, 16, 16)), ('layer3', (64, 8, 8))]
+    """
+    return Probe(model, input_size).levels
 
 
 def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation], dict[str, list[str]]]:
@@ -191,13 +218,13 @@ def _operation(network: nn.Module, node: fx.Node) -> str:
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
 
 
-def _number_stages(points: list[TapPoint], stages: Iterable[TapPoint]) -> list[TapPoint]:
-    ends = {stage.name: number for number, stage in enumerate(stages)}
+def _number_levels(points: list[TapPoint], levels: Iterable[TapPoint]) -> list[TapPoint]:
+    ends = {level.name: number for number, level in enumerate(levels)}
     numbered: list[TapPoint] = []
     current: int | None = None
     for point in reversed(points):
         current = ends.get(point.name, current)
-        numbered.append(replace(point, stage=current))
+        numbered.append(replace(point, level=current))
     return numbered[::-1]
 
 

@@ -1,4 +1,4 @@
-"""Where teacher and student look: attention maps at paired stages, over real images."""
+"""Where teacher and student look: attention maps at paired levels, over real images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tutelage.report.material.material import Material
 from tutelage.report.page.blocks import Block, Card, Gallery, Picture, Section, Table, Tabs, Words
 from tutelage.report.page.pictures import picture
 from tutelage.runs import load_student
-from tutelage.taps import Probe, pair_stages
+from tutelage.taps import Probe, pair_levels
 from tutelage.training.display import attention_maps
 
 SHOWN = 6
@@ -40,14 +40,14 @@ class Looker:
 
 
 def attention(material: Material) -> Section | None:
-    """Returns the section; None without a single teacher, or where its stages cannot be paired with the student's."""
+    """Returns the section; None without a single teacher, or where its levels cannot be paired with the student's."""
     teacher, data = material.teacher, material.data
     if teacher is None or data is None or len(teacher.members) > 1 or not material.predictions:
         return None
     student = load_student(material.run.folder)
     teacher_probe = Probe(teacher.network.cpu(), teacher.input_size or data.size)
     try:
-        pairs = pair_stages(teacher_probe, Probe(student.network, data.size))
+        pairs = pair_levels(teacher_probe, Probe(student.network, data.size))
     except TutelageError as error:
         material.missing.append(f"Attention is not shown: {error}.")
         return None
@@ -77,12 +77,12 @@ def _blocks(material: Material, lookers: dict[str, Looker], pairs: list[tuple[st
             pictures = [Picture(picture(pixels[n]), "image", f"test image of class {name}")]
             for role in lookers:
                 over = overlay(pixels[n], maps[role][depth][n].numpy())
-                pictures.append(Picture(over, role, f"where {role} looks at stage {depth + 1} on the image of {name}"))
+                pictures.append(Picture(over, role, f"where {role} looks at level {depth + 1} on the image of {name}"))
             cards.append(Card(pictures, [name]))
         caption = f"Teacher at {teacher_tap}, student at {student_tap}. Bright is where the activations are strong."
-        tabs.append((f"Stage {depth + 1}", [Gallery(f"attention-{depth + 1}", caption, cards)]))
+        tabs.append((f"Level {depth + 1}", [Gallery(f"attention-{depth + 1}", caption, cards)]))
     text = f"The first {material.split} image of each of {len(shown)} classes: none was picked by hand."
-    blocks: list[Block] = [Words(text), Tabs("Stage", tabs)]
+    blocks: list[Block] = [Words(text), Tabs("Level", tabs)]
     if len(lookers) > 1:
         blocks.append(_likeness(maps, pairs, len(places)))
     return blocks
@@ -127,4 +127,4 @@ def _likeness(maps: dict[str, list[Tensor]], pairs: list[tuple[str, str]], count
         for depth, (teacher, student) in enumerate(pairs)
     ]
     caption = f"Likeness to the teacher's attention: mean cosine of the maps over {count} images; 1 is the same map."
-    return Table(caption, ["stage", *roles], rows)
+    return Table(caption, ["level", *roles], rows)

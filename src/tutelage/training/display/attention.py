@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tutelage.data import EvalLoader, Split
 from tutelage.errors import TutelageError
 from tutelage.losses import attention_map
-from tutelage.taps import Probe, as_map, pair_stages, tapped
+from tutelage.taps import Probe, as_map, pair_levels, tapped
 from tutelage.training.job.job import Job
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def _spread(split: Split) -> Tensor:
 
 
 def _columns(job: Job, student: nn.Module, images: Tensor) -> list[Column]:
-    """Returns the maps at the paired stages, or at the student's own where there is no teacher."""
+    """Return the maps at the paired levels, or at the student's own levels without a teacher."""
     ours = Probe(student, job.input_size)
     if job.teacher is None:
-        taps = [stage.name for stage in ours.stages if len(stage.shape) == 3]
+        taps = [level.name for level in ours.levels if len(level.shape) == 3]
         return _maps("student", student, job.distiller.normalization, taps, images)
     teacher = job.teacher.members[0]
     theirs = Probe(teacher.network, teacher.input_size or job.data.size)
-    pairs = pair_stages(theirs, ours)
+    pairs = pair_levels(theirs, ours)
     left = _maps("teacher", teacher.network, teacher.normalization, [tap for tap, _ in pairs], images)
     right = _maps("student", student, job.distiller.normalization, [tap for _, tap in pairs], images)
     return [column for pair in zip(left, right) for column in pair]

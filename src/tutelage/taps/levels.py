@@ -1,4 +1,4 @@
-"""Finding the stages of an unknown network from what a dry forward pass saw."""
+"""Find the levels (resolutions) of an unknown network from what a dry forward pass saw."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ from dataclasses import replace
 
 from tutelage.taps.points import Observation, TapPoint
 
-# Leaves that only resample or pass on what the layer before them made.
+# Layers that only resample or pass on the output of the layer before them.
 _PASSIVE = ("pool", "dropout", "droppath", "stochasticdepth", "identity", "flatten", "upsample")
 _BACKBONE_REDUCTION = 3
-_TRANSFORMER_STAGES = 4
+_TRANSFORMER_LEVELS = 4
 
 
-def choose_stages(observations: list[Observation]) -> list[TapPoint]:
-    """Returns the stage outputs, shallow to deep, numbered.
+def choose_levels(observations: list[Observation]) -> list[TapPoint]:
+    """Return the outputs of a network's levels, shallow to deep, numbered from 0.
 
-    A stage ends where the resolution changes: for each resolution it is the last output of a container (a module made
-    of layers) at the shallowest depth. Containers that divide the resolution by 3 or more are taken for whole
-    backbones and looked into; into others nobody looks. The stem (a container fed by the image, and what is inside)
-    counts only where fewer than three stages would be left without it. A network whose blocks all work at one
-    resolution (a vision transformer) is cut after every quarter of its blocks. Networks with no two containers give the
-    last layer of each resolution that is no pooling. Maps of 1x1 are left out unless there is nothing else.
+    A level ends where the resolution changes. Its output is the last output at that resolution of an outermost
+    container (a module made of layers). The exceptions are:
+
+    * A container that divides the resolution by 3 or more is a whole backbone; the containers inside it are searched.
+    * The stem (a container fed by the image, and everything inside it) counts only if fewer than three levels remain
+      without it.
+    * A network whose blocks all work at one resolution (a vision transformer) has a level after every quarter of its
+      blocks.
+    * A network with fewer than two such containers has the last layer of each resolution, poolings apart.
+    * Maps of 1x1 are left out unless there are no others.
+
+    Args:
+        observations: the points of the network, in order of execution.
+
+    Returns:
+        The points with ``level`` set; empty if the network has no points.
     """
     maps = [o for o in observations if len(o.point.shape) == 3]
     maps = [o for o in maps if max(_resolution(o)) > 1] or maps
@@ -35,7 +45,7 @@ def choose_stages(observations: list[Observation]) -> list[TapPoint]:
         chosen = _evenly_spaced_blocks(containers) or chosen
     if len(chosen) < 2:
         chosen = _last_of_each_resolution([o for o in maps if _is_layer(o)])
-    return [replace(o.point, stage=number) for number, o in enumerate(chosen or maps[-1:])]
+    return [replace(o.point, level=number) for number, o in enumerate(chosen or maps[-1:])]
 
 
 def _resolution(observation: Observation) -> tuple[int, int]:
@@ -48,18 +58,18 @@ def _is_backbone(observation: Observation) -> bool:
 
 
 def _outermost(containers: list[Observation]) -> list[Observation]:
-    stages = [o for o in containers if not _is_backbone(o)]
-    return [o for o in stages if not any(_is_inside(o, other) for other in stages)]
+    searched = [o for o in containers if not _is_backbone(o)]
+    return [o for o in searched if not any(_is_inside(o, other) for other in searched)]
 
 
-def _without_stem(stages: list[Observation], containers: list[Observation]) -> list[Observation]:
-    """Leaves out containers fed by the image which other containers follow, and what is inside them."""
+def _without_stem(outer: list[Observation], containers: list[Observation]) -> list[Observation]:
+    """Leave out containers fed by the image that other containers follow, and what is inside them."""
     stems = [
         o
         for n, o in enumerate(containers)
         if o.from_image and any(not _is_inside(o, later) for later in containers[n + 1 :])
     ]
-    return [o for o in stages if not any(o is stem or _is_inside(o, stem) for stem in stems)]
+    return [o for o in outer if not any(o is stem or _is_inside(o, stem) for stem in stems)]
 
 
 def _is_inside(inner: Observation, outer: Observation) -> bool:
@@ -86,7 +96,7 @@ def _depth(observation: Observation) -> int:
 
 
 def _evenly_spaced_blocks(containers: list[Observation]) -> list[Observation]:
-    """Cuts the longest list of sibling containers of equal shape into up to four spans; returns the ends."""
+    """Cut the longest list of sibling containers of equal shape into up to four spans and return their ends."""
     siblings: dict[tuple[str, tuple[int, ...]], list[Observation]] = {}
     for observation in containers:
         parent = observation.point.name.rpartition(".")[0]
@@ -94,5 +104,5 @@ def _evenly_spaced_blocks(containers: list[Observation]) -> list[Observation]:
     blocks = max(siblings.values(), key=len, default=[])
     if len(blocks) < 2:
         return []
-    count = min(_TRANSFORMER_STAGES, len(blocks))
+    count = min(_TRANSFORMER_LEVELS, len(blocks))
     return [blocks[(number + 1) * len(blocks) // count - 1] for number in range(count)]
