@@ -66,7 +66,7 @@ class Probe:
 
     @property
     def stem(self) -> str | None:
-        """The last map before the first level, not of a pooling or of a block like the level's; None if there is none."""
+        """The last map before the first level, outside of poolings and blocks like the level; None without a stem."""
         first = self.levels[0]
         alike = [o.module for o in self.observations if o.container and o.point.shape == first.shape]
         before = takewhile(lambda o: not _within(o.point.name, [first.name]), self.observations)
