@@ -17,7 +17,7 @@ from tutelage.config import DistillSettings, load
 from tutelage.errors import TutelageError
 from tutelage.report import write_report
 from tutelage.report.material.material import gather
-from tutelage.report.material.run import read_run, read_source
+from tutelage.report.material.run import read_run, read_run_set
 from tutelage.report.page.blocks import Code, Table
 from tutelage.report.sections.attention import attention
 from tutelage.report.sections.classes import classes
@@ -40,7 +40,7 @@ def text_of(page: Path) -> str:
 
 
 def test_one_run(copy: Path) -> None:
-    material = gather(read_source([copy]), None)
+    material = gather(read_run_set([copy]), None)
     section = plan(material)
     assert section is not None
     networks, stages = (block for block in section.blocks if isinstance(block, Table))
@@ -76,17 +76,17 @@ def test_images_that_are_gone_and_where_they_are_now(copy: Path) -> None:
     assert "Nothing that needs the images is shown" in text and "Say data=" in text
     assert "As the run showed it" in text and "at.layer3" in text
     assert 'id="classes"' not in text and 'id="learning"' in text
-    assert gather(read_source([copy]), str(moved)).missing == []
+    assert gather(read_run_set([copy]), str(moved)).missing == []
 
 
 def test_a_teacher_that_is_gone_or_another_one(copy: Path) -> None:
     teacher = copy.parent / "teacher"
     shutil.copytree(copy.parent / "none-1" / "student", teacher / "student", dirs_exist_ok=True)
-    material = gather(read_source([copy]), None)
+    material = gather(read_run_set([copy]), None)
     assert "teacher=runs/teacher has other weights now than in this run" in material.missing[0]
     assert material.teacher is None and attention(material) is None and classes(material) is not None
     shutil.rmtree(teacher)
-    material = gather(read_source([copy]), None)
+    material = gather(read_run_set([copy]), None)
     assert "The teacher's own predictions and attention are not shown" in material.missing[0]
     section = plan(material)
     assert section is not None and isinstance(section.blocks[0], Code) and "at.layer3" in section.blocks[0].text
@@ -95,7 +95,7 @@ def test_a_teacher_that_is_gone_or_another_one(copy: Path) -> None:
 def test_a_student_that_is_not_the_one_that_was_measured(copy: Path) -> None:
     result = json.loads((copy / "result.json").read_text())
     (copy / "result.json").write_text(json.dumps({**result, "top1": 3.21}))
-    assert "and gave 3.21 % after its training" in gather(read_source([copy]), None).missing[0]
+    assert "and gave 3.21 % after its training" in gather(read_run_set([copy]), None).missing[0]
 
 
 def test_settings_of_another_version(copy: Path) -> None:
@@ -104,7 +104,7 @@ def test_settings_of_another_version(copy: Path) -> None:
     run = read_run(copy)
     assert run.settings is None and "unheard_of" in run.fault
     assert repeat_command(run) == shlex.join(["tutelage", "distill", str(copy / "config.yaml"), "out=NEW_FOLDER"])
-    material = gather(read_source([copy]), None)
+    material = gather(read_run_set([copy]), None)
     assert material.teacher_predictions is not None and not material.missing
     section = plan(material)
     assert section is not None and isinstance(section.blocks[0], Code)

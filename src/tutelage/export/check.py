@@ -13,7 +13,7 @@ from tutelage.export.formats.register import FORMATS
 from tutelage.export.record import File, Record
 from tutelage.export.settings import ExportSettings
 from tutelage.export.task import Task, describe_input
-from tutelage.export.verify import Measured, batches, measure, spread
+from tutelage.export.verify import Agreement, batches, measure, spread
 from tutelage.measure import describe_machine, median_milliseconds
 from tutelage.models import count_macs, parameter_count
 from tutelage.runs import Predict, Student, predictor
@@ -70,7 +70,7 @@ def _whole(task: Task, format: str) -> bool:
     return task.preprocessing and not FORMATS[format].bare
 
 
-def _describe(task: Task, name: str, folder: Path, measured: Measured, predict: Predict, image: Tensor) -> File:
+def _describe(task: Task, name: str, folder: Path, measured: Agreement, predict: Predict, image: Tensor) -> File:
     format = FORMATS[name]
     if not format.rounded and measured.difference > TOLERANCE * max(1.0, measured.largest):
         raise TutelageError(

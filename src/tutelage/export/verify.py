@@ -1,4 +1,4 @@
-"""Whether what was written gives what PyTorch gives, on real images."""
+"""Check on real images that exported files give the logits of PyTorch."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BATCH = 50
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One model on one split, beside a reference; percentages."""
+class Agreement:
+    """How far a model agrees with a reference on one split, and its accuracy there; shares in percent."""
 
     top1: float | None
-    """None where no image has a label."""
+    """None if no image has a label."""
     same: float
-    """Share of images that it and the reference call the same."""
+    """Share of images to which both assign the same class."""
     difference: float
     """Largest absolute difference of a logit."""
     largest: float
@@ -51,7 +51,7 @@ def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
-def measure(models: Mapping[str, Predict], split: Split, size: tuple[int, int], label: str) -> dict[str, Measured]:
+def measure(models: Mapping[str, Predict], split: Split, size: tuple[int, int], label: str) -> dict[str, Agreement]:
     """Runs all models over the images of ``split``, read once; the first of them is the reference.
 
     ``label`` is shown meanwhile.
@@ -74,6 +74,6 @@ def measure(models: Mapping[str, Predict], split: Split, size: tuple[int, int], 
             advance(len(labels))
     shares = {name: (100 * total).tolist() for name, total in totals.items()}
     return {
-        name: Measured(hits / labelled if labelled else None, same / seen, differences[name], largest)
+        name: Agreement(hits / labelled if labelled else None, same / seen, differences[name], largest)
         for name, (hits, same) in shares.items()
     }

@@ -16,7 +16,7 @@ from tutelage.errors import TutelageError
 from tutelage.models import made_known
 from tutelage.paths import expand
 from tutelage.report.material.material import Material, gather
-from tutelage.report.material.run import read_source
+from tutelage.report.material.run import read_run_set
 from tutelage.report.page.blocks import Chart, Section, drawn
 from tutelage.report.page.drawing import RC, png, svg
 from tutelage.report.page.page import render
@@ -59,13 +59,13 @@ def write_report(*runs: str | Path, **config: Any) -> Path:
 def _write(runs: Sequence[str | Path], config: dict[str, Any]) -> Path:
     settings = load(ReportSettings, {"runs": [str(run) for run in runs], **config})
     folders = [expand(folder) for folder in settings.runs]
-    source = read_source(folders)
+    run_set = read_run_set(folders)
     out = _page_path(settings, folders)
     figures = settings.figures.expanduser() if settings.figures is not None else None
     if figures is not None:
         _check_figures(figures, settings.overwrite)
     with matplotlib.rc_context(RC):
-        material = gather(source, settings.data)
+        material = gather(run_set, settings.data)
         sections = _sections(material, settings.data)
         page = render(material.title, _lead(material), _foot(), sections)
         if figures is not None:

@@ -35,8 +35,8 @@ class CompareSettings(Settings):
     overwrite: bool = Field(False, description="replace out")
 
 
-class Row(BaseModel):
-    """One model; times are medians, from un-normalised uint8 images to logits."""
+class ComparisonRow(BaseModel):
+    """The measurements of one model; times are medians, from un-normalized uint8 images to logits."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,7 +61,7 @@ class Comparison(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    rows: list[Row]
+    rows: list[ComparisonRow]
     data: str | None
     split: str | None
     images: int | None
@@ -132,11 +132,11 @@ class _Accuracy:
         )
 
 
-def _row(classifier: Classifier, accuracy: _Accuracy | None) -> Row:
+def _row(classifier: Classifier, accuracy: _Accuracy | None) -> ComparisonRow:
     images = torch.randint(0, 256, (BATCH, 3, *classifier.size), dtype=torch.uint8)
     one = median_milliseconds(lambda: classifier.predict(images[:1]))
     many = None if classifier.one_image else median_milliseconds(lambda: classifier.predict(images))
-    return Row(
+    return ComparisonRow(
         path=str(classifier.path),
         model=classifier.model,
         parameters=classifier.parameters,

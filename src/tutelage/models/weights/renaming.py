@@ -1,4 +1,4 @@
-"""How other projects name the entries of the networks that are defined here too: small tables of renamings."""
+"""Rename the entries of other projects' checkpoints to the names used here, by small tables of rules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Layout:
-    """One project's names for one kind of network, and what they are here: regular expressions, the first that fits."""
+class NamingScheme:
+    """One project's names for one kind of network, as rules (pattern, name here); the first that matches applies."""
 
     name: str
     rules: tuple[tuple[str, str], ...]
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Returns the state dict under the names here; entries that no rule is for keep theirs."""
+        """Return the state dict under the names here; entries that match no rule keep theirs."""
         return {self._renamed(name): tensor for name, tensor in state.items()}
 
     def _renamed(self, name: str) -> str:
@@ -37,16 +37,16 @@ def _block(there: str, here: str, *names: tuple[str, str]) -> tuple[tuple[str, s
 _TWO_CONVOLUTIONS = (("0", "conv1"), ("1", "bn1"), ("3", "conv2"), ("4", "bn2"))
 _THREE_CONVOLUTIONS = (*_TWO_CONVOLUTIONS, ("6", "conv3"), ("7", "bn3"))
 
-LAYOUTS = (
-    Layout("OpenMMLab's classifier", ((r"^head\.fc\.", "fc."),)),
-    Layout("residual blocks with a 'downsample', as torchvision's have", ((r"\.downsample\.", ".shortcut."),)),
-    Layout(
+NAMING_SCHEMES = (
+    NamingScheme("OpenMMLab's classifier", ((r"^head\.fc\.", "fc."),)),
+    NamingScheme("residual blocks with a 'downsample', as torchvision's have", ((r"\.downsample\.", ".shortcut."),)),
+    NamingScheme(
         "the wide ResNet of RepDistiller and OFD",
         ((r"^bn1\.", "bn."), (r"^(block\d)\.layer\.(\d+)\.convShortcut\.", r"\1.\2.shortcut."))
         + ((r"^(block\d)\.layer\.", r"\1."),),
     ),
-    Layout("RepDistiller's VGG", ((r"^classifier\.", "fc."),)),
-    Layout(
+    NamingScheme("RepDistiller's VGG", ((r"^classifier\.", "fc."),)),
+    NamingScheme(
         "RepDistiller's ShuffleNetV2",
         (
             *_block(r"(layer\d)\.0\.", r"\1.0.shortcut.", ("conv1", "0"), ("bn1", "1"), ("conv2", "2"), ("bn2", "3")),
@@ -55,8 +55,8 @@ LAYOUTS = (
             (r"^(layer\d\.[1-9]\d*)\.", r"\1.branch."),
         ),
     ),
-    Layout("RepDistiller's classifier", ((r"^linear\.", "fc."),)),
-    Layout(
+    NamingScheme("RepDistiller's classifier", ((r"^linear\.", "fc."),)),
+    NamingScheme(
         "RepDistiller's MobileNetV2",
         (
             *_block("", "", ("conv1.0", "conv1"), ("conv1.1", "bn1"), ("conv2.0", "conv2"), ("conv2.1", "bn2")),
@@ -75,7 +75,7 @@ LAYOUTS = (
             ),
         ),
     ),
-    Layout(
+    NamingScheme(
         "OFD's MobileNet",
         (
             *_block("", "", ("0.0", "stem.0"), ("0.1", "stem.1")),
@@ -96,15 +96,17 @@ LAYOUTS = (
 
 
 def translate(state: Mapping[str, Tensor], expected: Iterable[str]) -> tuple[dict[str, Tensor], list[str]]:
-    """Returns the state dict under the names ``expected``, as far as a layout is known that brings it nearer to them.
+    """Rename the entries of a state dict to the ``expected`` names, as far as a known naming scheme fits.
 
-    Each layout is taken where more of the names then fit, and none is lost by two entries meeting in one. The second
-    value says, in words, what was renamed.
+    A scheme is applied if more names match afterwards and no two entries get the same name.
+
+    Returns:
+        The state dict, and a sentence for each scheme that was applied.
     """
     known, current, notes = set(expected), dict(state), []
-    for layout in LAYOUTS:
-        renamed = layout.rename(current)
+    for scheme in NAMING_SCHEMES:
+        renamed = scheme.rename(current)
         if len(renamed) == len(current) and len(known & renamed.keys()) > len(known & current.keys()):
             current = renamed
-            notes.append(f"renamed the entries of {layout.name}")
+            notes.append(f"renamed the entries of {scheme.name}")
     return current, notes

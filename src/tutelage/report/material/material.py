@@ -15,7 +15,7 @@ from tutelage.errors import TutelageError
 from tutelage.report.material.groups import Group, alone_of, group_runs
 from tutelage.report.material.lookup import find_data, find_teacher
 from tutelage.report.material.predictions import Predictions, predict
-from tutelage.report.material.run import Run, Source
+from tutelage.report.material.run import Run, RunSet
 from tutelage.runs import Student, load_student
 
 TOLERANCE = 0.1
@@ -77,18 +77,18 @@ class Material:
         return np.concatenate([batch.images.permute(0, 2, 3, 1).numpy() for batch in batches])
 
 
-def gather(source: Source, data: str | None) -> Material:
+def gather(run_set: RunSet, data: str | None) -> Material:
     """Groups the runs and computes the predictions; what is not there any more is left out, with its reason.
 
     Raises :class:`TutelageError` where the runs are not comparable.
     """
-    _check_comparable(source.runs)
-    groups = group_runs(source.runs)
+    _check_comparable(run_set.runs)
+    groups = group_runs(run_set.runs)
     focus = _focus(groups)
     material = Material(
-        f"Study {source.title}" if source.title else _title(focus), groups, focus, alone_of(focus, groups)
+        f"Study {run_set.title}" if run_set.title else _title(focus), groups, focus, alone_of(focus, groups)
     )
-    material.missing += [f"The run {name} failed: {error}" for name, error in source.failed.items()]
+    material.missing += [f"The run {name} failed: {error}" for name, error in run_set.failed.items()]
     try:
         material.data = find_data(material.run, data)
     except TutelageError as error:

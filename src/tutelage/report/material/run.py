@@ -53,22 +53,22 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a report is of."""
+class RunSet:
+    """The runs that a report is about: a study's, or any others."""
 
     runs: list[Run]
     title: str | None
-    """The study's, where it is one."""
+    """The title of the study; None without one."""
     failed: dict[str, str]
-    """Runs of the study that ended with an error, and which."""
+    """The errors of the study's failed runs, by name."""
 
 
-def read_source(folders: Sequence[Path]) -> Source:
-    """Returns the runs in ``folders``: one study, or any number of runs."""
+def read_run_set(folders: Sequence[Path]) -> RunSet:
+    """Return the runs in ``folders``: one study, or any number of runs."""
     if len(folders) == 1 and (folders[0] / "study.json").is_file():
         study = read_study(folders[0])
-        return Source([read_run(folders[0] / run) for run in study.runs], study.title, study.failed)
-    return Source([read_run(folder) for folder in folders], None, {})
+        return RunSet([read_run(folders[0] / run) for run in study.runs], study.title, study.failed)
+    return RunSet([read_run(folder) for folder in folders], None, {})
 
 
 def read_run(folder: Path) -> Run:
