@@ -50,7 +50,7 @@ def digits() -> ImageData:
 def test_the_loss_is_the_methods_own(case: Case) -> None:
     distiller = build(case).train()
     assert distiller.teacher is not None
-    student, teacher = copy.deepcopy(distiller.student), copy.deepcopy(distiller.teacher.network)
+    student, teacher = copy.deepcopy(distiller.student), copy.deepcopy(distiller.teacher.members[0].network)
 
     def plain(stage: Stage) -> float:
         losses = naive_losses(stage, teacher)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 import tutelage
 from harness.cases import CLASSES, SIZE, batch, networks
-from tutelage.distillation import native_size
+from tutelage.distillation import Distiller, Teacher, Teachers, make_stages, native_size
 from tutelage.losses import kd_loss
+from tutelage.methods import METHODS
+from tutelage.terms import IMAGE_GRADIENT, LOGITS, ComputedTap, Stage, Term
+from tutelage.terms.reserved import Network
 
 
 def test_it_is_a_module_for_any_loop() -> None:
@@ -85,3 +92,62 @@ def test_train_mode_reaches_the_student_and_not_the_teacher() -> None:
 def test_a_network_says_what_size_it_is_made_for() -> None:
     sizes = {name: native_size(tutelage.create_model(name, 5)) for name in ("resnet8", "residual_cnn_8", "plain_cnn")}
     assert sizes == {"resnet8": (32, 32), "residual_cnn_8": (224, 224), "plain_cnn": (224, 224)}
+
+
+class Mirrored(ComputedTap):
+    """The logits of the mirrored images: an extra pass, without a gradient."""
+
+    def compute(
+        self, network: Network, images: Tensor, features: Mapping[str, Tensor], labels: Tensor | None
+    ) -> Tensor:
+        return network(images.flip(3))[LOGITS]
+
+
+def test_a_term_brings_its_own_pass() -> None:
+    student, teacher = networks()
+    tap = Mirrored("mirrored")
+    term = Term("mirrored", 2.0, (tap, "layer1"), (tap,), lambda logits: logits, lambda s, _, t: F.mse_loss(s, t))
+    stage = Stage("train", 1, (term,), task_weight=0.0)
+    assert stage.student_taps == ("layer1",) and stage.student_computed == (tap,) and stage.student_logits
+    assert not stage.differentiates and not stage.terms_need_labels
+    distiller = Distiller(student, teacher, [stage]).eval()
+    images, _ = batch()
+    out = distiller(images)
+    expected = F.mse_loss(student(images.flip(3)), teacher(images.flip(3)))
+    torch.testing.assert_close(out.terms["mirrored"], 2 * expected, rtol=1e-4, atol=1e-5)
+    assert not distiller.targets(images)[0].requires_grad
+    out.loss.backward()
+    assert student.fc.weight.grad.abs().sum() > 0
+
+
+def test_several_teachers_share_no_computed_tap() -> None:
+    term = Term("mirrored", 1.0, (LOGITS,), (Mirrored("mirrored"),), lambda t: t, F.mse_loss)
+    student, teacher = networks()
+    with pytest.raises(tutelage.TutelageError, match=r"more than logits \(mirrored\)"):
+        Distiller(student, Teachers([Teacher(teacher), Teacher(teacher)]), [Stage("train", 1, (term,))])
+
+
+def test_a_gradient_asks_for_labels_without_a_cross_entropy() -> None:
+    term = Term("norm", 1.0, (IMAGE_GRADIENT,), (), lambda: torch.empty(0), lambda gradient, _: gradient.norm())
+    distiller = Distiller(networks()[0], None, [Stage("train", 1, (term,), task_weight=0.0)])
+    images, labels = batch()
+    assert distiller(images, labels).loss > 0
+    with pytest.raises(tutelage.TutelageError, match="stage 'train' needs the labels"):
+        distiller(images)
+
+
+def test_a_method_is_a_name_an_object_or_several_by_name() -> None:
+    student, network = networks()
+    teacher, kd = Teacher(network), METHODS["kd"](temperature=2.0)
+    methods = ["kd+at", kd, {"at": METHODS["at"](), "kd": kd}]
+    terms = [[t.name for t in make_stages(m, student, teacher, SIZE, 5)[0].terms] for m in methods]
+    ats = ["at.layer1", "at.layer2", "at.layer3"]
+    assert terms == [["kd", *ats], ["kd"], [*ats, "kd"]]
+    assert Distiller(student, teacher, methods[2], input_size=SIZE).stage.task_weight == pytest.approx(0.1)
+    with pytest.raises(tutelage.TutelageError, match="method=kd needs a teacher"):
+        Distiller(student, None, kd, input_size=SIZE)
+
+
+def test_a_teacher_must_be_a_network() -> None:
+    with pytest.raises(tutelage.TutelageError, match="expected an nn.Module as teacher, got dict: build"):
+        Distiller(networks()[0], {}, "kd", input_size=SIZE)

@@ -8,17 +8,18 @@ from torch.nn import functional as F
 
 import tutelage
 from harness.cases import SIZE, batch, network, networks
-from tutelage.distillation import Ensemble, Teacher
+from tutelage import distillation
+from tutelage.distillation import Teacher, Teachers
 from tutelage.errors import TutelageError
 from tutelage.terms import IMAGE_GRADIENT, LOGITS
 
 
-def several() -> Ensemble:
+def several() -> Teachers:
     torch.manual_seed(0)
-    return Ensemble([Teacher(network("wrn_10_1")), Teacher(network("resnet8"))])
+    return Teachers([Teacher(network("wrn_10_1")), Teacher(network("resnet8"))])
 
 
-def test_an_ensemble_gives_logits_side_by_side_and_the_mean_probability() -> None:
+def test_several_teachers_give_logits_side_by_side_and_the_mean_probability() -> None:
     teacher = several()
     images, _ = batch()
     teacher.read((), logits=True)
@@ -37,8 +38,19 @@ def test_a_classifier_gives_the_same_logits_with_folded_normalizations() -> None
         assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
 
 
+def test_several_teachers_have_no_attribute_of_one() -> None:
+    teachers = several()
+    for name in ("network", "normalization", "input_size", "headless", "source", "embedder"):
+        assert hasattr(teachers.members[0], name) and not hasattr(teachers, name)
+
+
+def test_several_teachers_are_still_found_under_their_old_name() -> None:
+    with pytest.warns(DeprecationWarning, match="Ensemble is now Teachers"):
+        assert distillation.Ensemble is Teachers
+
+
 @pytest.mark.parametrize("method", ["at", "kd+ofd", "fitnets", "at_gradient"])
-def test_an_ensemble_has_no_features_to_share(method: str) -> None:
+def test_several_teachers_have_no_features_to_share(method: str) -> None:
     student, _ = networks()
     with pytest.raises(TutelageError, match="several teachers cannot share.*method=kd"):
         tutelage.Distiller(student, several(), method, input_size=SIZE)
@@ -46,7 +58,7 @@ def test_an_ensemble_has_no_features_to_share(method: str) -> None:
 
 def test_every_members_classes_are_checked() -> None:
     student, _ = networks()
-    odd = Ensemble([Teacher(network("wrn_10_1")), Teacher(tutelage.create_model("resnet8", 7))])
+    odd = Teachers([Teacher(network("wrn_10_1")), Teacher(tutelage.create_model("resnet8", 7))])
     with pytest.raises(TutelageError, match="7 classes"):
         tutelage.Distiller(student, odd, "kd", input_size=SIZE)
 
@@ -69,7 +81,7 @@ def test_features_in_batch_mode_are_those_of_batch_statistics() -> None:
 
 def test_the_image_gradient_is_a_difference_quotient() -> None:
     teacher = Teacher(network("wrn_10_1")).to(torch.float64)
-    teacher.read((), logits=True, image_gradient=True)
+    teacher.read((), logits=True, computed=(IMAGE_GRADIENT,))
     images, labels = batch(3, torch.float64)
     labels[1] = -1
     gradient = teacher.features(images, labels)[IMAGE_GRADIENT]
@@ -87,7 +99,7 @@ def test_the_image_gradient_is_a_difference_quotient() -> None:
 
 def test_bytes_are_differentiated_by_images_between_0_and_1() -> None:
     teacher = Teacher(network("wrn_10_1"))
-    teacher.read((), logits=True, image_gradient=True)
+    teacher.read((), logits=True, computed=(IMAGE_GRADIENT,))
     images, labels = batch(3)
     as_bytes = (images * 255).to(torch.uint8)
     found = teacher.features(as_bytes, labels)[IMAGE_GRADIENT]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tutelage.distillation import Distiller, Ensemble, Teacher, make_stages
+from tutelage.distillation import Distiller, Teacher, Teachers, make_stages
 from tutelage.methods import METHODS, Method, parse
 from tutelage.models import create_model
 
@@ -111,7 +111,7 @@ def build(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
     torch.manual_seed(0)
     student = create_model("resnet8", CLASSES).to(dtype)
     members = [Teacher(network(name).to(dtype)) for name in case.teachers]
-    teacher = members[0] if len(members) == 1 else Ensemble(members)
+    teacher = members[0] if len(members) == 1 else Teachers(members)
     stages = make_stages(case.methods(), student, teacher, SIZE, case.epochs)
     distiller = Distiller(student, teacher, stages)
     if case.stage > 0:  # it is in its first

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.config import DistillSettings, RunSettings, TrainSettings
-from tutelage.distillation import Distiller, Ensemble, Teacher
+from tutelage.distillation import Distiller, Teacher, Teachers
 from tutelage.methods import METHODS, Method, Pair, plan
 from tutelage.models import create_model
 from tutelage.recipes import Recipe, load_recipe, recipe_of
 from tutelage.taps import Probe
-from tutelage.terms import LOGITS, RESERVED, Stage, Term
+from tutelage.terms import LOGITS, Stage, Term, is_reserved
 
 SHAPES = {"cifar10": (10, 32), "cifar100": (100, 32), "imagenette": (10, 224)}
 """Classes and side of the images of the data sets that recipes name."""
@@ -90,7 +90,7 @@ def term_on_zeros(recipe: Recipe, term: Term) -> Tensor:
 def _zeros(network: str, tap: str, shape: Shape, networks: int = 1) -> Tensor:
     if tap == LOGITS:
         return torch.zeros(2, shape.classes) if networks == 1 else torch.zeros(networks, 2, shape.classes)
-    return torch.zeros(2, *((3, shape.side, shape.side) if tap in RESERVED else probe(network, shape).shape(tap)))
+    return torch.zeros(2, *((3, shape.side, shape.side) if is_reserved(tap) else probe(network, shape).shape(tap)))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def take_steps(recipe: Recipe, batch: int = 2) -> list[Step]:
     labels = torch.randint(shape.classes, (batch,))
     student, *teachers = (create_model(name, shape.classes) for name in networks_of(settings_of(recipe)))
     members = [Teacher(measured(teacher, images)) for teacher in teachers]
-    distiller = Distiller(student, Ensemble(members) if len(members) > 1 else members[0] if members else None, stages)
+    distiller = Distiller(student, Teachers(members) if len(members) > 1 else members[0] if members else None, stages)
     distiller.train()
     return [_step(distiller, number, images, labels) for number in range(len(stages))]
 

@@ -95,7 +95,7 @@ class Networks:
 
     def ofd(self, features: dict[str, Tensor]) -> dict[str, float]:
         assert self.distiller.teacher is not None
-        network = self.distiller.teacher.network
+        network = self.distiller.teacher.members[0].network
         values = {}
         for weight, tap, norm in zip((0.25, 0.5, 1.0), SUMS, NORMS):
             module = network.get_submodule(norm)

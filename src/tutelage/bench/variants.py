@@ -121,7 +121,7 @@ def plain_variant(job: Job, engine: Accelerator, index: int) -> Steps | None:
     stage, teacher = job.distiller.stages[index], job.teacher
     if teacher is None or len(teacher.members) > 1:
         return None
-    networks = _contiguous(teacher.network), _contiguous(job.student)
+    networks = _contiguous(teacher.members[0].network), _contiguous(job.student)
     return plain_steps(job.data, *networks, stage, job.settings.batch_size, engine.device)
 
 

@@ -1,25 +1,39 @@
 """Teacher and student side by side: the frozen teacher, and the module that is trained."""
 
+import warnings
+from typing import Any
+
+from tutelage.distillation.base import BaseTeacher
 from tutelage.distillation.cache.settings import CacheSettings
 from tutelage.distillation.cache.targets import StoredTargets, TargetCache
+from tutelage.distillation.checks import foreign_classes
 from tutelage.distillation.distiller import TASK, Distiller, DistillerOutput
-from tutelage.distillation.ensemble import Ensemble
-from tutelage.distillation.stages import foreign_classes, make_stages, native_size
+from tutelage.distillation.stages import make_stages, native_size
 from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher, compile_frozen
+from tutelage.distillation.teachers import Teachers
 
 __all__ = [
+    "BaseTeacher",
     "CacheSettings",
     "Distiller",
     "DistillerOutput",
-    "Ensemble",
     "StoredTargets",
     "TASK",
     "TargetCache",
     "Teacher",
+    "Teachers",
     "compile_frozen",
     "foreign_classes",
     "make_stages",
     "native_size",
     "task_loss",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Find ``Teachers`` under the name it had before 0.2, until 1.0."""
+    if name != "Ensemble":
+        raise AttributeError(f"module 'tutelage.distillation' has no attribute '{name}'")
+    warnings.warn("tutelage.distillation.Ensemble is now Teachers", DeprecationWarning, stacklevel=2)
+    return Teachers

@@ -1,23 +1,24 @@
-"""The module that is trained: a student and its connectors, under a teacher, for one stage at a time."""
+"""The module that is trained: a student and its connectors, with a teacher, one stage at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 
-from tutelage.distillation.gradients import differentiable, image_gradient, mirrored_gradient, twice_differentiable
+from tutelage.distillation.base import BaseTeacher
+from tutelage.distillation.reading import read_batch, read_taps
 from tutelage.distillation.sharding import hand_back, is_sharded, shard_layers
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
-from tutelage.methods import METHODS, Method, parse
-from tutelage.taps import laid_out, tapped
-from tutelage.terms import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, Stage
+from tutelage.methods import Method
+from tutelage.taps import tapped
+from tutelage.terms import LOGITS, Stage
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -27,36 +28,59 @@ TASK = "ce"
 
 
 class DistillerOutput(NamedTuple):
-    """What one forward pass gives."""
+    """The result of a forward pass.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> distiller = Distiller(create_model("resnet8", 5), create_model("resnet14", 5), "kd", input_size=16)
+        >>> loss, logits, terms = distiller(torch.rand(4, 3, 16, 16), torch.tensor([0, 1, 2, -1]))
+        >>> logits.shape, sorted(terms)
+        (torch.Size([4, 5]), ['ce', 'kd'])
+    """
 
     loss: Tensor
+    """The sum of the terms, a scalar."""
     logits: Tensor | None
     """(B, K); None in a stage that stops before the student's head."""
     terms: dict[str, Tensor]
-    """Weighted scalars; their sum is the loss."""
+    """The weighted terms by name, scalars."""
 
 
 class Distiller(nn.Module):
-    """A student under a teacher: ``out = distiller(images, labels)``, then ``out.loss.backward()``, in any loop.
+    """A student with its teacher: ``out = distiller(images, labels)``, then ``out.loss.backward()``, in any loop.
 
-    Its parameters are the student's and the connectors' of the current stage. The teacher is held outside the module
-    tree: no optimiser, checkpoint or wrapper for several processes ever sees it; ``.to(device)`` moves it along.
+    Its parameters are those of the student and of the current stage's connectors. The teacher is held outside the
+    module tree, so no optimizer, checkpoint or wrapper for several processes ever sees it; ``.to(device)`` moves it
+    along.
 
     Args:
         student: the network to train.
-        teacher: a :class:`Teacher`, or a plain network, which then gets the same images as the student. None for a
-            method without one.
-        method: a name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method` with settings of your own, or the
-            list of stages. A method of several stages starts in its first: call ``enter(1)``, … when it is done.
-        input_size: (H, W) of the images, for the shapes at the taps; taken from the student where it knows its own.
-        normalization: applied to the images for the student; images go in unchanged where there is none.
+        teacher: a :class:`Teacher` or :class:`Teachers`, or a plain network, which then gets the same images as the
+            student. None for a method without a teacher.
+        method: a name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method` with your own settings, several
+            of them by name, or a list of stages. A method with several stages starts in its first one; call
+            ``enter(1)`` and so on when a stage is done.
+        input_size: (H, W) or side of the images, for the shapes at the taps; by default the size that the student is
+            made for.
+        normalization: applied to the student's images; by default they are passed unchanged.
         label_smoothing: of the cross-entropy with the labels, in [0, 1).
         class_weights: of the cross-entropy with the labels, one per class.
-        epochs: length of the run, which a staged method shares out (``distiller.stages[i].epochs``).
+        epochs: length of the run, which the stages of a method share (``distiller.stages[i].epochs``).
 
     Raises:
-        TutelageError: unknown method or tap; a term needs the teacher's logits and its classes are not the student's;
-            the teacher gives NaN.
+        TutelageError: if a method or tap does not exist, a term reads the logits of a teacher with other classes than
+            the student, or the teacher gives NaN.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> student, teacher = create_model("resnet8", 5), create_model("resnet14", 5)
+        >>> distiller = Distiller(student, teacher, "kd+at", input_size=16)
+        >>> optimizer = torch.optim.SGD(distiller.parameters(), lr=0.1)
+        >>> out = distiller(torch.rand(4, 3, 16, 16), torch.tensor([0, 1, 2, 3]))
+        >>> out.loss.backward()
+        >>> optimizer.step()
+        >>> sorted(out.terms)
+        ['at.layer1', 'at.layer2', 'at.layer3', 'ce', 'kd']
     """
 
     class_weights: Tensor | None
@@ -64,8 +88,8 @@ class Distiller(nn.Module):
     def __init__(
         self,
         student: nn.Module,
-        teacher: Teacher | nn.Module | None,
-        method: str | Method | Sequence[Stage] = "kd",
+        teacher: BaseTeacher | nn.Module | None,
+        method: str | Method | Mapping[str, Method] | Sequence[Stage] = "kd",
         *,
         input_size: int | tuple[int, int] | None = None,
         normalization: nn.Module | None = None,
@@ -75,9 +99,12 @@ class Distiller(nn.Module):
     ) -> None:
         super().__init__()
         self.student = student
-        if teacher is not None and not isinstance(teacher, Teacher):
+        if teacher is not None and not isinstance(teacher, BaseTeacher):
             if not isinstance(teacher, nn.Module):
-                raise TutelageError(f"a {type(teacher).__name__} is no teacher: give a network (tutelage.create_model)")
+                raise TutelageError(
+                    f"expected an nn.Module as teacher, got {type(teacher).__name__}: "
+                    f"build a network with tutelage.create_model"
+                )
             teacher = Teacher(teacher)
         # A tuple hides the teacher from nn.Module's registration of submodules.
         self._teacher = (teacher,)
@@ -85,30 +112,31 @@ class Distiller(nn.Module):
         self.label_smoothing = label_smoothing
         weights = torch.tensor(class_weights) if class_weights is not None else None
         self.register_buffer("class_weights", weights, persistent=False)  # the settings have them, not the checkpoints
-        if isinstance(method, str):
-            method = make_stages(
-                {name: METHODS[name]() for name in parse(method)}, student, teacher, input_size, epochs
-            )
-        elif isinstance(method, Method):
-            method = make_stages({type(method).__name__: method}, student, teacher, input_size, epochs)
+        if isinstance(method, (str, Method, Mapping)):
+            method = make_stages(method, student, teacher, input_size, epochs)
         self.stages = list(method)
         self.progress = 0.0
-        """How much of the stage is done, from 0 to 1: set it where a term's weight changes over its stage."""
+        """The part of the stage that is done, from 0 to 1. Set it if a term's weight changes over its stage."""
         self.enter(0)
 
     @property
-    def teacher(self) -> Teacher | None:
+    def teacher(self) -> BaseTeacher | None:
+        """The teacher, or several as one; None if the student learns alone."""
         return self._teacher[0]
 
     @property
     def term_names(self) -> list[str]:
-        """The names of the current stage's terms, the cross-entropy first where there is one."""
+        """The names of the current stage's terms, the cross-entropy first if the stage has one."""
         return [TASK] * (self.stage.task_weight > 0) + [term.name for term in self.stage.terms]
 
     def enter(self, index: int) -> Stage:
-        """Starts stage ``index``: its terms, its truncated student and teacher, its trainable parameters.
+        """Start stage ``index``: its terms, its truncated student and teacher, its trainable parameters.
 
-        Raises :class:`TutelageError` after :meth:`shard`, which lasts for one stage.
+        Returns:
+            The stage.
+
+        Raises:
+            TutelageError: after :meth:`shard`, which lasts for one stage.
         """
         if is_sharded(self.student):
             raise TutelageError(
@@ -129,27 +157,32 @@ class Distiller(nn.Module):
         # Held outside the module tree too: it shares every parameter and buffer with the student, which is in it.
         self._reader = (reader,)
         if self.teacher is not None and stage.needs_teacher:
-            self.teacher.read(stage.teacher_taps, stage.teacher_logits, stage.teacher_mode, stage.image_gradient)
+            self.teacher.read(stage.teacher_taps, stage.teacher_logits, stage.teacher_mode, stage.teacher_computed)
         self.train(self.training)
         return stage
 
     def forward(
         self, images: Tensor, labels: Tensor | None = None, targets: Sequence[Tensor] | None = None
     ) -> DistillerOutput:
-        """Returns loss, logits and weighted terms of a batch.
+        """Return loss, logits and weighted terms of a batch.
 
-        ``images`` is (B, 3, H, W), in whatever range the normalisations expect; ``labels`` is (B,), −1 where
-        unlabelled, or soft ones (B, K), and may be left out of a stage without cross-entropy. ``targets`` are what
-        :meth:`targets` gave for these images, now or at another time; the teacher runs where there are none.
+        Args:
+            images: (B, 3, H, W), in the range that the normalizations expect.
+            labels: (B,), −1 if unlabeled, or soft ones (B, K); not needed in a stage without cross-entropy.
+            targets: the result of :meth:`targets` for these images, computed now or earlier; by default the teacher
+                runs.
+
+        Raises:
+            TutelageError: if the stage needs labels and there are none.
         """
-        if labels is None and (self.stage.task_weight > 0 or self.stage.image_gradient):
-            raise TutelageError(f"stage '{self.stage.name}' has a cross-entropy term: pass the labels too")
+        if labels is None and (self.stage.task_weight > 0 or self.stage.terms_need_labels):
+            raise TutelageError(f"stage '{self.stage.name}' needs the labels: pass distiller(images, labels)")
         if targets is None:
             targets = self.targets(images, labels)
         return self.compare(self.features(images, labels), labels, targets)
 
     def compare(self, features: dict[str, Tensor], labels: Tensor | None, targets: Sequence[Tensor]) -> DistillerOutput:
-        """Returns loss, logits and weighted terms of what the student gave (:meth:`features`) for a batch."""
+        """Return loss, logits and weighted terms, given the student's :meth:`features` and the targets of a batch."""
         values: dict[str, Tensor] = {}
         if self.stage.task_weight > 0:
             assert labels is not None
@@ -162,9 +195,9 @@ class Distiller(nn.Module):
         return DistillerOutput(loss, features.get(LOGITS), values)
 
     def targets(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        """Returns what each term of the stage keeps of the teacher for these images, detached.
+        """Return the teacher's target for each term of the stage, detached.
 
-        ``labels`` (B,) are needed only where a term reads the gradient with respect to the image.
+        ``labels`` (B,) are only needed if a term reads them (``Stage.terms_need_labels``).
         """
         features: dict[str, Tensor] = {}
         if self.stage.needs_teacher:
@@ -173,48 +206,49 @@ class Distiller(nn.Module):
         return [term.target(features) for term in self.stage.terms]
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Returns what the stage reads of the student, under the taps' names and the reserved ones."""
-        if not self.stage.image_gradient:
-            return self._read(images)
-        assert labels is not None
-        with twice_differentiable(images.device.type):
-            images = differentiable(images)
-            features = self._read(images)
-            features[IMAGE_GRADIENT] = image_gradient(features[LOGITS], labels, images, create_graph=True)
-            if self.stage.mirrored_gradient:
-                features[MIRRORED_GRADIENT] = mirrored_gradient(lambda x: self._read(x)[LOGITS], images, labels)
-        return features
+        """Return what the stage reads of the student, by tap."""
+        return read_batch(self._read, images, labels, self.stage.student_computed)
 
     def layers(self) -> dict[str, nn.Module]:
-        """Returns the modules that the current stage runs of the student, and its connectors, by name."""
+        """Return the modules of the student that the current stage runs, and its connectors, by name."""
         read = {f"student.{name}": module for name, module in self._reader[0].named_modules() if name}
         return read | {f"terms.{name}": module for name, module in self.terms.named_modules() if name}
 
     def compile_student(self, graphs: bool = False) -> None:
-        """Compiles what the current stage runs of the student, at its next forward pass; ``graphs``: as CUDA graphs."""
+        """Compile what the current stage runs of the student, at its next forward pass.
+
+        Args:
+            graphs: whether kernels are launched together, as CUDA graphs.
+        """
         self._reader[0].compile(options={"triton.cudagraphs": graphs})
 
     def compile_teacher(self, graphs: bool = False) -> None:
-        """Compiles what the current stage runs of the teacher, at its next forward pass; ``graphs``: as CUDA graphs."""
+        """Compile what the current stage runs of the teacher, at its next forward pass.
+
+        Args:
+            graphs: whether kernels are launched together, as CUDA graphs.
+        """
         assert self.teacher is not None
         for member in self.teacher.members:
             member.compile_reader(graphs)
 
     def shard(self, mesh: DeviceMesh | None = None, smallest: int = 100_000) -> None:
-        """Spreads the weights that the current stage runs, and their gradients, over the processes (PyTorch's FSDP2).
+        """Shard the weights that the current stage runs, and their gradients, over the processes (PyTorch's FSDP2).
 
-        Call it before the optimiser is made, whose state is then spread too. Every process holds its part of each
-        layer, and all of a layer only while that runs; layers of fewer than ``smallest`` parameters are gathered
-        together. Loss and gradients are those of a DistributedDataParallel. From then on the networks run through the
-        distiller alone, and for this stage; ``student.state_dict()`` gives DTensors. Where a term reads gradients of
-        the image, all layers are gathered together, and the teacher stays whole.
+        Call it before you create the optimizer; its state is then sharded too. Each process holds its part of every
+        layer, and the whole layer only while it runs. Loss and gradients are those of DistributedDataParallel. From
+        then on, run the networks through the distiller only, and for this stage; ``student.state_dict()`` returns
+        DTensors. If a term takes gradients with respect to the images, all layers are gathered together and the
+        teacher stays whole.
 
-        ``mesh``: the processes, all of the default group where none is given.
+        Args:
+            mesh: the processes; by default all of the default group.
+            smallest: layers with fewer parameters are gathered together.
         """
-        if self.stage.image_gradient:
+        if self.stage.differentiates:
             from torch.distributed.fsdp import fully_shard
 
-            # Its backward pass within the forward one would part what the second derivative comes back to.
+            # The backward pass within the forward one would free layers that the second derivative still needs.
             fully_shard(self, mesh=mesh)
             return
         for network in (self._reader[0], *self.terms):
@@ -225,12 +259,10 @@ class Distiller(nn.Module):
                 member.shard(mesh, smallest)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
-        images = self.normalization(images)
-        logits, features = self._reader[0](images)
-        maps = laid_out(features, images.shape[2:])
-        return maps if logits is None else {**maps, LOGITS: logits}
+        return read_taps(self._reader[0], self.normalization(images))
 
     def train(self, mode: bool = True) -> Distiller:
+        """Set the mode of student and connectors; frozen modules and the teacher stay in eval mode."""
         super().train(mode)
         self._reader[0].train(mode)
         return self

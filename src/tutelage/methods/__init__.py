@@ -1,22 +1,27 @@
-"""Published methods, one a file: each makes terms and stages of a probed teacher and student."""
+"""Published methods, one per file: each makes terms and stages for a probed teacher and student."""
 
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.methods.combine import parse, plan
+from tutelage.methods.combine import methods_by_name, parse, plan
 
-__all__ = ["METHODS", "Method", "Pair", "list_methods", "parse", "plan"]
+__all__ = ["METHODS", "Method", "Pair", "list_methods", "methods_by_name", "parse", "plan"]
 
 # A method registers itself where its file is imported.
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
-# So do those of other packages, which name their modules in this group.
+# Other packages name their modules in this entry point group.
 for _plugin in entry_points(group="tutelage.methods"):
     _plugin.load()
 
 
 def list_methods() -> list[str]:
-    """Returns the names of the registered methods."""
+    """Return the names of the registered methods, sorted.
+
+    Example:
+        >>> list_methods()[:3]
+        ['at', 'at_gradient', 'fitnets']
+    """
     return list(METHODS)

@@ -1,4 +1,4 @@
-"""Methods joined by ``+``: one list of stages."""
+"""Methods by name, and their sum: one list of stages."""
 
 from __future__ import annotations
 
@@ -12,8 +12,32 @@ from tutelage.methods.kd import KD, KD_TERM
 from tutelage.terms import Stage, Term
 
 
+def methods_by_name(method: str | Method | Mapping[str, Method]) -> dict[str, Method]:
+    """Return methods by name: those that a string such as ``kd+at`` names with default settings, or those given.
+
+    Example:
+        >>> methods_by_name("kd+at")
+        {'kd': KD(temperature=4.0, alpha=0.9, labels=True, ensemble='logits'), 'at': AT(weight=None, ...)}
+        >>> list(methods_by_name(METHODS["kd"](temperature=2.0)))
+        ['kd']
+    """
+    if isinstance(method, str):
+        return {name: METHODS[name]() for name in parse(method)}
+    if isinstance(method, Method):
+        return {next((name for name in METHODS if METHODS[name] is type(method)), type(method).__name__): method}
+    return dict(method)
+
+
 def parse(names: str) -> list[str]:
-    """Splits ``kd+at`` into registered names; raises :class:`TutelageError` for an unknown, repeated or lonely one."""
+    """Split a sum such as ``kd+at`` into the names of registered methods.
+
+    Raises:
+        TutelageError: if a name is unknown, missing or repeated, or ``none`` is joined with another.
+
+    Example:
+        >>> parse("kd + at")
+        ['kd', 'at']
+    """
     parts = [part.strip() for part in names.split("+")]
     if "" in parts:
         raise TutelageError(f"method={names}: a name is missing beside '+'")
@@ -27,12 +51,22 @@ def parse(names: str) -> list[str]:
 
 
 def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
-    """Returns the stages of a sum of methods, whatever the order of their names.
+    """Return the stages of a sum of methods, whatever the order of their names.
 
-    At most one method may have several stages: they are kept, and the terms of the others join its last one. Where
-    ``kd`` is in the sum, the cross-entropy weighs 1 − α there, and other methods' own KD terms (FitNets') give way to
-    it; elsewhere it weighs the least that a method of the sum says, 1 as a rule. The teacher is in mode ``batch`` where
-    one of the joined methods asks for it. Raises :class:`TutelageError` where two methods name a term alike.
+    - At most one method may have several stages. They are kept, and the terms of the others join the last one.
+    - If ``kd`` is in the sum, the cross-entropy of that stage has the weight 1 − α, and ``kd`` replaces the KD terms of
+      other methods (FitNets). Otherwise it has the smallest weight that a method of the sum gives it, usually 1.
+    - The teacher is in mode ``batch`` if one of the joined methods needs it.
+
+    Raises:
+        TutelageError: if two methods have several stages, or two terms the same name.
+
+    Example:
+        >>> from tutelage.models import create_model
+        >>> from tutelage.taps import Probe
+        >>> pair = Pair(Probe(create_model("resnet8", 5), 16), Probe(create_model("resnet14", 5), 16), epochs=10)
+        >>> [[term.name for term in stage.terms] for stage in plan(methods_by_name("kd+fitnets"), pair)]
+        [['hint.layer2'], ['kd']]
     """
     planned = {name: method.stages(pair) for name, method in methods.items()}
     staged = [name for name, stages in planned.items() if len(stages) > 1]
@@ -51,7 +85,7 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
 
 
 def _stays(term: Term, method: str) -> bool:
-    """Whether a method's term stays beside ``kd``, whose own takes the place of the others' KD terms."""
+    """Return whether a method's term is kept beside ``kd``, which replaces the KD terms of other methods."""
     return method == "kd" or term.name != KD_TERM
 
 

@@ -1,5 +1,6 @@
-"""What a method is made of: terms, and the stages in which they are trained."""
+"""Building blocks of methods: terms, what they read, and the stages in which they are trained."""
 
+from tutelage.terms.image_gradient import IMAGE_GRADIENT, MIRRORED_GRADIENT
 from tutelage.terms.kept import Kept
 from tutelage.terms.optimization import (
     Optimizer,
@@ -8,10 +9,12 @@ from tutelage.terms.optimization import (
     Schedule,
     ScheduleSettings,
 )
+from tutelage.terms.reserved import LOGITS, ComputedTap, is_reserved
 from tutelage.terms.stage import Stage
-from tutelage.terms.term import IMAGE_GRADIENT, LOGITS, MIRRORED_GRADIENT, RESERVED, Term
+from tutelage.terms.term import Term
 
 __all__ = [
+    "ComputedTap",
     "IMAGE_GRADIENT",
     "Kept",
     "LOGITS",
@@ -19,9 +22,9 @@ __all__ = [
     "Optimizer",
     "OptimizerSettings",
     "PretrainOptimizer",
-    "RESERVED",
     "Schedule",
     "ScheduleSettings",
     "Stage",
     "Term",
+    "is_reserved",
 ]

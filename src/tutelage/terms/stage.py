@@ -1,26 +1,30 @@
-"""A stage: a span of training with its own terms, trainable part, optimiser, schedule and length."""
+"""A stage: a span of training with its own terms, trainable part, optimizer, schedule and length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch.nn as nn
 
 from tutelage.terms.optimization import Optimizer, Schedule
-from tutelage.terms.term import IMAGE_GRADIENT, MIRRORED_GRADIENT, RESERVED, Term
+from tutelage.terms.reserved import ComputedTap, is_reserved
+from tutelage.terms.term import Term
 
 
 @dataclass(frozen=True)
 class Stage:
     """A span of training.
 
-    The student runs only as deep as its deepest tap where neither the task nor a term needs its logits; what lies
-    deeper is not trained. ``frozen`` names modules (with all below them) and parameters that run but are not trained:
-    the modules stay in eval mode, and all are bit-identical afterwards. ``optimizer`` and ``schedule``, where given,
-    replace the run's. ``teacher_mode`` says whether the teacher normalises by its running statistics (``eval``) or by
-    those of each batch (``batch``).
+    If neither the task nor a term needs the student's logits, the student runs only as deep as its deepest tap, and
+    deeper layers are not trained.
+
+    Example:
+        >>> from tutelage.terms import LOGITS, Stage, Term
+        >>> hint = Term("hint", 1.0, ("layer2",), ("layer2",), lambda t: t, lambda s, t: (s - t).square().mean())
+        >>> stage = Stage("hint", epochs=5, terms=(hint,), task_weight=0.0)
+        >>> stage.student_taps, stage.student_logits
+        (('layer2',), False)
     """
 
     name: str
@@ -29,47 +33,68 @@ class Stage:
     task_weight: float = 1.0
     """The factor of the cross-entropy with the labels; 0 leaves it out."""
     frozen: tuple[str, ...] = ()
+    """Modules, with all below them, and parameters that run but are not trained: they stay in eval mode, unchanged."""
     optimizer: Optimizer | None = None
+    """Replaces the run's optimizer in this stage."""
     schedule: Schedule | None = None
+    """Replaces the run's schedule in this stage."""
     teacher_mode: Literal["eval", "batch"] = "eval"
+    """Which statistics normalize the teacher's features: the running ones, or those of each batch."""
 
     @property
     def student_taps(self) -> tuple[str, ...]:
-        return _features(tap for term in self.terms for tap in term.student_taps)
+        """The taps that read activations of the student, without the reserved ones."""
+        return tuple(tap for tap in self._read_of_student if not is_reserved(tap))
 
     @property
     def teacher_taps(self) -> tuple[str, ...]:
-        return _features(tap for term in self.terms for tap in term.teacher_taps)
+        """The taps that read activations of the teacher, without the reserved ones."""
+        return tuple(tap for tap in self._read_of_teacher if not is_reserved(tap))
+
+    @property
+    def student_computed(self) -> tuple[ComputedTap, ...]:
+        """The taps that are computed from the student."""
+        return tuple(tap for tap in self._read_of_student if isinstance(tap, ComputedTap))
+
+    @property
+    def teacher_computed(self) -> tuple[ComputedTap, ...]:
+        """The taps that are computed from the teacher."""
+        return tuple(tap for tap in self._read_of_teacher if isinstance(tap, ComputedTap))
 
     def frozen_modules(self, student: nn.Module) -> tuple[str, ...]:
-        """The names in ``frozen`` that are not parameters."""
+        """Return the names in ``frozen`` that are modules, not parameters."""
         parameters = {name for name, _ in student.named_parameters()}
         return tuple(name for name in self.frozen if name not in parameters)
 
     @property
     def student_logits(self) -> bool:
         """Whether the student must run to its end."""
-        return self.task_weight > 0 or any(tap in RESERVED for term in self.terms for tap in term.student_taps)
+        return self.task_weight > 0 or any(map(is_reserved, self._read_of_student))
 
     @property
     def teacher_logits(self) -> bool:
         """Whether the teacher must run to its end, with the classes of the data."""
-        return any(tap in RESERVED for term in self.terms for tap in term.teacher_taps)
+        return any(map(is_reserved, self._read_of_teacher))
 
     @property
     def needs_teacher(self) -> bool:
-        return any(term.teacher_taps for term in self.terms)
+        """Whether a term reads the teacher."""
+        return bool(self._read_of_teacher)
 
     @property
-    def image_gradient(self) -> bool:
-        """Whether a term reads gradients with respect to the image: labels are needed, and autocast is off."""
-        return any(IMAGE_GRADIENT in (*term.student_taps, *term.teacher_taps) for term in self.terms)
+    def terms_need_labels(self) -> bool:
+        """Whether a term reads the labels, beside the cross-entropy."""
+        return any(tap.needs_labels for tap in (*self.student_computed, *self.teacher_computed))
 
     @property
-    def mirrored_gradient(self) -> bool:
-        """Whether a term reads the student's gradient with respect to the mirrored image."""
-        return any(MIRRORED_GRADIENT in term.student_taps for term in self.terms)
+    def differentiates(self) -> bool:
+        """Whether a term takes gradients with respect to the images; see :class:`ComputedTap`."""
+        return any(tap.differentiates for tap in (*self.student_computed, *self.teacher_computed))
 
+    @property
+    def _read_of_student(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(tap for term in self.terms for tap in term.student_taps))
 
-def _features(taps: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tap for tap in taps if tap not in RESERVED))
+    @property
+    def _read_of_teacher(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(tap for term in self.terms for tap in term.teacher_taps))

@@ -1,4 +1,4 @@
-"""A term: one thing the student is asked to match."""
+"""A term: one thing the student has to match."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from torch import Tensor
 
 from tutelage.terms.kept import Kept
 
-LOGITS = "logits"
-"""The reserved tap name of a network's output."""
-
-IMAGE_GRADIENT = "image_gradient"
-"""The reserved tap name of J = ∂(Σ CE over the batch)/∂(image in [0, 1]), (B, 3, H, W)."""
-
-MIRRORED_GRADIENT = "mirrored_gradient"
-"""The same of the images mirrored left to right, mirrored back: where a symmetric network looks, it equals J."""
-
-RESERVED = (LOGITS, IMAGE_GRADIENT, MIRRORED_GRADIENT)
-
 
 class Term(nn.Module):
-    """One thing the student is asked to match: taps, a target of the teacher, a match of the student, a weight.
+    """One thing the student has to match: its taps, the teacher's target, a loss, and a weight.
+
+    Taps are names of modules, as ``tutelage inspect`` lists them, or reserved ones (``LOGITS``,
+    :class:`ComputedTap`).
 
     Args:
-        name: how the term appears in metrics, for example ``at.layer3``.
+        name: the term's name in metrics, for example ``at.layer3``.
         weight: the factor of the term in the loss, at the start of its stage.
-        student_taps: what is read from the student, handed to the connector, and its output to ``match``.
-        teacher_taps: what is read from the teacher and handed to ``target``; none where the student is its own measure.
-        target: keeps of the teacher's features the smallest tensor that the loss needs.
-        match: the unweighted loss of the student's features against that target, a scalar.
-        connector: adapts the student's feature before the match (one tap only); the student's where there is none.
-        final_weight: the factor at the end of the stage, reached linearly; ``weight`` throughout where it is None.
-        kept: what a cache has to know of the target; None for one that cannot be stored, because it is no function of
-            the sample alone, or too large to be worth it.
+        student_taps: read from the student, passed through the connector and then to ``match``.
+        teacher_taps: read from the teacher and passed to ``target``; empty for a term that needs no teacher.
+        target: returns the smallest tensor that the loss needs of the teacher's features.
+        match: returns the unweighted loss of the student's features against that target, a scalar.
+        connector: adapts each of the student's features before the match; the identity by default.
+        final_weight: the factor at the end of the stage, reached linearly; ``weight`` by default.
+        kept: describes the target to a cache; None for a target that cannot be stored, because it is not a function of
+            the sample alone, or is too large to be worth it.
+
+    Example:
+        >>> from torch.nn.functional import mse_loss
+        >>> term = Term("hint", 2.0, ("layer2",), ("block2",), lambda feature: feature, mse_loss, final_weight=1.0)
+        >>> target = term.target({"block2": torch.ones(4)})
+        >>> term({"layer2": torch.zeros(4)}, target)
+        tensor(1.)
+        >>> term.weight_at(progress=0.5)
+        1.5
     """
 
     def __init__(
@@ -62,15 +63,15 @@ class Term(nn.Module):
         self.connector = connector if connector is not None else nn.Identity()
 
     def weight_at(self, progress: float) -> float:
-        """Returns the factor of the term at ``progress`` of the stage, from 0 to 1."""
+        """Return the factor of the term at ``progress`` of the stage, from 0 to 1."""
         return self.weight + (self.final_weight - self.weight) * progress
 
     def target(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Returns what this term keeps of the teacher's ``features``, detached."""
+        """Return the target that this term computes from the teacher's ``features``, detached."""
         with torch.no_grad():
             return self._target(*(features[tap] for tap in self.teacher_taps))
 
     def forward(self, features: Mapping[str, Tensor], target: Tensor) -> Tensor:
-        """Returns the unweighted loss, a scalar, of the student's ``features`` against ``target``."""
+        """Return the unweighted loss, a scalar, of the student's ``features`` against ``target``."""
         adapted = (self.connector(features[tap]) for tap in self.student_taps)
         return self._match(*adapted, target)

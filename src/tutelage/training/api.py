@@ -104,7 +104,7 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
             if to_train is not None:
                 assert job.teacher is not None
                 build_job(finetuning(settings, job.path / FOLDER), job.data)  # its errors stop the whole run now
-                add_note(job.teacher.network, describe(to_train, job.path / FOLDER))
+                add_note(job.teacher.members[0].network, describe(to_train, job.path / FOLDER))
         plan.add(describe_plan(job))
         job = _tune(job, plan)
     with ExitStack() as held:
@@ -263,7 +263,7 @@ def _taught(settings: RunSettings, teacher: TeacherSettings, path: Path, data: I
     folder = path / FOLDER
     job = _build(prepare_teacher(settings, folder, data).model_copy(update={"out": path}), data)
     assert job.teacher is not None
-    add_note(job.teacher.network, describe(teacher, folder))
+    add_note(job.teacher.members[0].network, describe(teacher, folder))
     return job
 
 

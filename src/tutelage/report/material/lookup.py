@@ -7,7 +7,7 @@ from typing import Any
 
 from tutelage.config import TeacherSettings, load
 from tutelage.data import DataSettings, ImageData, list_datasets, open_data
-from tutelage.distillation import Teacher
+from tutelage.distillation import BaseTeacher
 from tutelage.errors import TutelageError
 from tutelage.report.material.run import Run
 from tutelage.training.job import FOLDER, build_teacher, finetuned
@@ -22,7 +22,7 @@ def find_data(run: Run, name: str | None) -> ImageData:
     return data
 
 
-def find_teacher(run: Run, data: ImageData) -> Teacher | None:
+def find_teacher(run: Run, data: ImageData) -> BaseTeacher | None:
     """Builds the run's teacher; None without one.
 
     Raises :class:`TutelageError` where it is not there any more, or has other weights now.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.data import ImageData
-from tutelage.distillation import Teacher
+from tutelage.distillation import BaseTeacher
 from tutelage.errors import TutelageError
 from tutelage.report.material.groups import Group, alone_of, group_runs
 from tutelage.report.material.lookup import find_data, find_teacher
@@ -33,7 +33,7 @@ class Material:
     alone: Group | None
     """The same student without a teacher."""
     data: ImageData | None = None
-    teacher: Teacher | None = None
+    teacher: BaseTeacher | None = None
     """That of the run shown in detail."""
     teacher_predictions: Predictions | None = None
     predictions: dict[Path, Predictions] = field(default_factory=dict)

@@ -41,9 +41,10 @@ class Looker:
 
 def attention(material: Material) -> Section | None:
     """Returns the section; None without a single teacher, or where its levels cannot be paired with the student's."""
-    teacher, data = material.teacher, material.data
-    if teacher is None or data is None or len(teacher.members) > 1 or not material.predictions:
+    members, data = material.teacher.members if material.teacher is not None else [], material.data
+    if len(members) != 1 or data is None or not material.predictions:
         return None
+    teacher = members[0]
     student = load_student(material.run.folder)
     teacher_probe = Probe(teacher.network.cpu(), teacher.input_size or data.size)
     try:

@@ -16,7 +16,7 @@ from tutelage.distillation import TASK
 from tutelage.models import count_macs, parameter_count, shown_count, spec_of
 from tutelage.runs import RunFolder
 from tutelage.taps import Probe
-from tutelage.terms import LOGITS, RESERVED, Stage, Term
+from tutelage.terms import LOGITS, Stage, Term, is_reserved
 from tutelage.training.evaluation.measuring import IMBALANCED, Measured
 from tutelage.training.job.job import Job
 
@@ -114,7 +114,8 @@ def _stages(job: Job) -> Table:
     for column in ("stage", "epochs", "term", "weight", "teacher", "student", "connector"):
         table.add_column(column, no_wrap=True)
     student = Probe(job.student, job.input_size)
-    teacher = Probe(job.teacher.network, job.teacher.input_size or job.data.size) if job.teacher is not None else None
+    first = job.teacher.members[0] if job.teacher is not None else None
+    teacher = Probe(first.network, first.input_size or job.data.size) if first is not None else None
     for stage in job.distiller.stages:
         label = [stage.name, str(stage.epochs)]
         for row in _terms(stage, teacher, student):
@@ -143,7 +144,7 @@ def _weight(term: Term) -> str:
 
 
 def _tap(probe: Probe | None, tap: str) -> str:
-    if tap in RESERVED:
+    if is_reserved(tap):
         return tap
     assert probe is not None
     return f"{tap} {'×'.join(map(str, probe.shape(tap)))}"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tutelage.console import phase
 from tutelage.data import Split
-from tutelage.distillation import Teacher
+from tutelage.distillation import BaseTeacher
 from tutelage.training.evaluation.accuracy import Evaluation, evaluate_network
 from tutelage.training.evaluation.neighbours import NEIGHBOURS, bank_size, neighbour_accuracy
 from tutelage.training.job.job import Job
@@ -88,6 +88,6 @@ def evaluate_teacher(job: Job, engine: Accelerator, name: str, split: Split) -> 
     return _evaluate(job.teacher, job, engine, name, split)
 
 
-def _evaluate(teacher: Teacher, job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation:
+def _evaluate(teacher: BaseTeacher, job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation:
     with phase(f"measuring the teacher on {name}", len(split)) as advance:
         return evaluate_network(teacher.classifier(), split, job.settings.batch_size, engine, advance=advance)

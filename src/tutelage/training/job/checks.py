@@ -11,7 +11,7 @@ import torch.nn as nn
 
 from tutelage.config import DistillSettings, RunSettings
 from tutelage.data import DataSettings, ImageData
-from tutelage.distillation import Distiller, Teacher, native_size
+from tutelage.distillation import BaseTeacher, Distiller, native_size
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
 from tutelage.taps import dry_run
@@ -108,7 +108,7 @@ def _one_image(settings: RunSettings, data: ImageData, processes: int) -> str:
     return f"batch_size={settings.batch_size} is one image{each}, and {problem}: set batch_size={2 * processes} or more"
 
 
-def check_trained(teacher: Teacher | None, finetune: str | None = None) -> None:
+def check_trained(teacher: BaseTeacher | None, finetune: str | None = None) -> None:
     """Raises :class:`TutelageError` where a network that is to teach has never been trained, and will not be.
 
     ``finetune`` is what of it is trained beforehand: a ``head`` alone is not enough.
@@ -131,7 +131,7 @@ def without_labels(stages: Sequence[Stage], methods: Mapping[str, Method], data:
     if getattr(methods.get("kd"), "labels", False):
         raise TutelageError(f"{missing}, and kd has a cross-entropy with them: give kd.labels=false")
     for stage in stages:
-        if not stage.terms or stage.image_gradient:
+        if not stage.terms or stage.terms_need_labels:
             raise TutelageError(
                 f"{missing}, and stage '{stage.name}' of method={'+'.join(methods)} needs them: give method=kd "
                 f"kd.labels=false, or a method that reads features only (such as method=at)"

@@ -10,7 +10,7 @@ import torch.nn as nn
 
 from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
 from tutelage.data import ImageData, open_data
-from tutelage.distillation import Distiller, Teacher, foreign_classes, make_stages
+from tutelage.distillation import BaseTeacher, Distiller, Teacher, foreign_classes, make_stages
 from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, all_but, check_storable, find_heads, replace_head, spec_of
 from tutelage.training.engine import find_process
@@ -44,7 +44,7 @@ class Job:
     student: nn.Module
     spec: ModelSpec
     """What is saved with the student: its own normalisation, input size and class names."""
-    teacher: Teacher | None
+    teacher: BaseTeacher | None
     distiller: Distiller
     method: str
     path: Path
@@ -76,7 +76,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
     labelled = bool((data.train.labels >= 0).any())
     if not data.classes and teacher is not None:
-        data = replace(data, classes=_classes_of(teacher))
+        data = replace(data, classes=_classes_of(teacher.members[0]))
     torch.manual_seed(settings.seed)
     role = "model" if isinstance(settings, TrainSettings) else "student"
     student = build_network(role, chosen, len(data.classes) or None)

@@ -10,7 +10,7 @@ import torch.nn as nn
 
 from tutelage.config import ModelSettings, TeacherSettings
 from tutelage.data import ImageData, Normalization
-from tutelage.distillation import Ensemble, Teacher
+from tutelage.distillation import BaseTeacher, Teacher, Teachers
 from tutelage.errors import TutelageError
 from tutelage.models import (
     ModelSpec,
@@ -112,13 +112,13 @@ def teacher_model(name: str, settings: TeacherSettings) -> ModelSettings:
     )
 
 
-def build_teacher(settings: TeacherSettings, data: ImageData) -> Teacher:
-    """Returns the teacher, or the ensemble of them where ``settings`` name several.
+def build_teacher(settings: TeacherSettings, data: ImageData) -> BaseTeacher:
+    """Return the teacher, or several as one if ``settings`` name several.
 
     One that is to be fine-tuned is as it is before that, with a new classifier.
     """
     members = [_build_member(name, settings, data) for name in settings.names]
-    return members[0] if len(members) == 1 else Ensemble(members)
+    return members[0] if len(members) == 1 else Teachers(members)
 
 
 def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teacher:

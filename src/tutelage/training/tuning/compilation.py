@@ -35,7 +35,7 @@ def compile_stage(distiller: Distiller, choice: str) -> AbstractContextManager[o
     A stage that differentiates by the image runs as it is: compiled code has no second derivative. The compiler runs in
     the first step: take it within the context manager that is returned, which shows that it takes a while.
     """
-    if choice == "off" or distiller.stage.image_gradient:
+    if choice == "off" or distiller.stage.differentiates:
         return nullcontext()
     # What was compiled for stages and runs before counts against a limit of the compiler.
     torch.compiler.reset()

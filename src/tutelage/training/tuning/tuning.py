@@ -113,7 +113,7 @@ def _compilation(job: Job, trial: StepTrial, precision: str, pace: Pace, crowdin
     """The choice and what led to it; ``crowding``: how many times as long as alone this process takes."""
     if job.settings.compile != "auto":
         return job.settings.compile, GIVEN
-    if job.distiller.stage.image_gradient:
+    if job.distiller.stage.differentiates:
         return "off", "a gradient of the image cannot be compiled"
     if SHARE * pace.training(Lengths.of(job)) < COMPILE_SECONDS * crowding:
         return "off", "the run is too short to win the time back"

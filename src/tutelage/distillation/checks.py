@@ -1,0 +1,83 @@
+"""Checks of teacher and student before training: classes, finite numbers, second derivatives."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+from torch import Tensor
+
+from tutelage.distillation.reading import read_batch, read_taps
+from tutelage.distillation.teacher import Teacher
+from tutelage.errors import TutelageError
+from tutelage.taps import tapped
+from tutelage.terms import Stage
+
+
+def check_classes(teacher: int | None, classes: int | None) -> None:
+    """Raise :class:`TutelageError` unless the teacher has as many classes as the data."""
+    if teacher != classes:
+        have = "has no classifier" if teacher is None else f"has {teacher} classes"
+        raise foreign_classes(f"the teacher {have}, the data have {classes}, and the method matches its logits")
+
+
+def foreign_classes(difference: str) -> TutelageError:
+    """Return the error for a teacher with other classes than the data, with the remedies.
+
+    Example:
+        >>> str(foreign_classes("the teacher has 7 classes, the data have 5")).split(". ")[0]
+        'the teacher has 7 classes, the data have 5'
+    """
+    return TutelageError(
+        f"{difference}. Either fine-tune it first (teacher.finetune=head, or full; or by itself: tutelage train data=… "
+        f"model=TEACHER model.weights=pretrained out=runs/teacher, then teacher=runs/teacher), or match its classes to "
+        f"the data's by name, where they are among its own (teacher.classes=own or imagenet-1k), or choose a method "
+        f"that reads features only (such as method=at)"
+    )
+
+
+def check_finite(teacher: Teacher, size: tuple[int, int]) -> None:
+    """Raise :class:`TutelageError` if a teacher's weights, or its logits for noise of ``size``, are not finite."""
+    state = teacher.network.state_dict()
+    broken = [name for name, value in state.items() if value.is_meta or (value.is_floating_point() and _has_nan(value))]
+    if broken:
+        raise TutelageError(
+            f"the teacher's weights hold NaN, or nothing ({', '.join(broken[:4])}): load them again, or take "
+            f"an earlier checkpoint of their training"
+        )
+    # Not a black image: a network may well divide by an image's deviation.
+    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    given = teacher(noise.to(next(iter(state.values()), noise).device))
+    if _has_nan(given) or given.isposinf().any():
+        raise TutelageError(
+            "the teacher gives NaN or infinity for an image of noise: are its mean, std and input size right, and its "
+            "precision (half of it overflows beyond 65,504)?"
+        )
+
+
+def check_differentiable(student: nn.Module, stage: Stage, size: tuple[int, int]) -> None:
+    """Raise :class:`TutelageError` if a gradient that the stage reads of the student cannot be differentiated.
+
+    One dry pass on black images of ``size`` (H, W); weights, buffers, gradients and mode do not change.
+    """
+    computed = [tap for tap in stage.student_computed if tap.differentiates]
+    if not computed:
+        return
+    reader = tapped(student, stage.student_taps, logits=True, frozen=("",))
+    parameters = list(reader.parameters())
+    images = torch.zeros(2, 3, *size, device=parameters[0].device, dtype=parameters[0].dtype)
+    labels = torch.zeros(2, dtype=torch.int64, device=images.device)
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    try:
+        features = read_batch(lambda x: read_taps(reader, x), images, labels, computed)
+        torch.autograd.grad([features[tap].square().sum() for tap in computed], trained, allow_unused=True)
+    except RuntimeError as error:
+        if "derivative for" not in str(error):
+            raise
+        raise TutelageError(
+            f"stage '{stage.name}' differentiates the student twice, and this one has an operation without a second "
+            f"derivative ({error}): choose another student, or another method such as method=at"
+        ) from None
+
+
+def _has_nan(values: Tensor) -> bool:
+    return bool(values.isnan().any())
