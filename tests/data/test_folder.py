@@ -84,7 +84,9 @@ def test_views_of_larger_images_do_not_depend_on_the_seed_of_the_order(make_fold
 
 
 def test_without_augmentation_training_sees_what_evaluation_sees(make_folder) -> None:  # type: ignore[no-untyped-def]
-    data = open_data(settings(make_folder({"": TRAIN}), augment=False))
+    root = make_folder({"": TRAIN})
+    data = open_data(settings(root, augment=False))
+    assert not data.random and open_data(settings(root, flip=False)).random
     trained = {int(batch.index[0]): batch.images for batch in TrainLoader(data.train, 1, 0).epoch(3)}
     evaluated = {int(batch.index[0]): batch.images for batch in EvalLoader(data.train, 1)}
     assert trained.keys() == evaluated.keys()
@@ -129,7 +131,7 @@ def test_one_image_of_another_size_among_small_ones_is_noticed(make_folder) -> N
     root = make_folder({"": {"a": 40, "b": 40}}, sizes=((24, 24),))
     Image.new("RGB", (30, 24)).save(root / "a" / "007.png")
     data = open_data(settings(root, size=None))
-    assert data.size == (224, 224) and data.padding == 0
+    assert data.size == (224, 224) and data.views.padding == 0
 
 
 def test_files_travel_to_spawned_workers(make_folder) -> None:  # type: ignore[no-untyped-def]

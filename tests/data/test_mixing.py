@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
-from tutelage.data import DataSettings, Mixing, TrainLoader, Views, open_data
+from tutelage.data import DataSettings, Mixing, TrainLoader, open_data
 
 CLASSES = 5
 DRAW = torch.Generator().manual_seed(0)
@@ -125,9 +126,8 @@ def test_mixtures_change_with_epoch_place_and_view_seed_alone() -> None:
 
 @pytest.mark.parametrize("world", [2, 4, 8])
 def test_processes_with_even_shares_see_the_mixtures_of_one(world: int) -> None:
-    settings = DataSettings(name="digits", mixup=1.0, cutmix=1.0, randaugment=2)
-    data = open_data(settings)
-    views, mixing = Views.of(data, settings), Mixing.of(data, settings)
+    data = open_data(DataSettings(name="digits", mixup=1.0, cutmix=1.0, randaugment=2))
+    views, mixing = data.views, data.mixing
     assert mixing is not None
 
     def epoch(rank: int, world: int) -> list[tuple[Tensor, Tensor]]:
@@ -143,12 +143,22 @@ def test_processes_with_even_shares_see_the_mixtures_of_one(world: int) -> None:
         assert torch.equal(torch.cat([share[step][1] for share in shares]), labels)
 
 
+def mixing(**settings: Any) -> Mixing | None:
+    return open_data(DataSettings(name="digits", **settings)).mixing
+
+
 def test_policy_comes_from_settings_and_data() -> None:
-    data = open_data(DataSettings(name="digits"))
-    assert Mixing.of(data, DataSettings(name="digits", randaugment=2)) is None
-    assert Mixing.of(data, DataSettings(name="digits", mixup=1.0, augment=False)) is None
-    given = DataSettings(name="digits", mixup=0.8, cutmix=1.0, mix_probability=0.5, view_seed=3)
-    assert Mixing.of(data, given) == Mixing(10, 0.8, 1.0, 0.5, 3)
+    assert mixing(randaugment=2) is None
+    assert mixing(mixup=1.0, augment=False) is None
+    assert mixing(mixup=0.8, cutmix=1.0, mix_probability=0.5, view_seed=3) == Mixing(10, 0.8, 1.0, 0.5, 3)
+
+
+def test_mixtures_have_the_classes_of_the_data() -> None:
+    data = open_data(DataSettings(name="digits", mixup=1.0))
+    letters = tuple("abcdefghijkl")
+    for other in (data.with_classes(letters), data.with_labels(range(2, 12), letters)):
+        assert other.classes == letters and other.mixing == Mixing(12, 1.0)
+    assert data.mixing == Mixing(10, 1.0)
 
 
 def test_golden_values() -> None:

@@ -35,7 +35,7 @@ def test_cifar10_in_torchvisions_layout(tmp_path: Path, cache: Path, monkeypatch
         assert len(data.train) + len(data.held_out) == 50 and len(data.test) == 10
         image = data.test.samples.images[4]  # type: ignore[attr-defined]
         assert np.array_equal(image.ravel(), pixels[54])
-        assert data.mean == (0.4914, 0.4822, 0.4465) and data.padding == 4
+        assert data.mean == (0.4914, 0.4822, 0.4465) and data.views.padding == 4
     assert open_data(DataSettings(name="cifar10", size=16)).size == (16, 16)
 
 

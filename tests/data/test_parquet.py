@@ -45,7 +45,7 @@ def test_larger_images(make_parquet, workers: int) -> None:  # type: ignore[no-u
     batches = list(TrainLoader(data.train, 4, 0).epoch(0))
     assert [batch.images.shape for batch in batches] == [(4, 3, 48, 48)] * 3
     assert sorted(torch.cat([batch.index for batch in batches]).tolist()) == list(range(12))
-    assert data.mean == (0.485, 0.456, 0.406) and data.padding == 0
+    assert data.mean == (0.485, 0.456, 0.406) and data.views.padding == 0
     images = pickle.loads(pickle.dumps(read_parquet(root).splits["train"]))
     assert images.fetch(7) == LARGE[7] and images.fetch(0) == LARGE[0]
 

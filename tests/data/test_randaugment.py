@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -100,11 +102,12 @@ def test_views_augment_what_they_cropped() -> None:
 
 
 def test_policy_comes_from_settings() -> None:
-    data = open_data(DataSettings(name="digits"))
-    assert Views.of(data, DataSettings(name="digits")).randaugment is None
-    assert Views.of(data, DataSettings(name="digits", randaugment=2, augment=False)).randaugment is None
-    given = DataSettings(name="digits", randaugment=2, randaugment_magnitude=15, view_seed=3)
-    assert Views.of(data, given).randaugment == RandAugment(2, 15, 3)
+    def augmentation(**settings: Any) -> RandAugment | None:
+        return open_data(DataSettings(name="digits", **settings)).views.randaugment
+
+    assert augmentation() is None
+    assert augmentation(randaugment=2, augment=False) is None
+    assert augmentation(randaugment=2, randaugment_magnitude=15, view_seed=3) == RandAugment(2, 15, 3)
 
 
 def test_golden_values() -> None:

@@ -25,7 +25,7 @@ def test_digits_open() -> None:
     pixels = data.train.samples.images  # type: ignore[attr-defined]
     assert pixels.max() == 255 and np.array_equal(pixels[:, :, ::2, ::2], pixels[:, :, 1::2, 1::2])
     assert data.mean == pytest.approx([pixels.mean() / 255] * 3, abs=5e-3)
-    assert data.padding == 1 and not data.flip
+    assert data.views.padding == 1 and not data.views.flip
 
 
 def test_carve_is_stratified_disjoint_and_deterministic(real_data: Path) -> None:

@@ -24,7 +24,7 @@ from harness.processes import FORKED, in_process, settle
 from harness.steps import at_step
 from tutelage import resume, train
 from tutelage.data import DataSettings, EvalLoader, TrainLoader, open_data
-from tutelage.data.order import Windows, shuffled
+from tutelage.data.loader import Windows, shuffled
 from tutelage.data.shards.streaming import IMAGES, SPANS, Shard, StreamedImages
 from tutelage.data.source import ShardError
 from tutelage.data.sources.image_folder import read_folder

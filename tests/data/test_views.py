@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,20 +67,34 @@ def test_all_offsets_are_equally_likely() -> None:
 
 
 def test_policy_comes_from_settings_and_data() -> None:
-    settings = DataSettings(name="digits", view_seed=3)
-    data = open_data(settings)
-    assert Views.of(data, settings) == Views(1, "zeros", False, 3)
+    assert open_data(DataSettings(name="digits", view_seed=3)).views == Views(1, "zeros", False, 3)
     given = DataSettings(name="digits", padding=2, padding_mode="reflect", flip=True)
-    assert Views.of(data, given) == Views(2, "reflect", True, 0)
-    plain = Views.of(data, DataSettings(name="digits", augment=False, flip=True))
-    batch = next(TrainLoader(data.train, 32, 0).epoch(0))
-    assert torch.equal(plain(batch.images, batch.index, 0), batch.images)
+    assert open_data(given).views == Views(2, "reflect", True, 0)
+    plain = open_data(DataSettings(name="digits", augment=False, flip=True))
+    batch = next(TrainLoader(plain.train, 32, 0).epoch(0))
+    assert torch.equal(plain.views(batch.images, batch.index, 0), batch.images)
+
+
+@pytest.mark.parametrize(
+    ("settings", "random"),
+    [
+        ({}, True),
+        ({"augment": False}, False),
+        ({"padding": 0}, False),
+        ({"padding": 0, "flip": True}, True),
+        ({"padding": 0, "randaugment": 1}, True),
+    ],
+)
+def test_data_know_whether_views_change_from_epoch_to_epoch(settings: dict[str, Any], random: bool) -> None:
+    data = open_data(DataSettings(name="digits", **settings))
+    batch = next(TrainLoader(data.train, 64, 0).epoch(0))
+    first, second = (data.views(batch.images, batch.index, epoch) for epoch in (0, 1))
+    assert data.random == random == (not torch.equal(first, second))
 
 
 def test_view_seed_is_apart_from_the_seed_of_the_order(real_data: Path) -> None:
-    settings = DataSettings(name=str(real_data / "cifar10-jpeg"), fraction=0.1)
-    data = open_data(settings)
-    views = Views.of(data, settings)
+    data = open_data(DataSettings(name=str(real_data / "cifar10-jpeg"), fraction=0.1))
+    views = data.views
     assert views == Views(4, "zeros", True, 0)
     seen = []
     for seed in (0, 1):

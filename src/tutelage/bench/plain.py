@@ -126,12 +126,12 @@ class PilImages(Dataset[tuple[Tensor, int]]):
         self.image: Callable[[int], Image.Image]
         if isinstance(samples, PackedSamples):
             self.image = Packed(np.ascontiguousarray(samples.images[rows].transpose(0, 2, 3, 1)))
-            crop: nn.Module = transforms.RandomCrop(data.size, padding=data.padding)
+            crop: nn.Module = transforms.RandomCrop(data.size, padding=data.views.padding)
         else:
             assert isinstance(samples, DecodedSamples)
             self.image = Decoding(samples.encoded, rows)
             crop = transforms.RandomResizedCrop(data.size)
-        mirror = [transforms.RandomHorizontalFlip()] if data.flip else []
+        mirror = [transforms.RandomHorizontalFlip()] if data.views.flip else []
         self.transform = transforms.Compose(
             [crop, *mirror, transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
         )

@@ -1,17 +1,16 @@
 """Data: sets by name, folder, parquet, tar shards or from the hub; splits, views, loaders, normalisation."""
 
-from tutelage.data.batch import Batch
 from tutelage.data.files import SUFFIXES, list_images
 from tutelage.data.hashing import uniform
-from tutelage.data.images import ImageData, Split
-from tutelage.data.loader import EvalLoader, TrainLoader
+from tutelage.data.images import ImageData
+from tutelage.data.loader import EvalLoader, Split, TrainLoader
 from tutelage.data.opening import list_datasets, open_data
 from tutelage.data.settings import DataSettings, Side
 from tutelage.data.shard_writer import Shrinking, write_shards
 from tutelage.data.source import PLAIN, Encoded, Rendering, Rows, fingerprint_words
 from tutelage.data.split import stratified
 from tutelage.data.stored.cache import cache_folder
-from tutelage.data.stored.samples import DecodedSamples, PackedSamples
+from tutelage.data.stored.samples import Batch, DecodedSamples, PackedSamples
 from tutelage.data.views.mixing import Mixing
 from tutelage.data.views.normalization import Normalization
 from tutelage.data.views.randaugment import RandAugment

@@ -1,4 +1,4 @@
-"""A data set as training sees it: classes, splits, statistics."""
+"""A data set as training sees it: classes, splits, statistics, and how images are augmented."""
 
 from __future__ import annotations
 
@@ -7,39 +7,17 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from tutelage.data.order import Windows
-from tutelage.data.source import Rows
-from tutelage.data.stored.samples import Samples
+from tutelage.data.loader import Split
+from tutelage.data.stored.samples import DecodedSamples, Samples
+from tutelage.data.views.mixing import Mixing
+from tutelage.data.views.random_views import Views
 from tutelage.models import Resize
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """Some rows of some samples."""
-
-    samples: Samples
-    rows: Rows
-    """Places in the samples, sorted: what a batch's ``index`` holds."""
-    windows: Windows | None = None
-    """What bounds the shuffling of streamed data; None: nothing."""
-    balanced: bool = False
-    """Whether training shows its classes equally often."""
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def labels(self) -> Tensor:
-        """(N,) int64, −1 where unlabelled."""
-        return torch.from_numpy(self.samples.labels[self.rows])
-
-
-@dataclass(frozen=True, eq=False)
 class ImageData:
-    """Named classes, splits, and what is known of the pixels."""
+    """An opened data set: classes, splits, pixel statistics, and the augmentation of its training images."""
 
     name: str
     classes: tuple[str, ...]
@@ -53,25 +31,41 @@ class ImageData:
     std: tuple[float, ...]
     fingerprint: str
     """Hash of the files' names, sizes and times (or of the embedded data) and of all settings that decide what a loader
-    yields for an index at an epoch; the policy of the views on the device is apart."""
-    padding: int
-    """Default of the views' random crop; 0 where images are cropped as they are decoded."""
-    flip: bool
-    """Default of the views' mirroring."""
+    yields for an index at an epoch; ``views`` and ``mixing``, which change it on the device, are not part of it."""
+    views: Views
+    """The random views of training images, made batch by batch on the device."""
+    mixing: Mixing | None
+    """How training images are mixed; None if they are not."""
     crop: float = 1.0
     """Part of the resized image's shorter side that evaluation keeps."""
     resize: Resize = "crop"
     """How images of another shape are fitted."""
     held_out: list[int] | list[str] = field(default_factory=list)
-    """What was carved out of the training set for validation: files, or rows where there are none."""
+    """Files held out of the training set for validation, or row numbers if the images are not files."""
+
+    @property
+    def random(self) -> bool:
+        """Whether the view of a training image changes from epoch to epoch."""
+        samples = self.train.samples
+        return self.views.random or (isinstance(samples, DecodedSamples) and samples.policy.scale is not None)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Everything that the view of an index at an epoch depends on, before images are mixed."""
+        return {"data": self.fingerprint, "views": repr(self.views)}
 
     @property
     def headline(self) -> tuple[str, Split]:
-        """Name and images of the split that results are of: test, or validation where there is no test."""
+        """Name and images of the split that results are measured on: test, or validation if there is no test split."""
         if self.test is not None:
             return "test", self.test
         assert self.validation is not None
         return "validation", self.validation
+
+    def with_classes(self, classes: tuple[str, ...]) -> ImageData:
+        """Return the data with other names, and perhaps another number, of classes; labels stay."""
+        mixing = replace(self.mixing, classes=len(classes)) if self.mixing is not None else None
+        return replace(self, classes=classes, mixing=mixing)
 
     def with_labels(self, places: Sequence[int], classes: tuple[str, ...]) -> ImageData:
         """Return the data with class i as number ``places[i]`` of other ``classes``; the same images."""
@@ -89,11 +83,11 @@ class ImageData:
 
         train, validation, test = map(relabel, (self.train, self.validation, self.test))
         assert train is not None
-        return replace(self, classes=classes, train=train, validation=validation, test=test)
+        return replace(self.with_classes(classes), train=train, validation=validation, test=test)
 
     @property
     def broken(self) -> list[str]:
-        """What is wrong with each image left out so far, where ``data.skip_broken`` is set."""
+        """Why each image was left out so far (``data.skip_broken``)."""
         splits = (self.train, self.validation, self.test)
         found = {id(split.samples): split.samples.broken for split in splits if split is not None}
         return [fault for faults in found.values() for fault in faults.values()]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tutelage.data.files import TABLES
-from tutelage.data.images import ImageData, Split
-from tutelage.data.order import Windows
+from tutelage.data.images import ImageData
+from tutelage.data.loader import Split, Windows
 from tutelage.data.settings import DataSettings
 from tutelage.data.shards.sources import Stream
 from tutelage.data.source import Encoded, Rows, Sharded, Source, fingerprint_words
@@ -25,6 +25,8 @@ from tutelage.data.stored.crops import CENTRE
 from tutelage.data.stored.memory_map import pixel_statistics
 from tutelage.data.stored.samples import DecodedSamples, PackedSamples, Samples
 from tutelage.data.stored.storage import open_samples
+from tutelage.data.views.mixing import Mixing
+from tutelage.data.views.random_views import Views
 from tutelage.errors import TutelageError, nearest
 from tutelage.paths import expand
 
@@ -105,8 +107,8 @@ def _describe(
         mean=mean,
         std=std,
         fingerprint=fingerprint_words(source.fingerprint, *yields, settings.rendering),
-        padding=padding,
-        flip=source.flip,
+        views=Views.of(settings, padding, source.flip),
+        mixing=Mixing.of(settings, len(source.classes)),
         crop=CENTRE if isinstance(samples, DecodedSamples) and settings.resize == "crop" else 1.0,
         resize=settings.resize if isinstance(samples, DecodedSamples) else "crop",
         held_out=[encoded.place(row) for row in held_out] if isinstance(encoded, FileImages) else held_out.tolist(),

@@ -12,12 +12,23 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tutelage.data.batch import Batch
 from tutelage.data.source import Encoded, Near, Pixels, Rows, ShardError
 from tutelage.data.stored.crops import Draws, Framing, draw_boxes
 from tutelage.data.stored.decode import is_constant, read_image
 from tutelage.data.workers import PREFETCHED, explain_end, explain_start, share, warn_of_pipes
 from tutelage.errors import TutelageError
+
+
+class Batch(NamedTuple):
+    """What loaders yield: images as decoded, not normalized."""
+
+    images: Tensor
+    """(B, 3, H, W) uint8, RGB; on the GPU if the whole set is kept there, else on the host."""
+    labels: Tensor
+    """(B,) int64, −1 where unlabelled."""
+    index: Tensor  # type: ignore[assignment]
+    """(B,) int64: the sample's place in the whole training set, whatever part of it is used."""
+
 
 Task = tuple[Rows, int | None, Near]
 """The rows of a batch, the epoch of their views (None: those of evaluation), and the shards to have near by then."""

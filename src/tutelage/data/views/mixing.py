@@ -13,7 +13,6 @@ from torch import Tensor
 from tutelage.data.hashing import Stream, uniform
 
 if TYPE_CHECKING:
-    from tutelage.data.images import ImageData
     from tutelage.data.settings import DataSettings
 
 Floats = npt.NDArray[np.float64]
@@ -44,11 +43,11 @@ class Mixing:
     view_seed: int = 0
 
     @classmethod
-    def of(cls, data: ImageData, settings: DataSettings) -> Mixing | None:
-        """Returns the policy that ``settings`` ask for; None where nothing is to be mixed."""
+    def of(cls, settings: DataSettings, classes: int) -> Mixing | None:
+        """Return the policy of ``settings`` for so many classes; None if images are not mixed."""
         if not settings.mixing:
             return None
-        return cls(len(data.classes), settings.mixup, settings.cutmix, settings.mix_probability, settings.view_seed)
+        return cls(classes, settings.mixup, settings.cutmix, settings.mix_probability, settings.view_seed)
 
     def __call__(self, images: Tensor, labels: Tensor, start: int, epoch: int) -> tuple[Tensor, Tensor]:
         """Returns the mixtures (B, 3, H, W) and their soft labels (B, K), float32, on the images' device.

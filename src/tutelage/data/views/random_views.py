@@ -12,7 +12,6 @@ from tutelage.data.hashing import Stream, uniform
 from tutelage.data.views.randaugment import RandAugment
 
 if TYPE_CHECKING:
-    from tutelage.data.images import ImageData
     from tutelage.data.settings import DataSettings
 
 
@@ -27,15 +26,20 @@ class Views:
     """Mirror left and right with probability one half."""
     view_seed: int = 0
     randaugment: RandAugment | None = None
-    """What is done to the cropped and mirrored image."""
+    """Operations on the cropped and mirrored image."""
+
+    @property
+    def random(self) -> bool:
+        """Whether views change from epoch to epoch."""
+        return self.padding > 0 or self.flip or self.randaugment is not None
 
     @classmethod
-    def of(cls, data: ImageData, settings: DataSettings) -> Views:
-        """Returns the policy that ``settings`` ask for, the data's defaults where they are silent."""
+    def of(cls, settings: DataSettings, padding: int, flip: bool) -> Views:
+        """Return the policy of ``settings``; ``padding`` and ``flip`` are the data's own defaults."""
         if not settings.augment:
             return cls(view_seed=settings.view_seed)
-        padding = settings.padding if settings.padding is not None else data.padding
-        flip = settings.flip if settings.flip is not None else data.flip
+        padding = settings.padding if settings.padding is not None else padding
+        flip = settings.flip if settings.flip is not None else flip
         operations = settings.randaugment
         randaugment = (
             RandAugment(operations, settings.randaugment_magnitude, settings.view_seed) if operations else None
@@ -43,17 +47,24 @@ class Views:
         return cls(padding, settings.padding_mode, flip, settings.view_seed, randaugment)
 
     def __call__(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
-        """Returns the views of ``images`` (B, 3, H, W) at ``epoch``, same shape, type and device.
+        """Return the views of ``images`` (B, 3, H, W) at ``epoch``, same shape, type and device.
 
-        ``index`` (B,), int64, on the host, names the samples; each view is a pure function of (view seed, epoch,
-        index), whatever batch the sample comes in. Raises ValueError for images no larger than a reflected padding.
+        Each view is a pure function of (view seed, epoch, index), whatever batch the sample comes in.
+
+        Args:
+            images: uint8 images as loaders yield them.
+            index: (B,) int64, on the host: the samples' places in the training set.
+            epoch: The epoch whose views are made.
+
+        Raises:
+            ValueError: The images are not larger than a reflected padding.
         """
         if self.padding or self.flip:
             images = self._crop(images, index.to(images.device, non_blocking=True), epoch)
         return images if self.randaugment is None else self.randaugment(images, index, epoch)
 
     def _crop(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
-        """The images padded, cropped and mirrored."""
+        """Pad, crop and mirror the images."""
         height, width = images.shape[2:]
         mirror, row, column = self._draw(index, epoch)
         places = torch.arange(width, device=images.device)
@@ -65,17 +76,17 @@ class Views:
         return self._gather(images, rows, self._offset(column) + places)
 
     def _draw(self, index: Tensor, epoch: int) -> Tensor:
-        """Uniform numbers (3, B) for mirroring, row and column."""
-        # Made on the device: a copy of three numbers would wait for all that is queued there.
+        """Draw uniform numbers (3, B) for mirroring, row and column."""
+        # Created on the device: copying three numbers would wait for the kernels queued there.
         streams = torch.arange(Stream.FLIP, Stream.COLUMN + 1, device=index.device)
         return uniform(self.view_seed, epoch, index, streams.unsqueeze(1))
 
     def _offset(self, draw: Tensor) -> Tensor:
-        """First source row or column (B, 1) of each crop: −padding … padding, all equally likely."""
+        """Return the first source row or column (B, 1) of each crop: −padding … padding, all equally likely."""
         return (draw * (2 * self.padding + 1)).long().unsqueeze(1) - self.padding
 
     def _gather(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Pixel (b, c, rows[b, y], columns[b, x]) of the padded images, for source rows (B, H) and columns (B, W)."""
+        """Read pixel (b, c, rows[b, y], columns[b, x]) of the padded images, for rows (B, H) and columns (B, W)."""
         height, width = images.shape[2:]
         if self.padding_mode == "reflect":
             if self.padding >= min(height, width):

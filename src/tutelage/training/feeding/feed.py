@@ -1,4 +1,4 @@
-"""What a step is fed: batches on the device, as views, perhaps mixed, with their stored targets where there are any."""
+"""The input of a step: a batch on the device, augmented and perhaps mixed, with its cached targets if there are any."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutelage.config import DistillSettings, RunSettings
-from tutelage.data import Batch, Mixing, PackedSamples, TrainLoader, Views
+from tutelage.config import DistillSettings
+from tutelage.data import Batch, ImageData, PackedSamples, TrainLoader
 from tutelage.training.job.job import Job
 
 T = TypeVar("T")
@@ -43,9 +43,8 @@ class Fed(NamedTuple):
 class Feed:
     """Makes the batches of a training; where the step runs on a GPU, each while the step before it runs."""
 
+    data: ImageData
     loader: TrainLoader
-    views: Views
-    mixing: Mixing | None
     device: torch.device
     view_of: Callable[[int], int]
     """From an epoch to the view of its images."""
@@ -65,10 +64,10 @@ class Feed:
 
     def _make(self, step: int, batch: Batch, epoch: int, view: int, stored: Stored | None) -> Fed:
         fed = self._place(batch, view, stored)
-        if self.mixing is None:
+        if self.data.mixing is None:
             return fed
         start = step * self.loader.batch_size + self.rank * len(batch.labels)
-        images, labels = self.mixing(fed.images, fed.labels, start, epoch)
+        images, labels = self.data.mixing(fed.images, fed.labels, start, epoch)
         return fed._replace(images=images.contiguous(memory_format=torch.channels_last), labels=labels)
 
     def _place(self, batch: Batch, view: int, stored: Stored | None) -> Fed:
@@ -76,7 +75,7 @@ class Feed:
         targets = stored(view, rows) if stored is not None else None
         if targets is not None:
             targets = [self._to_device(target) for target in targets]
-        images = self.views(self._to_device(batch.images), batch.index, view)
+        images = self.data.views(self._to_device(batch.images), batch.index, view)
         images = images.contiguous(memory_format=torch.channels_last)
         return Fed(images, self._to_device(batch.labels), rows, view, targets)
 
@@ -93,20 +92,19 @@ def build_feed(job: Job, device: torch.device, rank: int = 0, world: int = 1) ->
     if isinstance(data.train.samples, PackedSamples):
         data.train.samples.keep_on(device)
     return Feed(
+        data,
         TrainLoader(data.train, settings.batch_size, settings.seed, rank, world),
-        Views.of(data, settings.data),
-        Mixing.of(data, settings.data),
         device,
-        view_of(settings),
+        view_of(job),
         rank,
     )
 
 
-def view_of(settings: RunSettings) -> Callable[[int], int]:
-    """Returns what tells which view of the images an epoch shows: another one each, or one of the stored pool."""
-    if not isinstance(settings, DistillSettings) or settings.cache.views is None:
+def view_of(job: Job) -> Callable[[int], int]:
+    """Return the function from an epoch to the view that it shows: a new one each epoch, or one of the cached pool."""
+    if not isinstance(job.settings, DistillSettings) or job.settings.cache.views is None:
         return lambda epoch: epoch
-    return settings.cache.view if settings.data.augment else lambda epoch: 0
+    return job.settings.cache.view if job.data.random else lambda epoch: 0
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from tutelage.config import DistillSettings
-from tutelage.data import Views
 from tutelage.distillation import Distiller, StoredTargets, TargetCache
 from tutelage.errors import TutelageError
 from tutelage.training.engine import agree
@@ -86,7 +85,7 @@ def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
         return None
     with engine.main_process_first():
         cache = TargetCache(settings.cache, identity(job), len(job.data.train.samples.labels))
-    shown = view_of(settings)
+    shown = view_of(job)
     shapes, views, first = {}, {}, 0
     for index, stage in enumerate(job.distiller.stages):
         if stage.needs_teacher:
@@ -116,11 +115,10 @@ def identity(job: Job) -> dict[str, object]:
     return {
         "format": FORMAT,
         "tutelage": version("tutelage"),
-        "data": job.data.fingerprint,
+        **job.data.identity,
         "architecture": [member.name for member in job.teacher.members],
         "teacher": [member.identity()["weights_sha256"] for member in job.teacher.members],
         "preprocessing": [str(member.normalization) for member in job.teacher.members],
-        "views": repr(Views.of(job.data, job.settings.data)),
         "precision": job.settings.precision,
     }
 

@@ -76,7 +76,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
     labelled = bool((data.train.labels >= 0).any())
     if not data.classes and teacher is not None:
-        data = replace(data, classes=_classes_of(teacher.members[0]))
+        data = data.with_classes(_classes_of(teacher.members[0]))
     torch.manual_seed(settings.seed)
     role = "model" if isinstance(settings, TrainSettings) else "student"
     student = build_network(role, chosen, len(data.classes) or None)
