@@ -1,22 +1,22 @@
 """What the examples share, and what you have of your own: data, and a teacher trained on them.
 
-scikit-learn brings the digits along, and the networks are small: everything runs offline, in seconds.
+tutelage includes the digits, and the networks are small: everything runs offline, in seconds.
 """
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from tutelage.data import load_digits
 
 
 def loaders(side: int = 8, batch_size: int = 32) -> tuple[DataLoader, DataLoader]:
     """Returns batches to train and to test on: images (B, 3, side, side) in [0, 1], labels (B,)."""
-    digits = load_digits()
-    images = torch.from_numpy(digits.images).float()[:, None].repeat(1, 3, 1, 1) / 16
-    images, labels = F.interpolate(images, (side, side)), torch.from_numpy(digits.target)
+    images, labels = map(torch.from_numpy, load_digits())
+    images = F.interpolate(images.float()[:, None].repeat(1, 3, 1, 1) / 16, (side, side))
     train = DataLoader(TensorDataset(images[:480], labels[:480]), batch_size, shuffle=True, drop_last=True)
     return train, DataLoader(TensorDataset(images[1400:], labels[1400:]), batch_size)
 

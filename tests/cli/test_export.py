@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import tutelage
 from tutelage.cli import app
+from tutelage.data import load_digits
 from tutelage.errors import TutelageError
 
 
@@ -27,10 +28,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     from PIL import Image
-    from sklearn.datasets import load_digits
 
     path = tmp_path / "a [bold] three=3.png"
-    Image.fromarray((load_digits().images[3] * 15.9).astype("uint8")).resize((40, 60)).save(path)
+    Image.fromarray((load_digits()[0][3] * 15.9).astype("uint8")).resize((40, 60)).save(path)
     return path
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import pickle
 from pathlib import Path
 
@@ -10,11 +11,28 @@ import torchvision.datasets
 
 from data.pictures import encode, picture
 from tutelage.data import DataSettings, list_datasets, open_data
+from tutelage.data.sources.named import DATASETS
 from tutelage.errors import TutelageError
 
 
 def test_names() -> None:
     assert list_datasets() == ["cifar10", "cifar100", "digits", "fashion-mnist", "imagenet-1k", "imagenette"]
+
+
+def test_the_digits_are_those_of_version_0_1() -> None:
+    """What is cached for them, and what was measured on them, stays valid."""
+    source = DATASETS["digits"]()
+    assert source.fingerprint == "e23f942bdfd65743495e4ebc8ca760135acdf6f79f47e6e49799b20b2c2f0404"
+    assert source.classes == tuple("0123456789")
+    hashes = {name: _sha256(split.images, split.labels) for name, split in source.splits.items()}
+    assert hashes == {
+        "train": "02056ab75d6f9569a5d27a4ece6d09b053432282822b302df500f49bfb71f76c",
+        "test": "21067131049393abaf03f3e2f6bd076c38aefc824162a9244453d0e324930da4",
+    }
+
+
+def _sha256(*arrays: np.ndarray) -> str:
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 
 
 def test_cifar10_in_torchvisions_layout(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

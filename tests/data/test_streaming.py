@@ -16,14 +16,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from data.pictures import encode, picture
 from data.shards import samples, write_tar
 from harness.processes import FORKED, in_process, settle
 from harness.steps import at_step
 from tutelage import resume, train
-from tutelage.data import DataSettings, EvalLoader, TrainLoader, open_data
+from tutelage.data import DataSettings, EvalLoader, TrainLoader, load_digits, open_data
 from tutelage.data.loader import Windows, shuffled
 from tutelage.data.shards.streaming import IMAGES, SPANS, Shard, StreamedImages
 from tutelage.data.source import ShardError
@@ -326,10 +325,8 @@ STEPS = 4
 
 
 def digits_parquet(make_parquet: Any) -> Path:
-    pixels, labels = load_digits(return_X_y=True)
-    pictures = [
-        encode(Image.fromarray((row.reshape(8, 8) * 15).astype(np.uint8)).resize((24, 24))) for row in pixels[:100]
-    ]
+    pixels, labels = load_digits()
+    pictures = [encode(Image.fromarray((row * 15).astype(np.uint8)).resize((24, 24))) for row in pixels[:100]]
     names = [str(number) for number in range(10)]
     return make_parquet(
         {f"train-{cut:03d}": (pictures[cut : cut + 10], labels[cut : cut + 10].tolist()) for cut in range(0, 100, 10)},

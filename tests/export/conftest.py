@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 
 import tutelage
 from harness.marks import need
+from tutelage.data import load_digits
 from tutelage.export import export_student
 
 NAMES = ("<img src=x onerror=alert(1)>", "a|b `c`: # d", "two_*three*")
@@ -30,10 +30,10 @@ TINY: dict[str, Any] = {
 def digits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Digits 0, 1 and 2 as PNG files of 16×16 pixels, in class folders."""
     folder = tmp_path_factory.mktemp("digits") / "my data"
-    bunch = load_digits()
+    images, labels = load_digits()
     for digit, name in enumerate(NAMES):
         (folder / name).mkdir(parents=True)
-        for place, grey in enumerate(bunch.images[bunch.target == digit][:40]):
+        for place, grey in enumerate(images[labels == digit][:40]):
             pixels = np.kron(grey * 15.9, np.ones((2, 2))).astype(np.uint8)
             Image.fromarray(pixels).convert("RGB").save(folder / name / f"{place:02}.png")
     return folder

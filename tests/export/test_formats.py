@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from harness.marks import need
-from tutelage.data import Normalization
+from tutelage.data import Normalization, load_digits
 from tutelage.export.formats.register import FORMATS
 from tutelage.export.task import Task
 from tutelage.models import ModelSpec
@@ -40,9 +39,7 @@ class Small(nn.Module):
 @pytest.fixture(scope="module")
 def images() -> Tensor:
     """(40, 3, 8, 8) uint8 real digits."""
-    return (
-        torch.from_numpy(load_digits().images[:40] * 15.9).to(torch.uint8)[:, None].expand(-1, 3, -1, -1).contiguous()
-    )
+    return torch.from_numpy(load_digits()[0][:40] * 15.9).to(torch.uint8)[:, None].expand(-1, 3, -1, -1).contiguous()
 
 
 @pytest.fixture(scope="module")

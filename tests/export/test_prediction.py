@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 
-from tutelage.data import DataSettings, EvalLoader, open_data
+from tutelage.data import DataSettings, EvalLoader, load_digits, open_data
 from tutelage.data.stored.crops import Framing
 from tutelage.data.stored.decode import decode
 from tutelage.errors import TutelageError
@@ -35,7 +34,7 @@ def test_an_image_from_its_file_is_that_of_evaluation(run: Path, digits_folder: 
 def test_a_large_image_is_cropped_as_in_evaluation(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        for place, grey in enumerate(load_digits().images[:4]):
+        for place, grey in enumerate(load_digits()[0][:4]):
             image = Image.fromarray((grey * 15.9).astype(np.uint8)).resize((90 + place, 70 + 9 * place))
             image.convert("RGB").save(tmp_path / name / f"{place}.jpg")
     data = open_data(DataSettings(name=str(tmp_path), size=32, validation=0.5, workers=0))
@@ -47,7 +46,7 @@ def test_a_large_image_is_cropped_as_in_evaluation(tmp_path: Path) -> None:
 
 
 def test_any_kind_of_image_and_model_file(run: Path, exported: Path, tmp_path: Path) -> None:
-    grey = Image.fromarray((load_digits().images[0] * 15.9).astype(np.uint8)).resize((50, 31))
+    grey = Image.fromarray((load_digits()[0][0] * 15.9).astype(np.uint8)).resize((50, 31))
     for name, mode in (("a.png", "P"), ("b.webp", "RGB"), ("c.gif", "L"), ("d.tiff", "I;16"), ("e.jpg", "CMYK")):
         image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
         image.save(tmp_path / name)

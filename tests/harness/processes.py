@@ -18,9 +18,7 @@ import torch
 
 FORKED = multiprocessing.get_context("forkserver")
 # What a first run imports besides is named too.
-FORKED.set_forkserver_preload(
-    ["tutelage.study", "tutelage.export", "tutelage.report", "sklearn.datasets", "torch.utils.tensorboard"]
-)
+FORKED.set_forkserver_preload(["tutelage.study", "tutelage.export", "tutelage.report", "torch.utils.tensorboard"])
 
 
 def settle() -> None:

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from tutelage import distill, evaluate, train
-from tutelage.data import DataSettings, open_data
+from tutelage.data import DataSettings, load_digits, open_data
 from tutelage.errors import TutelageError
 from tutelage.export.check import measured_split
 from tutelage.models import create_model
@@ -27,10 +26,10 @@ QUICK: dict[str, Any] = {"precision": "fp32", "compile": "off", "device": "cpu",
 
 
 def put(root: Path, digits: dict[str, int], first: int, count: int) -> None:
-    bunch = load_digits()
+    images, labels = load_digits()
     for name, digit in digits.items():
         (root / name).mkdir(parents=True)
-        for place, grey in enumerate(bunch.images[bunch.target == digit][first : first + count]):
+        for place, grey in enumerate(images[labels == digit][first : first + count]):
             Image.fromarray((grey * 15.9).astype(np.uint8)).resize((16, 16)).save(root / name / f"{place:02}.png")
 
 

@@ -11,12 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from harness.runs import SMALL
 from tutelage import TutelageError, distill, resume, train
 from tutelage.config import TrainSettings, load
-from tutelage.data import DataSettings, TrainLoader, open_data
+from tutelage.data import DataSettings, TrainLoader, load_digits, open_data
 from tutelage.distillation import task_loss
 from tutelage.models import create_model, save_model
 from tutelage.runs.folder import RunFolder
@@ -34,10 +33,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def put(root: Path, counts: dict[str, int], first: int = 0) -> Path:
-    bunch = load_digits()
+    images, labels = load_digits()
     for digit, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True)
-        for i, grey in enumerate(bunch.images[bunch.target == digit][first : first + count]):
+        for i, grey in enumerate(images[labels == digit][first : first + count]):
             Image.fromarray((grey * 15.9).astype(np.uint8)).resize((16, 16)).save(root / name / f"{i:03}.png")
     return root
 

@@ -8,6 +8,7 @@ from tutelage.data.opening import list_datasets, open_data
 from tutelage.data.settings import DataSettings, Side
 from tutelage.data.shard_writer import Shrinking, write_shards
 from tutelage.data.source import PLAIN, Encoded, Rendering, Rows, fingerprint_words
+from tutelage.data.sources.digits import load_digits
 from tutelage.data.split import stratified
 from tutelage.data.stored.cache import cache_folder
 from tutelage.data.stored.samples import Batch, DecodedSamples, PackedSamples
@@ -43,6 +44,7 @@ __all__ = [
     "fingerprint_words",
     "list_datasets",
     "list_images",
+    "load_digits",
     "open_data",
     "stratified",
     "uniform",

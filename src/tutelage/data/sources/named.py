@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tutelage.data.source import Pixels, Source, fingerprint_files
+from tutelage.data.sources.digits import load_digits
 from tutelage.data.sources.hub import read_repository
 from tutelage.data.sources.image_folder import read_folder
 from tutelage.data.sources.parquet import read_parquet
@@ -74,19 +75,16 @@ _FASHION_MNIST = _Published(
 
 @DATASETS.register("digits")
 def digits() -> Source:
-    """scikit-learn's handwritten digits: 1,797 grey images of 8×8 pixels, doubled to 16×16; a fifth is for testing."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    grey = (bunch.images * (255 / 16)).round().astype(np.uint8)
-    images = grey[:, None].repeat(2, axis=2).repeat(2, axis=3).repeat(3, axis=1)
-    labels = bunch.target.astype(np.int64)
+    """Handwritten digits: 1,797 gray images of 8×8 pixels, doubled to 16×16; a fifth of them is for testing."""
+    pixels, labels = load_digits()
+    gray = (pixels * (255 / 16)).round().astype(np.uint8)
+    images = gray[:, None].repeat(2, axis=2).repeat(2, axis=3).repeat(3, axis=1)
     rows = np.arange(len(labels))
     test = stratified(labels, rows, share=0.2, seed=0)
     train = without(rows, test)
     return Source(
         name="digits",
-        classes=tuple(str(name) for name in bunch.target_names),
+        classes=tuple("0123456789"),
         splits={"train": Pixels(images[train], labels[train]), "test": Pixels(images[test], labels[test])},
         fingerprint=hashlib.sha256(images.tobytes()).hexdigest(),
         mean=(0.3053,) * 3,
