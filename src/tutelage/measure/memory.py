@@ -1,4 +1,4 @@
-"""The most memory that was in use since a moment."""
+"""Peak memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def reset_peak(device: torch.device) -> int:
-    """Starts to measure anew, and returns what is in use now, in bytes."""
+    """Start a new measurement, and return the bytes that are in use now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif _RESET.exists():
@@ -22,9 +22,9 @@ def reset_peak(device: torch.device) -> int:
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """Returns the peak since :func:`reset_peak`: of the GPU's allocations, else of this process's resident set.
+    """Return the peak since :func:`reset_peak`: of the GPU's allocations, or of this process's resident set.
 
-    None where the system does not tell.
+    None if the system does not report it.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

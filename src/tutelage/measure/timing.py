@@ -8,6 +8,6 @@ DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, 
 
 
 def wait(device: torch.device) -> None:
-    """Returns when the device has done all that is queued."""
+    """Wait until the device has finished all that is queued."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
