@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tutelage import TutelageError
-from tutelage.config import DistillSettings, TrainSettings, dump, keys, load
+from tutelage.config import DistillSettings, TrainSettings, as_mapping, dump, keys, load, to_yaml
+from tutelage.methods import METHODS, Method, Pair
+from tutelage.terms import Stage
 
 GIVEN = {"data": "digits", "student": "resnet8"}
 
@@ -167,3 +171,54 @@ def test_a_stages_optimiser_nests_in_its_method() -> None:
     renamed = load(DistillSettings, *words[:2], recipe, "fsp.optimizer=adamw")
     assert (renamed.fsp.optimizer.name, renamed.fsp.optimizer.lr, renamed.fsp.optimizer.momentum) == ("adamw", 0.5, 0.5)
     assert "fsp.optimizer.lr" in [key.name for key in keys(DistillSettings)]
+
+
+def test_no_aliases_are_written(tmp_path: Path) -> None:
+    shared = {"lr": [1, 2]}
+    (tmp_path / "my.yaml").write_text(to_yaml({"a": shared, "b": shared}))
+    assert as_mapping(tmp_path / "my.yaml") == {"a": {"lr": ["1", "2"]}, "b": {"lr": ["1", "2"]}}
+
+
+class Pooled(Method):
+    """A method of a user."""
+
+    weight: float = 1.0
+
+    def stages(self, pair: Pair) -> list[Stage]:
+        return []
+
+
+@pytest.fixture
+def pooled() -> Iterator[None]:
+    METHODS.register("pooled")(Pooled)
+    yield
+    del METHODS._items["pooled"]
+
+
+def test_methods_registered_later_have_settings_in_the_same_class(pooled: None, tmp_path: Path) -> None:
+    chosen = settings("method=kd+pooled", "pooled.weight=3")
+    assert type(chosen) is DistillSettings
+    assert chosen.methods()["pooled"] == Pooled(weight=3)
+    assert pickle.loads(pickle.dumps(chosen)) == chosen
+    (tmp_path / "config.yaml").write_text(dump(chosen))
+    assert load(DistillSettings, tmp_path / "config.yaml") == chosen
+    assert "pooled.weight" in [key.name for key in keys(DistillSettings)]
+    with pytest.raises(TutelageError, match=r"unknown key 'pooled.wieght': did you mean pooled.weight"):
+        settings("pooled.wieght=3")
+    assert chosen.model_copy(update={"seed": 5}).pooled == chosen.pooled
+
+
+def test_a_method_registered_after_the_settings_has_its_defaults() -> None:
+    before = settings("method=kd")
+    METHODS.register("pooled")(Pooled)
+    try:
+        assert before.model_copy(update={"method": "pooled"}).methods() == {"pooled": Pooled()}
+    finally:
+        del METHODS._items["pooled"]
+
+
+def test_settings_built_in_python_are_checked_too() -> None:
+    chosen = DistillSettings(data={"name": "digits"}, student={"name": "resnet8"}, at={"p": 3}, kd=METHODS["kd"]())
+    assert chosen.at.p == 3 and chosen.kd.temperature == 4
+    with pytest.raises(ValueError, match="extra_forbidden"):
+        DistillSettings(data={"name": "digits"}, student={"name": "resnet8"}, attention={"p": 3})

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pydantic
 from pydantic import Field
 
 from tutelage.config import DistillSettings
 
-BenchSettings = pydantic.create_model(
-    "BenchSettings",
-    __base__=DistillSettings,
-    __doc__="``tutelage bench``: the settings of ``distill``, and how long to measure.",
-    turns=(int, Field(5, ge=1, description="times that every variant has its turn, after one that warms up")),
-    steps=(int, Field(10, ge=1, description="steps a turn")),
-)
+
+class BenchSettings(DistillSettings):
+    """``tutelage bench``: the settings of ``distill``, and how long to measure."""
+
+    turns: int = Field(5, ge=1, description="turns of each variant, after one warm-up turn")
+    steps: int = Field(10, ge=1, description="steps per turn")

@@ -1,7 +1,7 @@
-"""Settings of a run: pydantic models, YAML files, ``key=value`` overrides, and errors that name the way out."""
+"""The settings of a run: pydantic models, YAML files, ``key=value`` words, and error messages with a remedy."""
 
 from tutelage.config.files import read_json
-from tutelage.config.load import as_mapping, dump, is_path, load, read_yaml
+from tutelage.config.load import as_mapping, dump, load, read_yaml, sort_words
 from tutelage.config.sections import keys
 from tutelage.config.settings import (
     DistillSettings,
@@ -12,6 +12,7 @@ from tutelage.config.settings import (
     TrainSettings,
     register_networks,
 )
+from tutelage.config.text import to_yaml
 from tutelage.config.words import command, flatten, words
 
 __all__ = [
@@ -25,11 +26,12 @@ __all__ = [
     "command",
     "dump",
     "flatten",
-    "is_path",
     "keys",
     "load",
     "read_json",
     "read_yaml",
     "register_networks",
+    "sort_words",
+    "to_yaml",
     "words",
 ]

@@ -1,4 +1,4 @@
-"""From files and ``key=value`` words to validated settings, and back to YAML."""
+"""From settings files and ``key=value`` words to validated settings, and back to YAML."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from tutelage.config.explain import explain
 from tutelage.config.sections import section_of
-from tutelage.config.settings import with_new_methods
-from tutelage.config.text import parse
+from tutelage.config.text import parse, to_yaml
 from tutelage.errors import TutelageError, shortened
 
 S = TypeVar("S", bound=BaseModel)
 Tree = dict[str, Any]
 
 LARGEST = 2**18
-"""Bytes of a file of settings: YAML is slow to read, and something else may be named so."""
+"""Most bytes of a settings file: YAML is slow to read, and a larger file is something else."""
+
+SUFFIXES = (".yaml", ".yml")
+"""How the name of a settings file ends."""
 
 
 def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
-    """Returns validated settings; later layers win over earlier ones, and all over the defaults.
+    """Return validated settings; later layers override earlier ones, and all of them the defaults.
 
-    A layer is a mapping (nested, or with dotted keys), a path of a YAML file (``*.yaml``, ``*.yml``), or a word
-    ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them. A path may
-    contain an equals sign if it exists or a slash comes before the sign. A plain value for a section is its
-    name: ``data=cifar10`` is ``data.name=cifar10``. Methods registered since have theirs too.
-    Raises :class:`TutelageError` for an unknown key or a value that does not fit.
+    A plain value for a section is its name: ``data=cifar10`` is ``data.name=cifar10``.
+
+    Args:
+        kind: class of the settings.
+        layers: mappings (nested, or with dotted keys), paths of YAML files (``*.yaml``, ``*.yml``), and words
+            ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them.
+
+    Raises:
+        TutelageError: for an unknown key, or a value that does not fit.
     """
-    kind = with_new_methods(kind)
     try:
         return kind.model_validate(_name_sections(kind, as_mapping(*layers)))
     except ValidationError as error:
@@ -40,7 +44,7 @@ def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
 
 
 def as_mapping(*layers: Mapping[str, Any] | str | Path) -> Tree:
-    """Returns the layers (see :func:`load`) merged into one nested mapping, not yet validated."""
+    """Return the layers (see :func:`load`) merged into one nested mapping, not yet validated."""
     tree: Tree = {}
     for layer in layers:
         for key, value in _entries(layer):
@@ -49,35 +53,50 @@ def as_mapping(*layers: Mapping[str, Any] | str | Path) -> Tree:
 
 
 def dump(settings: BaseModel) -> str:
-    """Returns the settings as YAML that :func:`load` reads back to the same."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    """Return the settings as YAML that :func:`load` reads back to the same."""
+    return to_yaml(settings.model_dump(mode="json"))
+
+
+def sort_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Split a command line into names and settings.
+
+    A word is a setting if it is ``key=value`` or a settings file, and otherwise a name: of a folder, file, model or
+    recipe. A path may contain an equals sign, as the folders of a study do, if it exists or has a separator before the
+    sign.
+
+    >>> sort_words(["runs/seed=1", "photo.jpg", "data=runs/digits", "my.yaml"])
+    (['runs/seed=1', 'photo.jpg'], ['data=runs/digits', 'my.yaml'])
+    """
+    names, settings = [], []
+    for word in words:
+        (settings if _is_file(word) or not _is_path(word) else names).append(word)
+    return names, settings
+
+
+def _is_file(word: str) -> bool:
+    return word.endswith(SUFFIXES) and _is_path(word)
+
+
+def _is_path(word: str) -> bool:
+    key, equals, _ = word.partition("=")
+    # No key has a separator, so a mistyped path is reported as a missing file, not as an unknown key.
+    return not equals or "/" in key or os.sep in key or os.path.exists(os.path.expanduser(word))
 
 
 def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]:
     if isinstance(layer, Mapping):
         return [(str(key), value) for key, value in layer.items()]
     word = str(layer)
-    if word.endswith((".yaml", ".yml")) and (isinstance(layer, Path) or is_path(word)):
+    if _is_file(word) or (isinstance(layer, Path) and word.endswith(SUFFIXES)):
         return _entries(read_yaml(Path(word)))
     if "=" in word and not isinstance(layer, Path):
         key, _, text = word.partition("=")
         if not key.strip():
-            raise TutelageError(f"'{shortened(word)}' has no key before the =: give key=value")
+            raise TutelageError(f"'{shortened(word)}' has no key before the =; write key=value")
         if key.endswith("."):
-            raise TutelageError(f"'{shortened(word)}': a key ends with a name, not with a dot")
+            raise TutelageError(f"'{shortened(word)}': a key must not end with a dot")
         return [(key, _value(key, text))]
     raise TutelageError(f"'{shortened(word)}' is neither key=value nor a YAML file (*.yaml)")
-
-
-def is_path(word: str) -> bool:
-    """Return whether a word is a path, which may contain an equals sign as the folders of a study do.
-
-    >>> is_path("runs/seed=1"), is_path("photo.jpg"), is_path("data=runs/digits")
-    (True, True, False)
-    """
-    key, equals, _ = word.partition("=")
-    # No key has a separator, so a mistyped path is reported as a missing file, not as an unknown key.
-    return not equals or "/" in key or os.sep in key or os.path.exists(os.path.expanduser(word))
 
 
 def _value(key: str, text: str) -> Any:
@@ -85,17 +104,21 @@ def _value(key: str, text: str) -> Any:
         return parse(text) if text else None
     except ValueError as error:
         raise TutelageError(
-            f"{key}={shortened(text)}: the value is not readable as YAML ({error}); to take it as it stands, quote it: "
+            f"{key}={shortened(text)}: the value is not readable as YAML ({error}); to use it literally, quote it: "
             f"'{key}=\"{shortened(text)}\"'"
         ) from None
 
 
 def read_yaml(path: Path) -> Tree:
-    """Returns the keys and values of a YAML file; raises :class:`TutelageError` where it is none."""
+    """Return the keys and values of a settings file.
+
+    Raises:
+        TutelageError: if it is missing, unreadable, too large, or not a YAML mapping.
+    """
     try:
         path = Path(os.path.expanduser(path))
         if path.stat().st_size > LARGEST:
-            raise ValueError(f"it has {path.stat().st_size:,} bytes, and settings are a few lines of 'key: value'")
+            raise ValueError(f"it has {path.stat().st_size:,} bytes; settings files have at most {LARGEST:,}")
         tree = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise TutelageError(f"there is no file {path}") from None
@@ -105,15 +128,15 @@ def read_yaml(path: Path) -> Tree:
         raise TutelageError(f"{path} is not readable as YAML: {error}") from None
     if not isinstance(tree, dict):
         found = "is empty" if tree is None else f"holds a {type(tree).__name__}"
-        raise TutelageError(f"{path} {found}: it must have settings, one 'key: value' a line")
+        raise TutelageError(f"{path} {found}; write one setting per line, as 'key: value'")
     return tree
 
 
 def _set(tree: Tree, key: str, value: Any) -> None:
-    """Merges ``value`` into ``tree``; a section and its bare name may come in either order.
+    """Merge ``value`` into ``tree``; a section and its bare name may come in either order.
 
-    A section within a section takes its bare name too; else what a key of a section holds is replaced as a whole, and
-    names in it keep their dots: ``at.taps={layer3.1.add: layer3}``. Paths become text, as names and weights are.
+    A section within a section takes its bare name too. Any other value in a section is replaced as a whole, and names
+    in it keep their dots: ``at.taps={layer3.1.add: layer3}``. Paths become text, as names and weights are.
     """
     if isinstance(value, Path):
         value = str(value)
@@ -139,14 +162,14 @@ def _set(tree: Tree, key: str, value: Any) -> None:
 
 
 def _section(tree: Tree, name: str) -> Tree:
-    """Returns the section ``name`` of ``tree``, made where needed from its bare name."""
+    """Return the section ``name`` of ``tree``, made from its bare name if needed."""
     if not isinstance(tree.get(name), dict):
         tree[name] = {} if tree.get(name) is None else {"name": tree[name]}
     return tree[name]
 
 
 def _name_sections(kind: type[BaseModel], tree: Tree) -> Tree:
-    """Writes out the short form ``section: name`` where the section has a name, or a list where it takes several."""
+    """Expand the short form ``section: name`` of each section that has a name."""
     named = {}
     for key, value in tree.items():
         section = section_of(kind, key)

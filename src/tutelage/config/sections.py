@@ -1,4 +1,4 @@
-"""Which keys of a settings model are sections, and every key there is."""
+"""Which keys of a settings class are sections, and the list of all keys."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ from typing import NamedTuple
 import yaml
 from pydantic import BaseModel
 
+from tutelage.methods import METHODS, Method
+
+
+def method_sections(kind: type[BaseModel]) -> dict[str, type[Method]]:
+    """Return the registered methods that have settings, by name, if ``kind`` takes those of any method."""
+    if kind.model_config.get("extra") != "allow":
+        return {}
+    return {name: METHODS[name] for name in METHODS if METHODS[name].model_fields and name not in kind.model_fields}
+
 
 def section_of(kind: type[BaseModel], key: str) -> type[BaseModel] | None:
-    """Returns the model of the section ``key`` of ``kind``, or None where the key is no section."""
+    """Return the model of the section ``key`` of ``kind``, or None if the key is not a section."""
     field = kind.model_fields.get(key)
     if field is None:
-        return None
+        return method_sections(kind).get(key)
     options = getattr(field.annotation, "__args__", None) or (field.annotation,)
     return next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None)
 
 
 class Key(NamedTuple):
-    """A dotted key, its default as YAML (empty where it must be given), and what it means."""
+    """A dotted key, its default as YAML (empty if it is required), and its description."""
 
     name: str
     default: str
@@ -27,7 +36,7 @@ class Key(NamedTuple):
 
 
 def keys(kind: type[BaseModel], prefix: str = "") -> list[Key]:
-    """Returns every key of a settings model, sections before what nests in them."""
+    """Return every key of a settings class, each section before its own keys."""
     found = []
     for name, field in kind.model_fields.items():
         section = section_of(kind, name)
@@ -35,6 +44,8 @@ def keys(kind: type[BaseModel], prefix: str = "") -> list[Key]:
         found.append(Key(prefix + name, default, field.description or _first_line(section)))
         if section is not None:
             found += keys(section, f"{prefix}{name}.")
+    for name, method in method_sections(kind).items():
+        found += [Key(name, "", _first_line(method)), *keys(method, f"{name}.")]
     return found
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import pydantic
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from tutelage.config.sections import method_sections
 from tutelage.data import DataSettings, Side
 from tutelage.distillation import CacheSettings
 from tutelage.methods import METHODS, Method, parse
 from tutelage.models import register_functions
 from tutelage.paths import expand
 from tutelage.terms import OptimizerSettings, ScheduleSettings
-
-S = TypeVar("S", bound=BaseModel)
 
 Channels = tuple[float, float, float]
 
@@ -182,22 +191,63 @@ class TrainSettings(RunSettings):
     )
 
 
-class _DistillSettings(RunSettings):
-    """``tutelage distill``: a student under a teacher."""
+class DistillSettings(RunSettings):
+    """``tutelage distill``: a student under a teacher.
+
+    The extra fields are the settings of the registered methods, by name: ``settings.kd.temperature``.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     student: ModelSettings = Field(description="the model to train, by name or path")
     teacher: TeacherSettings | None = None
     cache: CacheSettings = CacheSettings()
-    method: str = Field("kd", description="a name, or names joined by +; settings nest under each name")
+    method: str = Field("kd", description="a method, or several joined by +; each has its own section of settings")
 
     @field_validator("method")
     @classmethod
     def _known(cls, method: str) -> str:
         return "+".join(parse(method))
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validate_methods(cls, given: Any, validate: ModelWrapValidatorHandler[DistillSettings]) -> DistillSettings:
+        """Validate each extra field by the method of that name, and refuse all others."""
+        if not isinstance(given, Mapping):
+            return validate(given)
+        own = {key: value for key, value in given.items() if key in cls.model_fields}
+        extra = {key: value for key, value in given.items() if key not in own}
+        errors: list[InitErrorDetails] = []
+        for name, method in method_sections(cls).items():
+            try:
+                own[name] = method.model_validate(extra.pop(name, {}))
+            except ValidationError as error:
+                errors += _details(error, name)
+        errors += [InitErrorDetails(type="extra_forbidden", loc=(key,), input=extra[key]) for key in extra]
+        try:
+            settings = validate(own)
+        except ValidationError as error:
+            errors = _details(error) + errors
+        if errors:
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return settings
+
     def methods(self) -> dict[str, Method]:
-        """Returns the method's parts by name, with their settings."""
-        return {name: getattr(self, name, None) or METHODS[name]() for name in parse(self.method)}
+        """Return the parts of ``method`` by name, with their settings."""
+        sections = self.__pydantic_extra__ or {}
+        return {name: sections.get(name) or METHODS[name]() for name in parse(self.method)}
+
+
+def _details(error: ValidationError, *section: str) -> list[InitErrorDetails]:
+    """Return the lines of an error, to be raised again as those of ``section``."""
+    return [
+        InitErrorDetails(
+            type=PydanticCustomError(line["type"], line["msg"], line.get("ctx")),  # type: ignore[arg-type]
+            loc=(*section, *line["loc"]),
+            input=line["input"],
+        )
+        for line in error.errors(include_url=False)
+    ]
 
 
 def register_networks(settings: RunSettings) -> None:
@@ -208,18 +258,3 @@ def register_networks(settings: RunSettings) -> None:
         if network is not None:
             names += network.names if isinstance(network, TeacherSettings) else (network.name,)
     register_functions(*names)
-
-
-def _sections(kind: type[BaseModel]) -> dict[str, Any]:
-    """Returns a section for each registered method that has settings and is none of the keys of ``kind``."""
-    named = [name for name in METHODS if METHODS[name].model_fields and name not in kind.model_fields]
-    return {name: (METHODS[name], METHODS[name]()) for name in named}
-
-
-DistillSettings = pydantic.create_model("DistillSettings", __base__=_DistillSettings, **_sections(_DistillSettings))
-
-
-def with_new_methods(kind: type[S]) -> type[S]:
-    """Returns ``kind`` with sections for the methods that were registered since this package was imported."""
-    sections = _sections(kind) if issubclass(kind, _DistillSettings) else {}
-    return pydantic.create_model(kind.__name__, __base__=kind, **sections) if sections else kind

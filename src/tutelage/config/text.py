@@ -1,9 +1,8 @@
-"""YAML in which plain scalars stay text: what one means is decided by the setting that it is given to."""
+"""YAML in which plain scalars stay text: each setting decides how to read its value."""
 
 from __future__ import annotations
 
 import re
-from itertools import chain
 from typing import Any
 
 import yaml
@@ -12,14 +11,14 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Reads mappings, lists, text and null; a folder called ``2011_09_26``, ``yes`` or ``007`` keeps its name.
+    """Read mappings, lists, text and null; a folder called ``2011_09_26``, ``yes`` or ``007`` keeps its name.
 
-    Infinities and not-a-number keep YAML's spelling (``.inf``). Every other tag is refused, so no object is ever made,
-    and what the text stands for is counted before it is made.
+    Infinities and not-a-number keep YAML's spelling (``.inf``). Every other tag is refused, so no object is ever made.
+    Aliases are refused too: a few lines of them can stand for billions of values.
     """
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag in (f"{_TAG}null", f"{_TAG}merge")]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag == f"{_TAG}null"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     yaml_constructors = {
@@ -28,24 +27,37 @@ class _TextLoader(yaml.SafeLoader):
         if tag is None or tag.removeprefix(_TAG) in ("map", "seq", "str", "null", "float")
     }
 
-    def get_single_node(self) -> yaml.Node | None:
-        node: yaml.Node | None = super().get_single_node()
-        if node is not None:
-            _count(node, {})
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            alias = self.get_event()
+            raise ValueError(f"{_line(alias.start_mark)}*{alias.anchor} is an alias; write the value out instead")
+        return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise ValueError(f"{_line(key.start_mark)}'{key.value}' is given twice")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return node
 
 
 _TextLoader.add_implicit_resolver(f"{_TAG}float", re.compile(r"[-+]?\.(inf|Inf|INF|nan|NaN|NAN)$"), list("-+."))
 
 
-MOST = 100_000
-"""Values in one text, its anchors written out: a few lines of anchors within anchors would stand for billions."""
+class _Dumper(yaml.SafeDumper):
+    """Write a value that occurs twice in full, because the loader refuses aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 def parse(text: str) -> Any:
-    """Returns what the YAML says, with text for scalars; raises ValueError, with the reason, where it is no YAML.
+    """Return the content of YAML, with text for scalars.
 
-    A key that is given twice, an anchor within itself, and more than ``MOST`` values are errors too.
+    Raises:
+        ValueError: if it is not valid YAML, has an alias, or has a key twice; the message is the reason.
     """
     try:
         return _TextLoader(text).get_single_data()
@@ -55,29 +67,9 @@ def parse(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def _count(node: yaml.Node, counts: dict[int, int]) -> int:
-    """Returns how many values a node stands for; ``counts`` has those of the nodes seen, 0 of those around it."""
-    if isinstance(node, yaml.ScalarNode):
-        return 1
-    if id(node) not in counts:
-        counts[id(node)] = 0
-        parts = list(chain(*node.value)) if isinstance(node, yaml.MappingNode) else node.value
-        counts[id(node)] = 1 + sum(_count(part, counts) for part in parts)
-        if isinstance(node, yaml.MappingNode):
-            _check_keys(node)
-    elif not counts[id(node)]:
-        raise ValueError(f"{_line(node.start_mark)}an anchor is within itself")
-    if counts[id(node)] > MOST:
-        raise ValueError(f"it stands for more than {MOST:,} values")
-    return counts[id(node)]
-
-
-def _check_keys(node: yaml.MappingNode) -> None:
-    seen = set()
-    for key, _ in node.value:
-        if isinstance(key, yaml.ScalarNode) and key.value in seen:
-            raise ValueError(f"{_line(key.start_mark)}'{key.value}' is given twice")
-        seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+def to_yaml(tree: Any) -> str:
+    """Return plain values as YAML, keys in their order."""
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False)
 
 
 def _reason(error: yaml.YAMLError) -> str:
@@ -86,5 +78,5 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 def _line(mark: yaml.Mark | None) -> str:
-    """The line of a place, where there is more than one."""
+    """Return the line of a place, unless it is the first."""
     return f"line {mark.line + 1}: " if mark is not None and mark.line else ""

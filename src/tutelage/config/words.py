@@ -34,14 +34,18 @@ def words(settings: RunSettings) -> list[str]:
 
 def _changed(settings: BaseModel, default: BaseModel | None) -> Iterator[tuple[str, Any]]:
     """Yields dotted keys; what is itself a mapping, as taps are, stays one value."""
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        usual = field.default if default is None else getattr(default, name)
+    for name, value in settings:
+        usual = _default(settings, name) if default is None else getattr(default, name)
         if isinstance(value, BaseModel):
             section = usual if isinstance(usual, BaseModel) else None
             yield from ((f"{name}.{inner}", changed) for inner, changed in _changed(value, section))
         elif value != usual:
             yield name, settings.model_dump(mode="json", include={name})[name]
+
+
+def _default(settings: BaseModel, name: str) -> Any:
+    field = type(settings).model_fields.get(name)
+    return field.default if field is not None else type(getattr(settings, name))()  # a method's section
 
 
 def _value(value: Any) -> str:

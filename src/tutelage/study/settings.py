@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, Field
 
-from tutelage.config import Settings, as_mapping, load
+from tutelage.config import Settings, as_mapping, load, to_yaml
 from tutelage.errors import TutelageError
 
 Tree = dict[str, Any]
@@ -65,4 +64,4 @@ def write_settings(own: BaseModel, shared: Tree) -> None:
     content = own.model_dump(mode="json")
     folder = Path(content["out"])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "study.yaml").write_text(yaml.safe_dump({**shared, **content}, sort_keys=False), encoding="utf-8")
+    (folder / "study.yaml").write_text(to_yaml({**shared, **content}), encoding="utf-8")
