@@ -1,4 +1,4 @@
-"""The command line: ``tutelage VERB key=value …``; one file a verb."""
+"""The command line: ``tutelage VERB key=value …``."""
 
 from __future__ import annotations
 
@@ -6,57 +6,39 @@ import errno
 import signal
 import sys
 import warnings
-from importlib import import_module
+from importlib.metadata import version as installed_version
 from types import FrameType
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
+from tutelage.cli.verbs import VERBS
 from tutelage.console import escape_unencodable, phase
 from tutelage.errors import EXIT_CODE, TutelageError
 
-VERBS = {
-    "train": "Train one network on labels, for example a teacher.",
-    "distill": "Train a student under a teacher.",
-    "run": "Run a published experiment, beside its figures.",
-    "resume": "Continue an interrupted run from its last checkpoint.",
-    "replay": "Take the step again at which a run stopped being finite.",
-    "evaluate": "Measure a run, or any network, on a split of data.",
-    "inspect": "List the points where a network can be tapped.",
-    "bench": "Measure how fast a distillation trains.",
-    "cache": "Store what a distillation needs of its teacher.",
-    "study": "Compare methods or any settings, over seeds.",
-    "report": "Draw what runs came to, as one page.",
-    "export": "Write the student of a run for other runtimes.",
-    "predict": "Say what is in images, with probabilities.",
-    "compare": "Put models side by side: size, speed, accuracy.",
-    "list": "List what there is by name, or every setting.",
-    "quickstart": "See what distillation gains, on embedded data.",
-    "data": "Prepare data.",
-}
-"""What the help says of each verb: the first line of its own."""
-MODULES = {"run": "recipe", "list": "listing"}
-"""The file of a verb that is not called like it."""
-
 app = typer.Typer(
-    help="Distils image classifiers: a small student learns from a large teacher.",
-    epilog="tutelage VERB --help shows what a verb takes, with examples. --debug shows the trace of an error.",
+    help="Distill image classifiers: a small student network learns from a large teacher.",
+    epilog="tutelage VERB --help shows its arguments and examples. --debug shows the traceback of an error.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
-def find_verb(name: str) -> typer.Typer:
-    """Imports a verb: PyTorch takes seconds, which help and completion need not wait for."""
-    with phase(f"tutelage {name}: loading PyTorch"):
-        main = import_module(f"tutelage.cli.{MODULES.get(name, name)}").main
-    if isinstance(main, typer.Typer):
-        return main
-    verb = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    verb.command()(main)
-    return verb
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tutelage {installed_version('tutelage')}, torch {installed_version('torch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions and exit.")
+    ] = False,
+) -> None: ...
 
 
 def _add(name: str, summary: str) -> None:
@@ -64,18 +46,22 @@ def _add(name: str, summary: str) -> None:
 
     @app.command(name, help=summary, context_settings=everything)
     def run(context: typer.Context) -> None:
-        find_verb(name)(context.args, prog_name=context.command_path)
+        # PyTorch takes seconds to import, and help and completion do not need it.
+        with phase(f"tutelage {name}: loading PyTorch"):
+            from tutelage.cli.command import build_command, name_json
+
+            command = build_command(name)
+        command(name_json(context.args), prog_name=context.command_path)
 
 
-for _name, _summary in VERBS.items():
-    _add(_name, _summary)
+for _name, _verb in VERBS.items():
+    _add(_name, _verb.summary)
 
 
 def main() -> None:
-    """Runs the command line; an error is one short message, and with ``--debug`` its trace.
+    """Run the command line; an error is one short message, and with ``--debug`` a traceback.
 
-    The exit code is 2 for a mistake of the user's, 1 for anything else that goes wrong, 130 after Ctrl-C and 75
-    after SIGTERM.
+    The exit code is 2 for a mistake in the command, 1 for any other error, 130 after Ctrl-C and 75 after SIGTERM.
     """
     words = [word for word in sys.argv[1:] if word != "--debug"]
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
@@ -97,7 +83,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _explain(error: Exception) -> int:
-    """Shows an error in a few lines, and returns the exit code."""
+    """Print an error in a few lines, and return the exit code."""
     console = Console(stderr=True)
     if isinstance(error, TutelageError):
         console.print(f"[bold red]error:[/] {_shown(error)}", highlight=False, soft_wrap=True)
@@ -107,11 +93,13 @@ def _explain(error: Exception) -> int:
         said += ". Set out=…, or TUTELAGE_CACHE for the cache, to a folder that can be written"
     console.print(f"[bold red]{type(error).__name__}:[/] {said}", highlight=False, soft_wrap=True)
     if isinstance(error, OSError) and error.filename is not None:
-        return 1  # of a file, and it says what is wrong with it
-    console.print("This was not foreseen. The same command with --debug shows where it came from.", soft_wrap=True)
+        return 1  # the message names the file and the reason
+    console.print(
+        "This is a bug in tutelage; please report it with the output of the same command with --debug.", soft_wrap=True
+    )
     return 1
 
 
 def _shown(error: Exception) -> str:
-    """The message as rich prints it; names on a disk may hold bytes that are no character."""
+    """Return the message as rich prints it; file names may hold bytes that are not text."""
     return escape(str(error).strip().encode(errors="backslashreplace").decode())

@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tutelage.cli.words import OptionalWords
+from tutelage.cli.command import Outcome
 from tutelage.config import as_mapping
+from tutelage.console import build_console
 from tutelage.export import Record, export_student
 
 
-def main(
-    model: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, or the folder of a saved model.")],
-    settings: OptionalWords = None,
-) -> None:
-    """Write the student of a run for other runtimes.
-
-    \b
-    tutelage export runs/student format=onnx
-    tutelage export runs/student format=[onnx,int8,executorch] out=phone
-    tutelage export runs/student format=safetensors push=USER/NAME
-
-    Formats: safetensors (timm's layout), onnx, int8 (ONNX, quantised on real training images), executorch (phones),
-    torch_export. Each file is opened again by its runtime and compared with PyTorch on real images. Keys: out,
-    overwrite, images=N to check with, calibration=512, preprocessing=false, data.…, push, private.
-    """
-    console = Console()
-    config = as_mapping(*(settings or []))
+def export(settings: list[str], model: str) -> Outcome:
     try:
-        record = export_student(model, **config)
+        record = export_student(model, **as_mapping(*settings))
     except (KeyboardInterrupt, SystemExit):
-        console.print("stopped; nothing was exported and no partial files are left")
+        build_console().print("stopped; nothing was exported and no partial files are left")
         raise
-    console.print(table(record))
-    console.print(
+    note = (
         f"top-1 on {record.images:,} images of {record.split}; differences from PyTorch's logits; ms for one image, on "
-        f"{record.machine}",
-        highlight=False,
-        soft_wrap=True,
+        f"{record.machine}"
     )
+    return Outcome(record, [_table(record), note])
 
 
-def table(record: Record) -> Table:
-    """Returns the files of an export, beside PyTorch."""
+def _table(record: Record) -> Table:
+    """Return the files of an export, beside PyTorch."""
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for header in ("file", "MB", "top-1", "same class", "largest difference", "ms"):
         shown.add_column(header, justify="left" if header == "file" else "right")

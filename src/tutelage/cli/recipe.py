@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from tutelage.cli.words import OptionalWords
+from tutelage.cli.command import Outcome
 from tutelage.config import register_networks
 from tutelage.console import build_console
-from tutelage.errors import TutelageError
 from tutelage.recipes import Published, Recipe, load_recipe, require_runs
 from tutelage.runs import RunFolder
 from tutelage.training import Result, run
 
 
-def main(
-    name: Annotated[str, typer.Argument(metavar="RECIPE", help="A name (tutelage list recipes).")],
-    settings: OptionalWords = None,
-) -> None:
-    """Run a published experiment, beside its figures.
-
-    \b
-    tutelage run baseline/cifar10-resnet110
-    tutelage run at/cifar10-resnet110-resnet20 seed=1 out=runs/at-1
-
-    The run goes to runs/RECIPE. A recipe's teacher is the run of another recipe.
-    """
-    if name.endswith((".yaml", ".yml")):
-        raise TutelageError(f"'{name}' is no recipe but a file of settings: tutelage distill {name}, or train {name}")
+def run_recipe(settings: list[str], name: str) -> Outcome:
     recipe = load_recipe(name)
-    changes = settings or []
-    chosen = recipe.settings(*changes)
+    chosen = recipe.settings(*settings)
     require_runs(chosen)
     register_networks(chosen)
     console = build_console()
     console.print(announce(recipe), highlight=False, soft_wrap=True)
     result = run(chosen)
-    closing = compare(recipe, result, changes)
+    closing = compare(recipe, result, settings)
     console.print(closing, highlight=False, soft_wrap=True)
     if not console.quiet:
         RunFolder(Path(result.folder)).log(closing)
+    return Outcome(result)
 
 
 def announce(recipe: Recipe) -> str:
-    """Returns what the recipe is and what was published of it, a line a figure, with sources and differences."""
+    """Return what the recipe is, and one line per published result with its source and differences."""
     lines = [f"{recipe.name}: {recipe.about}"]
     for figure in recipe.published:
         note = "" if figure.note is None else f"; {figure.note}"
@@ -54,7 +37,7 @@ def announce(recipe: Recipe) -> str:
 
 
 def compare(recipe: Recipe, result: Result, changes: list[str]) -> str:
-    """Returns the published figures with ours beside those that this run has measured, each with its own rule."""
+    """Return the published results beside those that this run measured, each with its own rule."""
     lines = []
     for figure in recipe.published:
         value = _ours(figure, recipe, result)
@@ -66,7 +49,7 @@ def compare(recipe: Recipe, result: Result, changes: list[str]) -> str:
 
 
 def _ours(figure: Published, recipe: Recipe, result: Result) -> float | None:
-    """Returns this run's value of the same figure in percent; None where it was not measured."""
+    """Return this run's value of the same result in percent; None if it was not measured."""
     first = figure.figure.startswith("top-1")
     if figure.of == recipe.trains:
         accuracy = result.top1 if first else result.top5

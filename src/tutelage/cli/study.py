@@ -1,35 +1,35 @@
-"""``tutelage study``."""
+"""The verbs for several runs: ``study``, ``report`` and ``quickstart``."""
 
 from __future__ import annotations
 
-from tutelage import study
-from tutelage.cli.words import Words
-from tutelage.config import as_mapping
+from tutelage import study as studies
+from tutelage.cli.command import Outcome
+from tutelage.cli.settings import QuickstartSettings
+from tutelage.config import as_mapping, load
+from tutelage.paths import expand
+
+# Drawing takes a second to import, so ``tutelage.report`` is imported where it is used.
 
 
-def main(settings: Words) -> None:
-    """Compare methods or any settings, over seeds.
-
-    \b
-    tutelage study data=~/flowers teacher=runs/teacher student=resnet8 epochs=60 \\
-        grid.method=[none,kd,at,kd+at] seeds=5 workers=2 out=runs/study
-
-    Keys are those of tutelage distill, and grid.KEY=[…] for whatever varies. The runs share data, length, schedule,
-    rule and stored targets. The same command again goes on where it was: a finished run is never run again. The table
-    has mean ± standard deviation, and which differences the seeds show; tutelage report draws it.
-
-    \b
-    tutelage study … budget=30m out=runs/choice
-    tutelage study … method=kd+at trials=20 out=runs/search \\
-        "space.at.weight={low: 10, high: 10000, log: true}"
-
-    With budget=TIME it picks a method and its weight by successive halving; with space.KEY=… it searches settings.
-    Both choose on validation data, never on test, and write best.yaml.
-    """
+def study(settings: list[str]) -> Outcome:
     tree = as_mapping(*settings)
     if "budget" in tree:
-        study.choose(tree)
-    elif "space" in tree:
-        study.search(tree)
-    else:
-        study.study(tree)
+        return Outcome(studies.choose(tree))
+    return Outcome(studies.search(tree) if "space" in tree else studies.study(tree))
+
+
+def report(settings: list[str], *runs: str) -> Outcome:
+    from tutelage.report import write_report
+
+    page = write_report(*runs, **as_mapping(*settings))
+    return Outcome({"report": page}, [f"report in {page}"])
+
+
+def quickstart(settings: list[str]) -> Outcome:
+    chosen = load(QuickstartSettings, *settings)
+    from tutelage.report import write_report
+
+    out = expand(chosen.out)
+    found = studies.quickstart(out, chosen.seeds, chosen.epochs)
+    page = write_report(out / found.title, overwrite=True)
+    return Outcome(found, [f"\n{studies.conclusion(found.rows)}", f"report in {page}"])

@@ -1,19 +1,37 @@
-"""``tutelage train``."""
+"""The verbs that train a run, prepare one, or continue one."""
 
 from __future__ import annotations
 
 from tutelage import training
-from tutelage.cli.words import Words
-from tutelage.config import as_mapping
+from tutelage.cli.command import Outcome
+from tutelage.cli.settings import OwnNetworks, ResumeSettings
+from tutelage.config import as_mapping, load
 
 
-def main(settings: Words) -> None:
-    """Train one network on labels, for example a teacher.
+def train(settings: list[str]) -> Outcome:
+    return Outcome(training.train(**as_mapping(*settings)))
 
-    \b
-    tutelage train data=~/flowers model=timm/resnet34 model.weights=pretrained \\
-        epochs=10 optimizer.lr=0.0001 out=runs/teacher
 
-    Data are a name (tutelage list datasets), or a folder with a folder of images for each class.
-    """
-    training.train(**as_mapping(*settings))
+def distill(settings: list[str]) -> Outcome:
+    return Outcome(training.distill(**as_mapping(*settings)))
+
+
+def cache(settings: list[str]) -> Outcome:
+    return Outcome(training.fill_cache(**as_mapping(*settings)))
+
+
+def bench(settings: list[str]) -> Outcome:
+    # Measuring imports torchvision, which the other verbs may not need.
+    from tutelage.bench import bench
+
+    return Outcome(bench(**as_mapping(*settings)))
+
+
+def resume(settings: list[str], folder: str) -> Outcome:
+    chosen = load(ResumeSettings, *settings)
+    return Outcome(training.resume(folder, chosen.network, chosen.data))
+
+
+def replay(settings: list[str], folder: str) -> Outcome:
+    failure = training.replay(folder, load(OwnNetworks, *settings).network)
+    return Outcome(failure, [str(failure)])

@@ -1,0 +1,112 @@
+"""From a verb to its command: the words after it, what it prints, and ``--json``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic_core import to_json
+from rich.console import RenderableType
+from rich.text import Text
+
+from tutelage.cli.verbs import VERBS, Verb
+from tutelage.config import sort_words
+from tutelage.console import build_console, is_main_process
+from tutelage.errors import TutelageError
+from tutelage.paths import expand
+
+STDOUT = "-"
+"""The value of ``--json`` without a file."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verb returns: the results for ``--json``, and what is printed of them otherwise."""
+
+    results: Any
+    shown: Iterable[RenderableType] = ()
+
+
+def build_command(name: str) -> typer.Typer:
+    """Import a verb and return its command."""
+    verb = VERBS[name]
+    module, _, function = verb.function.partition(":")
+    run: Callable[..., Outcome] = getattr(import_module(f"tutelage.cli.{module}"), function)
+    given = typer.Argument(
+        None if verb.defaults else ...,
+        metavar=verb.usage,
+        help="A setting, as in epochs=30 optimizer.lr=0.001, or a FILE.yaml of settings; later ones win.",
+    )
+    results = typer.Option(
+        None, "--json", metavar="[FILE.json]", help="Write the results as JSON to a file, or to stdout instead of text."
+    )
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+    @app.command(help=verb.help)
+    def command(words: list[str] | None = given, json: str | None = results) -> None:
+        names, settings = sort_words(words or [])
+        _check_names(name, verb, names)
+        _print(lambda: run(settings, *names), json)
+
+    return app
+
+
+def name_json(words: Sequence[str]) -> list[str]:
+    """Give each ``--json`` its file: the next word if that ends with ``.json``, otherwise stdout.
+
+    >>> name_json(["--json", "runs/a", "--json", "a.json"])
+    ['--json=-', 'runs/a', '--json=a.json']
+    """
+    named: list[str] = []
+    for word, following in zip(words, [*words[1:], ""]):
+        if named and named[-1] == f"--json={word}":
+            continue
+        named.append(f"--json={following if following.endswith('.json') else STDOUT}" if word == "--json" else word)
+    return named
+
+
+def _check_names(name: str, verb: Verb, names: Sequence[str]) -> None:
+    several = bool(verb.names) and verb.names[-1].endswith("...")
+    if len(names) < len(verb.names):
+        missing = verb.names[len(names)].removesuffix("...")
+        raise TutelageError(f"{missing} is missing: tutelage {name} {verb.usage}")
+    if len(names) > len(verb.names) and not several:
+        raise TutelageError(f"'{names[len(verb.names)]}' is neither key=value nor a YAML file (*.yaml)")
+
+
+def _print(run: Callable[[], Outcome], json: str | None) -> None:
+    if json == STDOUT:
+        with redirect_stdout(sys.stderr):
+            text = _as_json(run())
+        if is_main_process():
+            print(text)
+        return
+    file = _file(json) if json is not None else None
+    outcome = run()
+    console = build_console()
+    for part in outcome.shown:
+        if isinstance(part, (str, Text)):
+            console.print(part, highlight=False, markup=False, soft_wrap=True)
+        else:
+            console.print(part)
+    if file is not None and is_main_process():
+        file.write_text(_as_json(outcome) + "\n", encoding="utf-8")
+
+
+def _file(json: str) -> Path:
+    """Return the file of the results, in a folder that exists: found out before hours of training."""
+    file = expand(json)
+    if file.is_dir():
+        raise TutelageError(f"--json={json} is a folder; name a file")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+def _as_json(outcome: Outcome) -> str:
+    return to_json(outcome.results, indent=2, inf_nan_mode="null").decode()

@@ -1,0 +1,64 @@
+"""The settings of verbs that have only a few."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from tutelage.config import ModelSettings, Settings
+
+
+class OwnNetworks(Settings):
+    """The networks that a stored run or model names and only the user can import."""
+
+    network: str | tuple[str, ...] | None = Field(
+        None, description="a network of your own that the run needs, as package.module:function; several in brackets"
+    )
+
+
+class ResumeSettings(OwnNetworks):
+    """``tutelage resume``."""
+
+    data: str | None = Field(None, description="where the data are now, if they moved")
+
+
+class PredictSettings(OwnNetworks):
+    """``tutelage predict``."""
+
+    top: int = Field(5, ge=1, description="classes per image")
+
+
+class InspectSettings(Settings):
+    """``tutelage inspect``."""
+
+    model: ModelSettings
+    size: int | None = Field(None, gt=0, description="side of the input, in pixels")
+
+
+class QuickstartSettings(Settings):
+    """``tutelage quickstart``."""
+
+    out: Path = Path("runs/quickstart")
+    seeds: int = Field(5, ge=1, description="runs of each method")
+    epochs: int = Field(40, ge=2, description="epochs of each student")
+
+
+class PackedData(Settings):
+    """The data set to pack."""
+
+    name: str = Field(description="a folder, a registered name, or USER/NAME on the Hugging Face hub")
+    skip_broken: bool = Field(False, description="leave out unreadable images, with a warning, instead of stopping")
+
+
+class PackSettings(Settings):
+    """``tutelage data pack``."""
+
+    data: PackedData
+    out: Path = Field(description="folder of the shards")
+    size: int = Field(256, ge=1, description="shorter side in pixels; images are never enlarged")
+    quality: int = Field(92, ge=1, le=100, description="JPEG quality")
+    shard_mb: float = Field(256, gt=0, description="size at which a shard ends, in megabytes")
+    workers: int = Field(2, ge=0, description="processes that decode and encode")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the order within each split")
+    overwrite: bool = Field(False, description="replace an existing folder of shards")
