@@ -1,4 +1,7 @@
-"""Student-side adapters of a term, built from probed shapes; trained with the student, dropped at the end."""
+"""Student-side adapters that map student features to the shape of the teacher's.
+
+They are built from probed shapes, trained with the student and dropped after training.
+"""
 
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor

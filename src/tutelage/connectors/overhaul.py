@@ -1,4 +1,4 @@
-"""The connector of the overhaul of feature distillation."""
+"""Connector of OFD (a comprehensive overhaul of feature distillation)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ import torch.nn as nn
 
 
 def ofd_connector(student_channels: int, teacher_channels: int) -> nn.Sequential:
-    """Builds a 1×1 convolution without bias and batch normalisation: channels alone are mapped, signs are kept.
+    """Return a 1×1 convolution without bias, followed by batch normalization.
 
-    The convolution starts from N(0, 2 / C_t), the normalisation from weight 1, bias 0. Heo et al.: A Comprehensive
-    Overhaul of Feature Distillation, ICCV 2019.
+    There is no ReLU, because OFD compares pre-ReLU features. The convolution is initialized from N(0, 2 / C_t), the
+    normalization with weight 1 and bias 0. Heo et al., "A Comprehensive Overhaul of Feature Distillation", ICCV 2019.
+
+    Args:
+        student_channels: Channels of the student's features.
+        teacher_channels: Channels C_t of the teacher's features.
+
+    Returns:
+        The connector, (B, C_s, H, W) → (B, C_t, H, W).
+
+    Example:
+        >>> import torch
+        >>> from tutelage.connectors import ofd_connector
+        >>> ofd_connector(16, 64)(torch.randn(2, 16, 8, 8)).shape
+        torch.Size([2, 64, 8, 8])
     """
     convolution = nn.Conv2d(student_channels, teacher_channels, kernel_size=1, bias=False)
     nn.init.normal_(convolution.weight, 0.0, math.sqrt(2.0 / teacher_channels))

@@ -1,4 +1,4 @@
-"""Convolutional regressors: map a student's feature map onto the shape of a teacher's."""
+"""Regressors: modules that map a student's feature map to the shape of a teacher's."""
 
 from __future__ import annotations
 
@@ -15,16 +15,31 @@ def _with_norm(convolution: nn.Module, channels: int, relu: bool) -> nn.Sequenti
 
 
 def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
-    """Builds the regressor of FitNets, in the shapes that the CRD benchmark settled on.
+    """Return the FitNets regressor with the layer shapes of the CRD benchmark.
 
-    From a student map (C_s, H_s, W_s) towards a teacher map (C_t, H_t, W_t): a 3×3 convolution of stride 2 where
-    the student's side is twice the teacher's, a transposed 4×4 convolution of stride 2 where it is half, an unpadded
-    convolution of kernel ``1 + H_s − H_t`` where it is larger otherwise (the paper's form; 1×1 for equal sizes), and a
-    1×1 convolution where it is smaller otherwise (the larger teacher map is then pooled by the loss). Batch
-    normalisation follows, and a ReLU where the teacher's map comes out of one (``relu``).
+    The convolution depends on the sides of the two maps:
 
-    Source: Romero et al., FitNets: Hints for Thin Deep Nets, ICLR 2015; shapes as in the CRD benchmark (Tian et al.,
-    2020).
+    * 3×3 with stride 2 if the student's sides are twice the teacher's.
+    * Transposed 4×4 with stride 2 if they are half.
+    * Unpadded with kernel ``1 + H_s − H_t`` if they are larger otherwise or equal, as in the paper.
+    * 1×1 if they are smaller otherwise; the loss then pools the teacher's map.
+
+    Batch normalization follows, then a ReLU if ``relu`` is set. Romero et al., "FitNets: Hints for Thin Deep Nets",
+    ICLR 2015; shapes as in the CRD benchmark (Tian et al., 2020).
+
+    Args:
+        student: Shape (C_s, H_s, W_s) of the student's map.
+        teacher: Shape (C_t, H_t, W_t) of the teacher's map.
+        relu: Whether the teacher's map is the output of a ReLU.
+
+    Returns:
+        The regressor, (B, C_s, H_s, W_s) → (B, C_t, H, W).
+
+    Example:
+        >>> import torch
+        >>> from tutelage.connectors import regressor
+        >>> regressor((16, 8, 8), (64, 4, 4))(torch.randn(2, 16, 8, 8)).shape
+        torch.Size([2, 64, 4, 4])
     """
     (c_s, *side_s), (c_t, *side_t) = student, teacher
     convolution: nn.Module
@@ -41,12 +56,25 @@ def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequentia
 
 
 def paper_regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
-    """Builds the regressor of the FitNets paper: an unpadded convolution with bias, no normalisation.
+    """Return the regressor of the FitNets paper: an unpadded convolution with bias and no normalization.
 
-    Its kernel is ``1 + H_s − H_t``, so that the sizes come out equal; 1×1 where the student's map is no larger (the
-    larger teacher map is then pooled by the loss). Weights start from U(−0.05, 0.05), as in the authors' code, the bias
-    from 0. A ReLU follows where the teacher's map comes out of one; the authors' maxout and their bound on the kernel's
-    norm do not.
+    The kernel is ``1 + H_s − H_t``, so that both maps have the same size. It is 1×1 if the student's map is not larger;
+    the loss then pools the teacher's map. Weights are initialized from U(−0.05, 0.05), as in the authors' code, and the
+    bias with 0. The authors' maxout and their bound on the norm of the kernel are left out.
+
+    Args:
+        student: Shape (C_s, H_s, W_s) of the student's map.
+        teacher: Shape (C_t, H_t, W_t) of the teacher's map.
+        relu: Whether the teacher's map is the output of a ReLU. If so, the regressor ends in a ReLU.
+
+    Returns:
+        The regressor, (B, C_s, H_s, W_s) → (B, C_t, H, W).
+
+    Example:
+        >>> import torch
+        >>> from tutelage.connectors import paper_regressor
+        >>> paper_regressor((16, 8, 8), (64, 6, 6))(torch.randn(2, 16, 8, 8)).shape
+        torch.Size([2, 64, 6, 6])
     """
     (c_s, *side_s), (c_t, *side_t) = student, teacher
     kernel = (max(1, 1 + side_s[0] - side_t[0]), max(1, 1 + side_s[1] - side_t[1]))
@@ -57,13 +85,41 @@ def paper_regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Seq
 
 
 def projector(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequential:
-    """Builds a 1×1 convolution without bias, batch normalisation and, with ``relu``, a ReLU: channels alone are mapped.
+    """Return a 1×1 convolution without bias, followed by batch normalization and an optional ReLU.
 
-    ``student`` and ``teacher`` are ``(C, H, W)``; sides that differ are left to the loss, which pools the larger map.
+    Only channels are mapped. If the sides differ, the loss pools the larger map.
+
+    Args:
+        student: Shape (C_s, H_s, W_s) of the student's map.
+        teacher: Shape (C_t, H_t, W_t) of the teacher's map.
+        relu: Whether to end in a ReLU.
+
+    Returns:
+        The projector, (B, C_s, H, W) → (B, C_t, H, W).
+
+    Example:
+        >>> import torch
+        >>> from tutelage.connectors import projector
+        >>> projector((16, 8, 8), (64, 4, 4))(torch.randn(2, 16, 8, 8)).shape
+        torch.Size([2, 64, 8, 8])
     """
     return _with_norm(nn.Conv2d(student[0], teacher[0], kernel_size=1, bias=False), teacher[0], relu)
 
 
 def adapter(student: Shape, teacher: Shape, relu: bool = True) -> nn.Module:
-    """Builds nothing where the channels are equal, a :func:`projector` where they are not."""
+    """Return an identity if the channels are equal, and a `projector` otherwise.
+
+    Args:
+        student: Shape (C_s, H_s, W_s) of the student's map.
+        teacher: Shape (C_t, H_t, W_t) of the teacher's map.
+        relu: Whether a projector ends in a ReLU.
+
+    Returns:
+        The adapter, (B, C_s, H, W) → (B, C_t, H, W).
+
+    Example:
+        >>> from tutelage.connectors import adapter
+        >>> adapter((16, 8, 8), (16, 4, 4))
+        Identity()
+    """
     return nn.Identity() if student[0] == teacher[0] else projector(student, teacher, relu)

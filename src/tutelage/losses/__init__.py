@@ -1,9 +1,14 @@
-"""Distillation losses: functions of tensors that fit any training loop.
+"""Distillation losses as plain functions of tensors, for any training loop.
 
-Each loss comes whole, ``X_loss(student, teacher, …)``, and in two halves: ``X_target`` of the teacher's features
-(detached, the smallest thing the loss needs, so that it can be cached) and ``X_match`` of the student's features with
-that target. Autocast is off inside: half-precision tensors are computed in float32, float32 and float64 stay what they
-are. Every loss is a scalar that averages over the batch, so that equal parts of a batch average to the whole.
+Each loss `X` comes as one function and as two halves:
+
+* `X_loss(student, teacher, …)` computes the loss from both networks' outputs.
+* `X_target(teacher, …)` reduces the teacher's output to the smallest tensor the loss needs. It is detached, so it can
+  be cached.
+* `X_match(student, target, …)` computes the loss from the student's output and such a target.
+
+All losses return a scalar averaged over the batch. They run with autocast off: half-precision inputs are computed in
+float32; float32 and float64 inputs keep their precision.
 """
 
 from tutelage.losses.attention import (

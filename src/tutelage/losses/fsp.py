@@ -1,4 +1,4 @@
-"""Flow of the solution procedure: how one layer's channels relate to another's.
+"""FSP (flow of the solution procedure) losses: correlations between the channels of two layers.
 
 Yim et al., "A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer Learning",
 CVPR 2017.
@@ -21,10 +21,26 @@ FORMS = ("paper", "mean")
 
 @full_precision
 def fsp_matrix(a: Tensor, b: Tensor, pool: Pool = "max") -> Tensor:
-    """G_ij = Σ_hw a_ihw · b_jhw / (H·W): (B, C_a, H, W) and (B, C_b, H, W) → (B, C_a, C_b).
+    """Return the FSP matrix of two feature maps.
 
-    Where sizes differ, the larger map is pooled to the smaller first: "max" as in the paper, "avg" as in
-    RepDistiller. Raises TutelageError for other shapes, different batches or an unknown ``pool``.
+    G_ij = Σ_hw a_ihw · b_jhw / (H·W). If the sizes differ, the larger map is pooled to the smaller one first.
+
+    Args:
+        a: Features (B, C_a, H_a, W_a) of the earlier layer.
+        b: Features (B, C_b, H_b, W_b) of the later layer.
+        pool: "max" as in the paper, or "avg" as in RepDistiller.
+
+    Returns:
+        FSP matrices (B, C_a, C_b).
+
+    Raises:
+        TutelageError: If an input is not four-dimensional, the batch sizes differ or `pool` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import fsp_matrix
+        >>> fsp_matrix(torch.randn(2, 16, 8, 8), torch.randn(2, 32, 4, 4)).shape
+        torch.Size([2, 16, 32])
     """
     require_maps(a, "fsp")
     require_maps(b, "fsp")
@@ -40,25 +56,78 @@ def fsp_loss(
     form: FSPForm = "paper",
     pool: Pool = "max",
 ) -> Tensor:
-    """Distance between the FSP matrices of a pair of layers in student and teacher.
+    """Return the distance between the FSP matrices of student and teacher.
 
-    ``form``: "paper" is ‖G_s − G_t‖²_F, mean over the batch; "mean" is the mean of squared differences over all
-    elements (RepDistiller, weight 1 in its first stage). Each pair is (features of the earlier layer, features of
-    the later one); its channels have to equal the other network's, its spatial sizes do not.
-    Raises TutelageError where batch or channels differ.
+    Both networks need the same channels at the two layers. Spatial sizes may differ.
+
+    Args:
+        student_pair: The student's features (B, C, H, W) at the earlier and the later layer.
+        teacher_pair: The teacher's features at its earlier and later layer.
+        form: "paper" is ‖G_s − G_t‖²_F averaged over the batch. "mean" is the mean squared difference over all elements
+            (RepDistiller, weight 1 in its first stage).
+        pool: "max" or "avg", see `fsp_matrix`.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If batch sizes or channels differ, or `form` or `pool` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import fsp_loss
+        >>> early, late = torch.randn(2, 16, 8, 8), torch.randn(2, 32, 4, 4)
+        >>> fsp_loss((early, late), (early, late))
+        tensor(0.)
     """
     return fsp_match(*student_pair, fsp_target(*teacher_pair, pool), form, pool)
 
 
 @full_precision
 def fsp_target(a: Tensor, b: Tensor, pool: Pool = "max") -> Tensor:
-    """The teacher's FSP matrix (B, C_a, C_b), detached."""
+    """Return the teacher's FSP matrix, detached.
+
+    Args:
+        a: The teacher's features (B, C_a, H, W) at the earlier layer.
+        b: The teacher's features (B, C_b, H, W) at the later layer.
+        pool: "max" or "avg", see `fsp_matrix`.
+
+    Returns:
+        FSP matrices (B, C_a, C_b).
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import fsp_target
+        >>> fsp_target(torch.ones(1, 1, 2, 2), 3 * torch.ones(1, 1, 2, 2))
+        tensor([[[3.]]])
+    """
     return fsp_matrix(a.detach(), b.detach(), pool)
 
 
 @full_precision
 def fsp_match(a: Tensor, b: Tensor, target: Tensor, form: FSPForm = "paper", pool: Pool = "max") -> Tensor:
-    """:func:`fsp_loss` of the student's pair of features and an :func:`fsp_target`."""
+    """Return `fsp_loss` from the student's features and a cached target.
+
+    Args:
+        a: The student's features (B, C_a, H, W) at the earlier layer.
+        b: The student's features (B, C_b, H, W) at the later layer.
+        target: Output of `fsp_target` with the same `pool`.
+        form: "paper" or "mean", see `fsp_loss`.
+        pool: "max" or "avg", see `fsp_matrix`.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If the shapes of the matrices differ or an option is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import fsp_match, fsp_target
+        >>> ones = torch.ones(1, 1, 2, 2)
+        >>> fsp_match(ones, ones, target=fsp_target(ones, 3 * ones))
+        tensor(4.)
+    """
     if form not in FORMS:
         raise unknown("fsp form", form, FORMS)
     matrix = fsp_matrix(a, b, pool)
@@ -66,7 +135,7 @@ def fsp_match(a: Tensor, b: Tensor, target: Tensor, form: FSPForm = "paper", poo
         matrix,
         target,
         "fsp matrix (batch, channels, channels)",
-        "both layers need the teacher's channels, or connectors",
+        "use layers with the teacher's channels, or add connectors",
     )
     if form == "mean":
         return F.mse_loss(matrix, target)

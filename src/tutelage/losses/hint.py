@@ -1,4 +1,4 @@
-"""Hints: the student's features regress the teacher's.
+"""Hint losses: the student's features regress the teacher's.
 
 Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015, https://arxiv.org/abs/1412.6550.
 """
@@ -19,14 +19,30 @@ FORMS = ("mean", "paper", "normalized")
 
 
 def hint_loss(student: Tensor, teacher: Tensor, form: HintForm = "mean") -> Tensor:
-    """Squared distance between the student's (connected) features and the teacher's.
+    """Return the squared distance between the features of student and teacher.
 
-    ``form``: "mean" is the mean squared error over all elements (RepDistiller, weight 100); "paper" is
-    ½ Σ (F_s − F_t)² over c, h, w, mean over the batch (FitNets, weight 1); "normalized" flattens each sample, scales
-    it to unit L2 norm and sums the squared differences, mean over the batch (mmrazor, weight 10; range 0 to 4).
+    Features are maps (B, C, H, W) or tensors (B, …) of equal shape. The larger map is average-pooled to the smaller.
+    Features with different channels need a connector on the student's side.
 
-    Features are (B, C, H, W), the larger one average-pooled to the smaller, or any equal shape (B, …).
-    Raises TutelageError where batch or channels differ, or the form is unknown.
+    Args:
+        student: The student's features.
+        teacher: The teacher's features.
+        form: "mean" is the mean squared error over all elements (RepDistiller, weight 100). "paper" is
+            ½ Σ (F_s − F_t)² over c, h, w, averaged over the batch (FitNets, weight 1). "normalized" scales each
+            flattened sample to unit L2 norm and sums the squared differences, averaged over the batch (mmrazor, weight
+            10; range 0 to 4).
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If batch sizes or channels differ, or `form` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import hint_loss
+        >>> hint_loss(torch.ones(2, 16, 8, 8), torch.zeros(2, 16, 4, 4))
+        tensor(1.)
     """
     size = smaller_size(student, teacher) if student.ndim == teacher.ndim == 4 else None
     return hint_match(student, hint_target(teacher, size, form), form)
@@ -34,10 +50,26 @@ def hint_loss(student: Tensor, teacher: Tensor, form: HintForm = "mean") -> Tens
 
 @full_precision
 def hint_target(teacher: Tensor, size: Size | None = None, form: HintForm = "mean") -> Tensor:
-    """The teacher's features, detached, average-pooled to ``size`` = (H, W) where they are larger.
+    """Return the teacher's features, detached and pooled.
 
-    In form "normalized" each sample of the result has unit L2 norm (its shape is kept), so a target belongs to the
-    form it was made for; "mean" and "paper" share theirs.
+    "mean" and "paper" share the same target. A "normalized" target only fits the form "normalized".
+
+    Args:
+        teacher: The teacher's features, (B, C, H, W) or any shape (B, …).
+        size: Size (H, W) to average-pool larger maps to. None keeps their size.
+        form: The form of `hint_loss`. "normalized" scales each sample to unit L2 norm and keeps its shape.
+
+    Returns:
+        The target, (B, C, H, W) or the shape of `teacher`.
+
+    Raises:
+        TutelageError: If `form` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import hint_target
+        >>> hint_target(torch.randn(2, 16, 8, 8), size=(4, 4)).shape
+        torch.Size([2, 16, 4, 4])
     """
     _require_form(form)
     target = teacher.detach()
@@ -47,9 +79,27 @@ def hint_target(teacher: Tensor, size: Size | None = None, form: HintForm = "mea
 
 @full_precision
 def hint_match(student: Tensor, target: Tensor, form: HintForm = "mean") -> Tensor:
-    """:func:`hint_loss` of the student's features and a :func:`hint_target` of the same form.
+    """Return `hint_loss` from the student's features and a cached target.
 
-    The student's map is average-pooled to the target's size where it is larger.
+    A student map larger than the target is average-pooled to the target's size.
+
+    Args:
+        student: The student's features, (B, C, H, W) or any shape (B, …).
+        target: Output of `hint_target` with the same `form`.
+        form: "mean", "paper" or "normalized", see `hint_loss`.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If batch sizes or channels differ, or `form` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import hint_match, hint_target
+        >>> target = hint_target(torch.zeros(2, 16, 4, 4))
+        >>> hint_match(torch.ones(2, 16, 4, 4), target, form="mean")
+        tensor(1.)
     """
     _require_form(form)
     require_same_batch(student, target, "hint")
@@ -59,7 +109,7 @@ def hint_match(student: Tensor, target: Tensor, form: HintForm = "mean") -> Tens
         student,
         target,
         "hint",
-        "channels need a connector (a 1×1 convolution); a smaller map needs `size` in the target",
+        "add a connector (a 1×1 convolution) for channels, pass `size` to the target if the student's map is smaller",
     )
     if form == "mean":
         return F.mse_loss(student, target)

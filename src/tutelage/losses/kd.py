@@ -1,4 +1,4 @@
-"""Knowledge distillation: the teacher's softened class probabilities.
+"""Knowledge distillation loss on softened class probabilities.
 
 Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531.
 """
@@ -20,28 +20,77 @@ AVERAGES = ("logits", "probabilities")
 
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
-    """T² · KL(p_t ‖ p_s) with p = softmax(logits / T), mean over the batch.
+    """Return the KL divergence between the softened class probabilities of teacher and student.
 
-    Both logits are (B, K). The factor T² keeps the gradient's size independent of T. T = 4 with weight α = 0.9 on
-    this term and 1 − α on the cross entropy is the usual CIFAR setting (attention-transfer code, RepDistiller).
-    Raises TutelageError where the shapes differ or ``temperature`` is not positive.
+    T² · KL(p_t ‖ p_s) with p = softmax(logits / T), averaged over the batch. The factor T² makes the size of the
+    gradient independent of T. The usual CIFAR setting is T = 4 with weight α = 0.9 on this term and 1 − α on the cross
+    entropy (attention-transfer code, RepDistiller).
+
+    Args:
+        student_logits: The student's logits (B, K).
+        teacher_logits: The teacher's logits (B, K).
+        temperature: The temperature T, positive.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If the shapes differ or `temperature` is not positive.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import kd_loss
+        >>> logits = torch.tensor([[2.0, -1.0, 0.5]])
+        >>> round(kd_loss(logits, 2 * logits, temperature=4.0).item(), 4)
+        0.6207
     """
     return kd_match(student_logits, kd_target(teacher_logits), temperature)
 
 
 @full_precision
 def kd_target(teacher_logits: Tensor) -> Tensor:
-    """The teacher's logits (B, K), detached; not softened, so that one cached target serves every temperature."""
+    """Return the teacher's logits, detached.
+
+    The logits are not softened, so one cached target serves every temperature.
+
+    Args:
+        teacher_logits: The teacher's logits (B, K).
+
+    Returns:
+        The target (B, K).
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import kd_target
+        >>> kd_target(torch.randn(2, 10, requires_grad=True)).requires_grad
+        False
+    """
     return teacher_logits.detach()
 
 
 @full_precision
 def ensemble_target(teacher_logits: Tensor, temperature: float = 4.0, average: Average = "logits") -> Tensor:
-    """One :func:`kd_target` (B, K) of the logits (M, B, K) of M teachers, detached.
+    """Return the target of several teachers, detached.
 
-    ``average``: "logits" is their mean; "probabilities" gives T·log of the mean of softmax(z / T), whose softened
-    probabilities at the same temperature are the mean of the teachers' (Hinton et al. mean either). Raises
-    TutelageError for another ``average``.
+    Hinton et al. allow either average.
+
+    Args:
+        teacher_logits: The logits (M, B, K) of M teachers.
+        temperature: The temperature T, positive. Only used by "probabilities".
+        average: "logits" averages the logits. "probabilities" returns T·log of the mean of softmax(z / T), whose
+            softened probabilities at the same T are the mean of the teachers' softened probabilities.
+
+    Returns:
+        A target (B, K) for `kd_match`.
+
+    Raises:
+        TutelageError: If `average` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import ensemble_target
+        >>> ensemble_target(torch.tensor([[[1.0, 3.0]], [[3.0, 5.0]]]))
+        tensor([[2., 4.]])
     """
     if average not in AVERAGES:
         raise unknown("kd ensemble", average, AVERAGES)
@@ -54,11 +103,30 @@ def ensemble_target(teacher_logits: Tensor, temperature: float = 4.0, average: A
 
 @full_precision
 def kd_match(student_logits: Tensor, target: Tensor, temperature: float = 4.0) -> Tensor:
-    """:func:`kd_loss` of the student's logits (B, K) and a :func:`kd_target`."""
-    require_same_shape(student_logits, target, "kd", "both need one logit for each class of the data")
+    """Return `kd_loss` from the student's logits and a cached target.
+
+    Args:
+        student_logits: The student's logits (B, K).
+        target: Output of `kd_target` or `ensemble_target` (B, K).
+        temperature: The temperature T, positive.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If the shapes differ or `temperature` is not positive.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import kd_match, kd_target
+        >>> logits = torch.zeros(2, 10)
+        >>> kd_match(logits, kd_target(logits))
+        tensor(0.)
+    """
+    require_same_shape(student_logits, target, "kd", "both networks need one logit per class of the data")
     if temperature <= 0:
-        raise TutelageError(f"kd: temperature {temperature} must be positive (4.0 is usual)")
+        raise TutelageError(f"kd: temperature {temperature} must be positive; the usual value is 4.0")
     student_log = F.log_softmax(student_logits / temperature, dim=1)
-    # Probabilities rather than their logarithms: a class the teacher rules out (a logit of −inf) then adds 0, not NaN.
+    # Probabilities instead of log-probabilities: a class with teacher logit −inf then contributes 0, not NaN.
     teacher = F.softmax(target / temperature, dim=1)
     return F.kl_div(student_log, teacher, reduction="batchmean") * temperature**2

@@ -1,4 +1,4 @@
-"""Neuron selectivity transfer: the distribution of the channels' spatial maps.
+"""Neuron selectivity transfer (NST) losses: match the distribution of the channels' spatial maps.
 
 Huang and Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity Transfer", 2017,
 https://arxiv.org/abs/1707.01219.
@@ -7,13 +7,14 @@ With x_i the C unit-norm maps of one sample (vectors of length N = H·W), stacke
 
     MMD² = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) − 2 mean_ij k(s_i, t_j)
 
-Three forms of it, the cheapest for each kernel, none of which holds more than one matrix a sample:
+The implementation uses the cheapest form for each kernel. None holds more than one matrix per sample:
 
-* linear: ‖mean_i s_i − mean_i t_i‖²;
-* (xᵀy)²: ‖SᵀS/C_s − TᵀT/C_t‖²_F with matrices N × N, since Σ_ij (x_iᵀy_j)² = ‖XYᵀ‖²_F = ⟨XᵀX, YᵀY⟩; where N is larger
-  than C_t, the three norms apart, each from the smaller of its two products. The student's maps are multiplied as they
-  are, and the products scaled by the roots of their diagonal: no further pass over the maps;
-* others: the C × C matrices of kernel values.
+* linear: ‖mean_i s_i − mean_i t_i‖².
+* (xᵀy)²: ‖SᵀS/C_s − TᵀT/C_t‖²_F with N × N matrices, since Σ_ij (x_iᵀy_j)² = ‖XYᵀ‖²_F = ⟨XᵀX, YᵀY⟩. If N is larger
+  than C_t, the three norms are computed separately, each from the smaller of its two products. The student's maps are
+  multiplied unnormalized, and the products are scaled by the square roots of their diagonal, which saves a pass over
+  the maps.
+* others: C × C matrices of kernel values.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tutelage.losses.shapes import (
 Kernel = Literal["linear", "polynomial", "gaussian"]
 KERNELS = ("linear", "polynomial", "gaussian")
 
-# Squared distances between unit vectors below this are rounding in float32.
+# Smaller squared distances between unit vectors are float32 rounding errors.
 SMALLEST_BANDWIDTH = 1e-6
 
 
@@ -51,13 +52,33 @@ def nst_loss(
     offset: float = 0.0,
     bandwidth: float | None = None,
 ) -> Tensor:
-    """Squared MMD between the L2-normalised channel maps of student and teacher, mean over the batch.
+    """Return the squared MMD between the unit-norm channel maps of student and teacher.
 
-    ``kernel``: "linear" xᵀy; "polynomial" (xᵀy + offset)^degree; "gaussian" exp(−‖x − y‖² / 2σ²) with σ² =
-    ``bandwidth``, by default the mean of ‖s_i − t_j‖² over all teacher-student channel pairs of the sample, detached.
-    Kernel values are averaged over channel pairs, so features (B, C, H, W) may differ in channels; the larger map is
-    average-pooled to the smaller. The paper's best is polynomial, degree 2, offset 0, with weight λ/2 = 50 in its
-    authors' code. Raises TutelageError where the batches differ or the kernel is unknown.
+    Kernel values are averaged over pairs of channels, so channels may differ. The larger feature map is average-pooled
+    to the smaller. The paper's best kernel is polynomial with degree 2 and offset 0; the authors' code weights it with
+    λ/2 = 50.
+
+    Args:
+        student: The student's features (B, C_s, H_s, W_s).
+        teacher: The teacher's features (B, C_t, H_t, W_t).
+        kernel: "linear" xᵀy, "polynomial" (xᵀy + offset)^degree, or "gaussian" exp(−‖x − y‖² / 2σ²).
+        degree: Degree of the polynomial kernel.
+        offset: Offset of the polynomial kernel.
+        bandwidth: σ² of the Gaussian kernel. None uses the mean of ‖s_i − t_j‖² over all channel pairs of the sample,
+            detached.
+
+    Returns:
+        The loss averaged over the batch, a scalar.
+
+    Raises:
+        TutelageError: If the batch sizes differ, an input is not four-dimensional or `kernel` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import nst_loss
+        >>> features = torch.ones(2, 8, 4, 4)
+        >>> nst_loss(features, features, kernel="linear")
+        tensor(0.)
     """
     require_maps(student, "nst")
     require_maps(teacher, "nst")
@@ -74,10 +95,24 @@ def nst_target(
     degree: int = 2,
     offset: float = 0.0,
 ) -> Tensor:
-    """What the kernel needs of the teacher (B, C, H, W), detached; pooled to ``size`` = (H, W) first where larger.
+    """Return the smallest tensor the kernel needs from the teacher, detached.
 
-    With N = H·W after pooling: "linear" keeps the mean map (B, N); the polynomial of degree 2 and offset 0 keeps
-    TᵀT/C (B, N, N) where N ≤ C; all others keep the unit-norm maps T (B, C, N).
+    Args:
+        teacher: The teacher's features (B, C, H, W).
+        size: Size (H, W) to average-pool larger features to. None keeps their size.
+        kernel: "linear", "polynomial" or "gaussian".
+        degree: Degree of the polynomial kernel.
+        offset: Offset of the polynomial kernel.
+
+    Returns:
+        With N = H·W after pooling: the mean map (B, N) for "linear", TᵀT/C (B, N, N) for the polynomial of degree 2 and
+        offset 0 if N ≤ C, and the unit-norm maps T (B, C, N) otherwise.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import nst_target
+        >>> nst_target(torch.randn(2, 64, 8, 8), size=(4, 4)).shape
+        torch.Size([2, 16, 16])
     """
     maps = unit_norm(_flat_maps(teacher.detach(), size))
     if kernel == "linear":
@@ -97,7 +132,31 @@ def nst_match(
     offset: float = 0.0,
     bandwidth: float | None = None,
 ) -> Tensor:
-    """:func:`nst_loss` of the student's features and an :func:`nst_target` of the same size, kernel, degree, offset."""
+    """Return `nst_loss` from the student's features and a cached target.
+
+    Args:
+        student: The student's features (B, C, H, W).
+        target: Output of `nst_target` with the same `size`, `kernel`, `degree` and `offset`.
+        size: Size (H, W) to average-pool larger features to. None keeps their size.
+        kernel: "linear", "polynomial" or "gaussian".
+        degree: Degree of the polynomial kernel.
+        offset: Offset of the polynomial kernel.
+        bandwidth: σ² of the Gaussian kernel, see `nst_loss`.
+
+    Returns:
+        The loss averaged over the batch, a scalar.
+
+    Raises:
+        TutelageError: If batch sizes or spatial positions differ, or `kernel` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import nst_match, nst_target
+        >>> features = torch.ones(2, 8, 4, 4)
+        >>> target = nst_target(features, kernel="linear")
+        >>> nst_match(features, target, kernel="linear")
+        tensor(0.)
+    """
     if kernel not in KERNELS:
         raise unknown("nst kernel", kernel, KERNELS)
     flat = _flat_maps(student, size)
@@ -114,7 +173,7 @@ def nst_match(
 
 
 def _flat_maps(features: Tensor, size: Size | None) -> Tensor:
-    """(B, C, H, W) → (B, C, N), pooled to ``size``."""
+    """Pool features (B, C, H, W) to `size` and flatten them to (B, C, N)."""
     require_maps(features, "nst")
     return pool_to(features, size).flatten(2)
 
@@ -123,8 +182,8 @@ def _require_fit(maps: Tensor, target: Tensor) -> None:
     require_same_batch(maps, target, "nst")
     if maps.shape[2] != target.shape[-1]:
         raise TutelageError(
-            f"nst: the student's maps have {maps.shape[2]} positions and the target's {target.shape[-1]}: "
-            "give target and match the same `size`, no larger than either feature map"
+            f"nst: the student's maps have {maps.shape[2]} positions and the target's have {target.shape[-1]}; "
+            "pass the same `size` to target and match, no larger than either feature map"
         )
 
 
@@ -133,14 +192,14 @@ def _is_gram(kernel: str, degree: float, offset: float) -> bool:
 
 
 def _gram(maps: Tensor) -> Tensor:
-    """XᵀX / C: (B, C, N) → (B, N, N)."""
+    """Return XᵀX / C (B, N, N) of maps (B, C, N)."""
     return maps.mT @ maps / maps.shape[1]
 
 
 def _gram_distance(flat: Tensor, target: Tensor) -> Tensor:
-    """MMD² (B,) under (xᵀy)² of maps not yet normalised, and a target.
+    """Return MMD² (B,) under the kernel (xᵀy)² of unnormalized student maps and a target.
 
-    A square target is TᵀT/C: :func:`nst_target` keeps maps (C, N) only where C < N.
+    A square target is TᵀT/C, because `nst_target` returns maps (C, N) only if C < N.
     """
     if target.shape[1] == target.shape[2]:
         return (_gram(unit_norm(flat)) - target).square().sum((1, 2))
@@ -158,23 +217,23 @@ def _gram_distance(flat: Tensor, target: Tensor) -> Tensor:
 
 
 def _inverse_root(squares: Tensor) -> Tensor:
-    """1/√x, but 0 without gradient for the square of a vector too short to have a direction."""
+    """Return 1/√x, or 0 without gradient where x is the square of a vector that counts as zero."""
     return squares.masked_fill(squares <= SHORTEST**2, float("inf")).rsqrt()
 
 
 def _mmd(student: Tensor, teacher: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """MMD² (B,) of maps (B, C, N) under any kernel that gives (B, C_x, C_y)."""
+    """Return MMD² (B,) of maps (B, C, N) under a kernel that returns (B, C_x, C_y)."""
     within = kernel(student, student).mean((1, 2)) + kernel(teacher, teacher).mean((1, 2))
     return within - 2 * kernel(student, teacher).mean((1, 2))
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """‖x_i − y_j‖² (B, C_x, C_y) through the products: no tensor of differences."""
+    """Return ‖x_i − y_j‖² (B, C_x, C_y), computed from products to avoid a tensor of differences."""
     squares = x.square().sum(2)[:, :, None] + y.square().sum(2)[:, None, :]
     return (squares - 2 * x @ y.mT).clamp_min(0)
 
 
 def _pair_variance(student: Tensor, teacher: Tensor) -> Tensor:
-    """σ² (B, 1, 1): the mean squared distance over all student-teacher pairs of channels, detached."""
+    """Return σ² (B, 1, 1), the mean squared distance over all student-teacher pairs of channels, detached."""
     distances = _squared_distances(student.detach(), teacher)
     return distances.mean((1, 2), keepdim=True).clamp_min(SMALLEST_BANDWIDTH)

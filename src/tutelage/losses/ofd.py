@@ -1,4 +1,4 @@
-"""Overhaul of feature distillation: pre-ReLU features, a margin, and a loss that is partial.
+"""OFD losses: pre-ReLU features with a margin and a partial L2 distance.
 
 Heo et al., "A Comprehensive Overhaul of Feature Distillation", ICCV 2019, https://arxiv.org/abs/1904.01866.
 """
@@ -14,16 +14,30 @@ from tutelage.errors import TutelageError
 from tutelage.losses.precision import full_precision
 from tutelage.losses.shapes import Size, pool_to, require_maps, require_same_batch, require_same_shape, smaller_size
 
-# A channel this seldom negative has no mean of negatives worth estimating.
+# At or below this probability of a negative value, the conditional mean is too uncertain to use.
 RARELY_NEGATIVE = 0.001
 
 
 @full_precision
 def ofd_margin(weight: Tensor, bias: Tensor) -> Tensor:
-    """The margin m (C,) of a teacher's layer, from the weight and bias (C,) of the BN before its ReLU; detached.
+    """Return the OFD margin of a teacher layer from the batch normalization before its ReLU, detached.
 
-    With μ = bias and σ = abs(weight), m = E[x | x < 0] = μ − σ·φ(μ/σ) / Φ(−μ/σ) for x ~ N(μ, σ²), φ and Φ the standard
-    normal's density and distribution. Where Φ(−μ/σ) ≤ 0.001 it is −3σ; where σ = 0, min(μ, 0). Never positive.
+    With μ = bias and σ = abs(weight), the margin is m = E[x | x < 0] = μ − σ·φ(μ/σ) / Φ(−μ/σ) for x ~ N(μ, σ²), where
+    φ and Φ are the density and distribution function of the standard normal. It is −3σ where Φ(−μ/σ) ≤ 0.001 and
+    min(μ, 0) where σ = 0.
+
+    Args:
+        weight: Weight (C,) of the batch normalization.
+        bias: Bias (C,) of the batch normalization.
+
+    Returns:
+        The margin (C,), never positive.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import ofd_margin
+        >>> ofd_margin(weight=torch.ones(2), bias=torch.tensor([0.0, 10.0]))
+        tensor([-0.7979, -3.0000])
     """
     mean, deviation = bias.detach(), weight.detach().abs()
     ratio = mean / deviation
@@ -36,9 +50,24 @@ def ofd_margin(weight: Tensor, bias: Tensor) -> Tensor:
 
 @full_precision
 def ofd_measured_margin(features: Tensor) -> Tensor:
-    """The mean negative value of each channel of (B, C, H, W), as (C,), detached; 0 for a channel without any.
+    """Return the mean negative value of each channel, detached.
 
-    What :func:`ofd_margin` estimates, from the features themselves: for layers that no batch normalisation made.
+    Measures what `ofd_margin` estimates. Use it for layers without batch normalization.
+
+    Args:
+        features: The teacher's pre-ReLU features (B, C, H, W).
+
+    Returns:
+        The margin (C,), 0 for channels without negative values.
+
+    Raises:
+        TutelageError: If `features` is not four-dimensional.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import ofd_measured_margin
+        >>> ofd_measured_margin(torch.tensor([[[[-1.0, -3.0, 5.0, 0.0]]]]))
+        tensor([-2.])
     """
     require_maps(features, "ofd")
     negative = features.detach().clamp_max(0)
@@ -46,12 +75,29 @@ def ofd_measured_margin(features: Tensor) -> Tensor:
 
 
 def ofd_loss(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
-    """Partial L2 distance to the teacher's pre-ReLU features clipped below at the margin.
+    """Return the partial L2 distance to the teacher's pre-ReLU features, clipped at the margin.
 
-    With t' = max(F_t, m): Σ over c, h, w of (F_s − t')², but zero where F_s ≤ t' ≤ 0, mean over the batch. Features are
-    (B, C, H, W), the student's behind its connector (1×1 convolution and BN), the larger one average-pooled to the
-    smaller; ``margin`` (C,) is :func:`ofd_margin`'s. Published weights: 10⁻³ (CIFAR) or 10⁻⁴ (ImageNet), times
-    ½ for each layer that is deeper. Raises TutelageError where batch, channels or the margin's length differ.
+    With t' = max(F_t, m), the loss is Σ (F_s − t')² over c, h, w, averaged over the batch. Elements with F_s ≤ t' ≤ 0
+    count as zero. The larger feature map is average-pooled to the smaller. Published weights are 10⁻³ (CIFAR) and 10⁻⁴
+    (ImageNet), halved with each layer away from the deepest.
+
+    Args:
+        student: The student's features (B, C, H, W) after its connector (1×1 convolution and batch normalization).
+        teacher: The teacher's pre-ReLU features (B, C, H, W).
+        margin: Margin (C,) from `ofd_margin` or `ofd_measured_margin`.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If batch sizes or channels differ, or the margin has a different length.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import ofd_loss, ofd_measured_margin
+        >>> teacher = torch.randn(2, 8, 4, 4)
+        >>> ofd_loss(teacher.relu(), teacher.relu(), ofd_measured_margin(teacher))
+        tensor(0.)
     """
     require_maps(student, "ofd")
     require_maps(teacher, "ofd")
@@ -60,21 +106,55 @@ def ofd_loss(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
 
 @full_precision
 def ofd_target(teacher: Tensor, margin: Tensor, size: Size | None = None) -> Tensor:
-    """max(F_t, m), (B, C, H, W), detached; the feature is average-pooled to ``size`` = (H, W) first where larger."""
+    """Return the teacher's features clipped at the margin, max(F_t, m), detached.
+
+    Args:
+        teacher: The teacher's pre-ReLU features (B, C, H, W).
+        margin: Margin (C,) from `ofd_margin` or `ofd_measured_margin`.
+        size: Size (H, W) to average-pool larger features to before clipping. None keeps their size.
+
+    Returns:
+        The target (B, C, H, W).
+
+    Raises:
+        TutelageError: If the margin does not have one value per channel.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import ofd_target
+        >>> ofd_target(torch.tensor([[[[-5.0, 2.0]]]]), margin=torch.tensor([-1.0]))
+        tensor([[[[-1.,  2.]]]])
+    """
     require_maps(teacher, "ofd")
     if margin.shape != (teacher.shape[1],):
         raise TutelageError(
-            f"ofd: a margin of shape {tuple(margin.shape)} does not fit {teacher.shape[1]} channels: "
-            "take it from the BN directly before the tapped ReLU"
+            f"ofd: margin of shape {tuple(margin.shape)} does not fit {teacher.shape[1]} channels; "
+            "use the batch normalization directly before the tapped ReLU"
         )
     return torch.maximum(pool_to(teacher.detach(), size), margin.detach()[:, None, None])
 
 
 @full_precision
 def ofd_match(student: Tensor, target: Tensor) -> Tensor:
-    """:func:`ofd_loss` of the student's features and an :func:`ofd_target`.
+    """Return `ofd_loss` from the student's features and a cached target.
 
-    The student's map is average-pooled to the target's size where it is larger.
+    A student map larger than the target is average-pooled to the target's size.
+
+    Args:
+        student: The student's features (B, C, H, W) after its connector.
+        target: Output of `ofd_target`.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        TutelageError: If batch sizes or channels differ.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import ofd_match
+        >>> ofd_match(torch.tensor([[[[-5.0, 4.0]]]]), target=torch.tensor([[[[-1.0, 2.0]]]]))
+        tensor(4.)
     """
     require_maps(student, "ofd")
     require_same_batch(student, target, "ofd")
@@ -83,7 +163,7 @@ def ofd_match(student: Tensor, target: Tensor) -> Tensor:
         student,
         target,
         "ofd",
-        "channels need a connector (a 1×1 convolution); a smaller map needs `size` in the target",
+        "add a connector (a 1×1 convolution) for channels, pass `size` to the target if the student's map is smaller",
     )
     counted = (student > target) | (target > 0)
     return ((student - target) * counted).square().sum() / student.shape[0]

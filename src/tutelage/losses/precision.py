@@ -1,4 +1,4 @@
-"""Numbers a loss is computed in, whatever precision the networks around it run in."""
+"""Decorator that computes losses in full precision, whatever the precision of the networks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,26 @@ R = TypeVar("R")
 
 
 def full_precision(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorator: autocast is off inside ``function``, and its floating-point tensors arrive in one precision.
+    """Decorate a loss to run without autocast on tensors of one floating-point type.
 
-    That is float64 if any of them is float64, and float32 otherwise. Sums of squares over a feature map overflow
-    float16 and lose most digits of bfloat16, so a loss is worth its cast. Only the arguments themselves are cast, not
-    tensors inside lists or tuples.
+    The tensors are cast to float64 if any of them is float64, and to float32 otherwise. Sums of squares over a feature
+    map overflow float16 and lose most digits of bfloat16. Only the arguments themselves are cast, not tensors inside
+    lists or tuples.
+
+    Args:
+        function: Function with at least one tensor argument.
+
+    Returns:
+        The decorated function.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import full_precision
+        >>> @full_precision
+        ... def sum_of_squares(features):
+        ...     return features.square().sum()
+        >>> sum_of_squares(torch.full((4,), 300.0, dtype=torch.float16))
+        tensor(360000.)
     """
 
     @functools.wraps(function)

@@ -1,4 +1,4 @@
-"""What the losses share: pooling maps to a common size, unit vectors, and errors that name a mismatch of shapes."""
+"""Helpers of the losses: pooling to a common size, unit vectors and shape checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tutelage.errors import TutelageError, unknown
 Size = tuple[int, int]
 Pool = Literal["avg", "max"]
 
-# Shorter vectors have no direction to speak of; the same bound as torch.nn.functional.normalize.
+# Shorter vectors count as zero. torch.nn.functional.normalize uses the same bound.
 SHORTEST = 1e-12
 
 _WHOLE_RATIO: dict[str, Callable[..., Tensor]] = {"avg": F.avg_pool2d, "max": F.max_pool2d}
@@ -22,14 +22,15 @@ _ANY_RATIO: dict[str, Callable[..., Tensor]] = {"avg": F.adaptive_avg_pool2d, "m
 
 
 def smaller_size(a: Tensor, b: Tensor) -> Size:
-    """(H, W) that both maps can be pooled to: the smaller height and the smaller width of two (B, C, H, W) tensors."""
+    """Return the smaller height and the smaller width (H, W) of two maps (B, C, H, W)."""
     return min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3])
 
 
 def pool_to(features: Tensor, size: Size | None, pool: Pool = "avg") -> Tensor:
-    """Pools (B, C, H, W) down to ``size``; a side that is already as small stays, ``None`` leaves all as it is.
+    """Pool features (B, C, H, W) down to `size`.
 
-    Output bin i of h covers the rows from ⌊i·H/h⌋ up to, but not including, ⌈(i+1)·H/h⌉, as in adaptive pooling.
+    A side that is already as small keeps its size; a `size` of None keeps both. As in adaptive pooling, output row i of
+    h covers the input rows from ⌊i·H/h⌋ up to but not including ⌈(i+1)·H/h⌉.
     """
     if pool not in _ANY_RATIO:
         raise unknown("pool", pool, _ANY_RATIO)
@@ -40,44 +41,44 @@ def pool_to(features: Tensor, size: Size | None, pool: Pool = "avg") -> Tensor:
     if target == (height, width):
         return features
     if height % target[0] == 0 and width % target[1] == 0:
-        # The same bins; unlike adaptive pooling, its backward pass has a deterministic form on CUDA.
+        # Same result as adaptive pooling, but the backward pass has a deterministic form on CUDA.
         return _WHOLE_RATIO[pool](features, kernel_size=(height // target[0], width // target[1]))
     return _ANY_RATIO[pool](features, target)
 
 
 def unit_norm(vectors: Tensor) -> Tensor:
-    """Scales to unit L2 norm along the last dimension; a zero vector stays zero and gets no gradient.
+    """Scale vectors to unit L2 norm along the last dimension.
 
-    ``torch.nn.functional.normalize`` gives the same values, but hands a zero vector a gradient 10¹² times too large,
-    which a dead channel would pass on to every layer below it.
+    A zero vector stays zero and gets no gradient. `torch.nn.functional.normalize` returns the same values, but its
+    gradient at a zero vector is about 10¹² times too large, and a dead channel would pass it on to all layers below.
     """
     norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     return vectors / norm.masked_fill(norm <= SHORTEST, float("inf"))
 
 
 def require_maps(features: Tensor, place: str) -> None:
-    """Raises TutelageError unless ``features`` is (B, C, H, W)."""
+    """Raise TutelageError unless `features` is (B, C, H, W)."""
     if features.ndim != 4:
         raise TutelageError(
-            f"{place} takes feature maps (B, C, H, W), not shape {tuple(features.shape)}: "
-            "reshape tokens to maps, or tap an earlier layer"
+            f"{place}: expected feature maps (B, C, H, W), got shape {tuple(features.shape)}; "
+            "reshape tokens to maps or tap an earlier layer"
         )
 
 
 def require_same_batch(student: Tensor, teacher: Tensor, place: str) -> None:
-    """Raises TutelageError unless both tensors hold the same number of samples."""
+    """Raise TutelageError unless both tensors hold the same number of samples."""
     if student.shape[0] != teacher.shape[0]:
         raise TutelageError(
-            f"{place}: the student's batch has {student.shape[0]} samples and the teacher's {teacher.shape[0]}: "
-            "give both networks the same images"
+            f"{place}: the student's batch has {student.shape[0]} samples and the teacher's has {teacher.shape[0]}; "
+            "pass the same images to both networks"
         )
 
 
 def require_same_shape(student: Tensor, teacher: Tensor, place: str, way_out: str) -> None:
-    """Raises TutelageError unless both tensors have the same shape."""
+    """Raise TutelageError unless both tensors have the same shape."""
     require_same_batch(student, teacher, place)
     if student.shape != teacher.shape:
         raise TutelageError(
-            f"{place}: the student's shape {tuple(student.shape)} is not the teacher's {tuple(teacher.shape)}: "
+            f"{place}: the student's shape {tuple(student.shape)} differs from the teacher's {tuple(teacher.shape)}; "
             f"{way_out}"
         )
