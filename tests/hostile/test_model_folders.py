@@ -52,18 +52,18 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
         {"architecture": "local-dir:/tmp", "tutelage": {"name": "timm/local-dir:/tmp"}}, "unknown model"
     ),
     "timm's hub": ({"architecture": "hf-hub:a/b", "tutelage": {"name": "timm/hf-hub:a/b"}}, "unknown model"),
-    "weights from a file": ({**TIMM, "model_args": {"checkpoint_path": "evil.pth"}}, "load weights from elsewhere"),
+    "weights from a file": ({**TIMM, "model_args": {"checkpoint_path": "evil.pth"}}, "load other weights"),
     "weights by an overlay": (
-        {**TIMM, "model_args": {"pretrained_cfg_overlay": {"file": "evil.pth"}}}, "load weights from elsewhere"
+        {**TIMM, "model_args": {"pretrained_cfg_overlay": {"file": "evil.pth"}}}, "load other weights"
     ),
-    "weights from the network": ({**TIMM, "model_args": {"pretrained": True}}, "load weights from elsewhere"),
+    "weights from the network": ({**TIMM, "model_args": {"pretrained": True}}, "load other weights"),
     "a file in timm's description": (
         {**TIMM, "pretrained_cfg": {**SEEN, "file": "evil.pth", "url": "http://127.0.0.1:9/x"}}, "do not fit the model"
     ),
-    "torchvision's weights": ({**TORCHVISION, "model_args": {"weights": "DEFAULT"}}, "no such network can be built"),
-    "an argument that is not there": ({**TORCHVISION, "model_args": {"x": 1}}, "no such network can be built"),
+    "torchvision's weights": ({**TORCHVISION, "model_args": {"weights": "DEFAULT"}}, "the network cannot be built"),
+    "an argument that is not there": ({**TORCHVISION, "model_args": {"x": 1}}, "the network cannot be built"),
     "arguments that are a list": ({**TIMM, "model_args": [1]}, "model_args"),
-    "an argument in words": ({**TIMM, "model_args": {"layers": "x"}}, "no such network can be built"),
+    "an argument in words": ({**TIMM, "model_args": {"layers": "x"}}, "the network cannot be built"),
     "a network of no memory": (
         {"tutelage": {"name": "torchvision/vit_b_16"}, "model_args": {"image_size": 10**6}}, "no such network"
     ),

@@ -248,12 +248,12 @@ FILES: dict[str, tuple[str, Make, str]] = {
     "an infinite variance": ("w.pt", _one_changed("bn1.running_var", float("inf")), "(bn1.running_var)"),
     "more than float32 holds": ("w.pt", _changed(lambda v: v.double() * 1e300), "NaN or infinite numbers"),
     "quantised": (
-        "w.pt", _changed(lambda v: torch.quantize_per_tensor(v, 0.1, 0, torch.qint8)), "quantised, sparse, or otherwise"
+        "w.pt", _changed(lambda v: torch.quantize_per_tensor(v, 0.1, 0, torch.qint8)), "quantized, sparse or other"
     ),
-    "sparse": ("w.pt", _changed(lambda v: v.to_sparse()), "quantised, sparse, or otherwise"),
-    "complex": ("w.pt", _changed(lambda v: v.to(torch.complex64)), "quantised, sparse, or otherwise"),
-    "of 8-bit integers": ("w.pt", _changed(lambda v: v.to(torch.int8)), "quantised, sparse, or otherwise"),
-    "of no device": ("w.pt", _changed(lambda v: v.to("meta")), "quantised, sparse, or otherwise"),
+    "sparse": ("w.pt", _changed(lambda v: v.to_sparse()), "quantized, sparse or other"),
+    "complex": ("w.pt", _changed(lambda v: v.to(torch.complex64)), "quantized, sparse or other"),
+    "of 8-bit integers": ("w.pt", _changed(lambda v: v.to(torch.int8)), "quantized, sparse or other"),
+    "of no device": ("w.pt", _changed(lambda v: v.to("meta")), "quantized, sparse or other"),
 }  # fmt: skip
 
 

@@ -150,14 +150,14 @@ def test_a_hub_repository_comes_with_its_weights(hub_cache: Path, tmp_path: Path
 
 
 def test_weights_that_cannot_be_downloaded_from_the_hub(hub_cache: Path) -> None:
-    with pytest.raises(TutelageError, match=r"timm/test_resnet'.*copy the cache.*or give weights=PATH"):
+    with pytest.raises(TutelageError, match=r"timm/test_resnet'.*copy the cache.*or set weights=PATH"):
         create_model("timm/test_resnet", weights="pretrained")
     with pytest.raises(TutelageError, match=r"hf-hub:someone/flowers'.*copy the cache.*or download the repository"):
         create_model("hf-hub:someone/flowers")
 
 
 def test_weights_that_cannot_be_downloaded_from_torchvision(torch_cache: Path) -> None:
-    with pytest.raises(TutelageError, match=r"torchvision/squeezenet1_1'.*copy the cache.*or give weights=PATH"):
+    with pytest.raises(TutelageError, match=r"torchvision/squeezenet1_1'.*copy the cache.*or set weights=PATH"):
         create_model("torchvision/squeezenet1_1", weights="pretrained")
 
 
@@ -192,7 +192,7 @@ def test_torchvision_models_that_do_not_classify_images(name: str) -> None:
     ("name", "weights", "hint"),
     [
         ("resnet8", "pretrained", "no pretrained weights"),
-        ("resnet8", "IMAGENET1K_V1", "neither 'pretrained' nor an existing file"),
+        ("resnet8", "IMAGENET1K_V1", "use 'pretrained' or an existing file"),
         ("timm/resnet18", "IMAGENET1K_V1", "timm/resnet18.a1_in1k"),
         ("timm/resnet14t", "pretrained", "copy the cache"),
         ("timm/vgg11.foo", None, "timm/vgg11.tv_in1k"),

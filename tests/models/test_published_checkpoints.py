@@ -276,7 +276,7 @@ def test_repdistiller(tmp_path: Path, name: str) -> None:
     for content in (best, {**last, "optimizer": optimizer.state_dict()}):
         torch.save(content, tmp_path / "ckpt.pth")
         notes = same(theirs, name, tmp_path / "ckpt.pth")
-        assert notes[0] == "took the state dict under 'model'"
+        assert notes[0] == "used the state dict 'model'"
         assert any(layout in note for note in notes[1:])
 
 
@@ -317,7 +317,7 @@ def test_ofds_pyramidnet_has_the_names_here(tmp_path: Path) -> None:
     torch.save({"state_dict": state, "best_err1": torch.tensor(15.6)}, tmp_path / "pyramid.tar")
     ours = create_model("pyramidnet110_a84", weights=str(tmp_path / "pyramid.tar"))
     assert weights_hash(ours) == weights_hash(theirs)
-    assert ours.spec.notes == ("took the state dict under 'state_dict'", "removed the prefix 'module.'")
+    assert ours.spec.notes == ("used the state dict 'state_dict'", "removed the prefix 'module.'")
 
 
 def openmmlab(state: dict[str, Tensor], before: str = "") -> dict[str, Tensor]:
@@ -339,9 +339,9 @@ def test_a_student_of_mmrazor_is_told_from_its_teacher(tmp_path: Path) -> None:
     state = openmmlab(student.state_dict(), "architecture.") | openmmlab(teacher.state_dict(), "teacher.")
     torch.save({"meta": {}, "state_dict": state}, tmp_path / "razor.pth")
     notes = same(student, "resnet8", tmp_path / "razor.pth")
-    assert notes[0] == "took the state dict under 'state_dict.architecture'" and len(notes) == 4
+    assert notes[0] == "used the state dict 'state_dict.architecture'" and len(notes) == 4
     notes = same(teacher, "resnet14", tmp_path / "razor.pth")
-    assert notes[0] == "took the state dict under 'state_dict.teacher'"
+    assert notes[0] == "used the state dict 'state_dict.teacher'"
 
 
 def test_torchvisions_reference(tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_torchvisions_reference(tmp_path: Path) -> None:
     }
     torch.save(checkpoint, tmp_path / "checkpoint.pth")
     notes = same(theirs, "torchvision/mobilenet_v3_small", tmp_path / "checkpoint.pth", size=64)
-    assert notes == ["took the state dict under 'model'"]
+    assert notes == ["used the state dict 'model'"]
 
 
 def test_what_is_beside_the_weights_is_not_rebuilt(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_checkpoint_is_unwrapped(tmp_path: Path, source: nn.Module, name: str)
     checkpoint = {"epoch": 3, "optimizer": optimizer.state_dict(), name: state, "connectors": {"w": torch.zeros(3)}}
     torch.save(checkpoint, tmp_path / "a.pth")
     notes = loaded_from(tmp_path / "a.pth", source)
-    assert notes == [f"took the state dict under '{name}'", "removed the prefix 'module.'"]
+    assert notes == [f"used the state dict '{name}'", "removed the prefix 'module.'"]
 
 
 def test_two_fitting_states_are_ambiguous(tmp_path: Path, source: nn.Module) -> None:
@@ -127,9 +127,9 @@ def test_a_key_chooses_among_several_state_dicts(tmp_path: Path, source: nn.Modu
     for key, wanted in (("student", source), ("teacher.net", other)):
         model = create_model("resnet8", 5, weights=str(tmp_path / "dino.pth"), weights_key=key)
         assert weights_hash(model) == weights_hash(wanted)
-    with pytest.raises(TutelageError, match="weights_key=ema: no state dict is called so .*student'"):
+    with pytest.raises(TutelageError, match="weights_key=ema: no state dict has this name .*student'"):
         load_weights(create_model("resnet8", 5), tmp_path / "dino.pth", "ema")
-    with pytest.raises(TutelageError, match="weights_key=ema chooses within a file: set weights=FILE too"):
+    with pytest.raises(TutelageError, match="weights_key=ema selects a state dict within a file; set weights=FILE too"):
         create_model("resnet8", 5, weights_key="ema")
 
 
@@ -158,7 +158,7 @@ def test_a_mismatch_names_the_keys_and_changes_nothing(tmp_path: Path, source: n
 
 def test_another_head_names_the_class_count(tmp_path: Path) -> None:
     save_file(create_model("resnet8", 100).state_dict(), tmp_path / "a.safetensors")
-    with pytest.raises(TutelageError, match="give num_classes=100"):
+    with pytest.raises(TutelageError, match="set num_classes=100"):
         create_model("resnet8", 10, weights=str(tmp_path / "a.safetensors"))
     assert create_model("resnet8", weights=str(tmp_path / "a.safetensors")).spec.num_classes == 100
 
@@ -256,7 +256,7 @@ def test_names_of_classes_in_a_checkpoint_are_kept(
 ) -> None:
     torch.save({"state_dict": source.state_dict(), **beside}, tmp_path / "a.pth")
     spec = spec_of(create_model("resnet8", weights=str(tmp_path / "a.pth")))
-    assert spec.classes == tuple(NAMES) and "took the names of its 5 classes" in spec.notes
+    assert spec.classes == tuple(NAMES) and "read 5 class names" in spec.notes
 
 
 @pytest.mark.parametrize(
@@ -288,5 +288,5 @@ def test_a_file_of_an_optimizer_alone_is_refused(tmp_path: Path, source: nn.Modu
     source(torch.zeros(1, 3, 32, 32)).sum().backward()
     optimizer.step()
     torch.save(optimizer.state_dict(), tmp_path / "a.pth")
-    with pytest.raises(TutelageError, match="no entry of it is called like one of the model"):
+    with pytest.raises(TutelageError, match="no entry has the name of an entry of the model"):
         create_model("resnet8", weights=str(tmp_path / "a.pth"))

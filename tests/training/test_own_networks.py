@@ -173,9 +173,9 @@ def test_a_random_teacher_is_refused_and_a_random_student_starts_from_scratch(tm
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Unusual(lambda images: images), r"returns a tensor of shape \(1, 3, 224, 224\), not logits"),
-        (Unusual(lambda images: "cat"), "returns str, not logits"),
-        (Unusual(nn.Linear(7, 2)), "takes no image of shape"),
+        (Unusual(lambda images: images), r"returns a tensor of shape \(1, 3, 224, 224\); return logits"),
+        (Unusual(lambda images: "cat"), "returns str; return logits"),
+        (Unusual(nn.Linear(7, 2)), "does not accept images of shape"),
     ],
 )
 def test_what_gives_no_logits_is_refused(network: nn.Module, message: str, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_what_gives_no_logits_is_refused(network: nn.Module, message: str, tmp_p
 
 def test_a_module_is_not_its_own_teacher(tmp_path: Path) -> None:
     student = Tiny()
-    with pytest.raises(TutelageError, match=r"passed twice: pass copy.deepcopy\(module\)"):
+    with pytest.raises(TutelageError, match=r"passed twice; pass copy.deepcopy\(module\)"):
         distill(**SMALL, teacher=student, student=student, epochs=1, out=tmp_path / "run")
     student.spec = "mine"  # type: ignore[assignment]
     with pytest.raises(TutelageError, match="has an attribute 'spec'"):

@@ -225,7 +225,7 @@ def test_a_class_the_teacher_has_not(stranger: Path, tmp_path: Path, monkeypatch
     text = message(teacher={"name": str(stranger), "classes": "names.json"})
     assert "teacher.classes=names.json: class '0' is not among the model's 12" in text and "and 7 more" in text
     assert "12 classes, and there are 1000 names" in message(teacher={"name": str(stranger), "classes": "imagenet-1k"})
-    assert "neither 'own', 'imagenet-1k' nor a file" in message(teacher={"name": str(stranger), "classes": "imagnet"})
+    assert "use 'own', 'imagenet-1k' or a file" in message(teacher={"name": str(stranger), "classes": "imagnet"})
 
 
 def test_wordnet_ids_and_their_lemmas_are_the_same_class() -> None:

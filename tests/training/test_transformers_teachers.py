@@ -115,7 +115,7 @@ def test_it_is_exported_but_not_as_a_model_folder(folders: dict[str, Path], tmp_
 @pytest.mark.parametrize("verb", ["train", "distill", "finetune"])
 def test_it_is_no_student(folders: dict[str, Path], tmp_path: Path, verb: str) -> None:
     folder, out = str(folders["vit"]), tmp_path / "run"
-    with pytest.raises(TutelageError, match="saved by transformers.*can be a teacher, but"):
+    with pytest.raises(TutelageError, match="saved by transformers.*can use it as a teacher, but"):
         if verb == "train":
             train(**SMALL, model=folder, epochs=1, out=out)
         elif verb == "distill":

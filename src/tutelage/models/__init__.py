@@ -1,4 +1,4 @@
-"""Networks: this package's own, and those of timm, torchvision, the Hugging Face hub, and saved folders."""
+"""Networks by name: tutelage's own, and those of timm, torchvision, the Hugging Face hub and saved folders."""
 
 from tutelage.models.class_names import described, match_classes, read_names
 from tutelage.models.factory import create_model, list_models

@@ -1,4 +1,4 @@
-"""Models by name: this package's networks, timm, torchvision, the Hugging Face hub, saved folders."""
+"""Create networks by name: tutelage's own, timm, torchvision, the Hugging Face hub, saved folders."""
 
 from __future__ import annotations
 
@@ -23,27 +23,40 @@ _WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
 def create_model(
     name: str, num_classes: int | None = None, weights: str | None = None, weights_key: str | None = None
 ) -> nn.Module:
-    """Builds a classifier; what is known of it is in its attribute ``spec`` (``ModelSpec``).
+    """Create a classifier by name.
+
+    The model's attribute ``spec`` (``ModelSpec``) holds its name, classes and preprocessing.
 
     Args:
-        name: a network of this package (``resnet20``, ``wrn_40_2``, …), ``timm/NAME``, ``torchvision/NAME``,
-            ``hf-hub:USER/REPOSITORY``, a run folder, or a model folder (both come with their weights, as the hub does).
-        num_classes: width of the logits; None: what was saved for folders and weights files, else 10 for this
-            package's networks, 1000 for those of timm and torchvision as a rule. Where it is not that of the library's
-            pretrained weights, the head is new and random.
-        weights: None: random initialisation; "pretrained": the library's default weights; the name of a member of
-            torchvision's weights ("IMAGENET1K_V2"); or the path of a weights file (see ``load_weights``).
-        weights_key: which state dict of the weights file, if it has several that fit ("model_ema", "teacher").
+        name: One of tutelage's networks (``resnet20``, ``wrn_40_2``, …), ``timm/NAME``, ``torchvision/NAME``,
+            ``hf-hub:USER/REPOSITORY``, a run folder or a model folder. Folders and hub models include weights.
+        num_classes: Number of logits. None uses the saved number for folders and weights files, 10 for tutelage's
+            networks, and the library's default for timm and torchvision (usually 1000). If it differs from the
+            library's pretrained weights, the head is new and random.
+        weights: None for random initialization, "pretrained" for the library's default weights, the name of a
+            torchvision weights member ("IMAGENET1K_V2"), or the path of a weights file (see ``load_weights``).
+        weights_key: State dict to use if the weights file contains several that fit ("model_ema", "teacher").
+
+    Returns:
+        The model, (B, 3, H, W) → (B, num_classes) logits.
 
     Raises:
-        TutelageError: an unknown name (with the nearest right ones) or weights; weights that cannot be downloaded, or
-            do not fit; a saved folder with another number of classes than ``num_classes``.
+        TutelageError: If the name or weights are unknown (similar names are suggested), weights cannot be downloaded or
+            do not fit, or a saved folder has a different number of classes than ``num_classes``.
+
+    Example:
+        >>> import tutelage
+        >>> model = tutelage.create_model("resnet8", num_classes=5)
+        >>> model.spec.name, model.spec.num_classes
+        ('resnet8', 5)
     """
     if num_classes is not None and num_classes < 1:
         raise TutelageError(f"model '{name}': num_classes must be at least 1, not {num_classes}")
     file = _weights_file(weights)
     if weights_key is not None and file is None:
-        raise TutelageError(f"model '{name}': weights_key={weights_key} chooses within a file: set weights=FILE too")
+        raise TutelageError(
+            f"model '{name}': weights_key={weights_key} selects a state dict within a file; set weights=FILE too"
+        )
     model, spec = _build(name, num_classes, None if file else weights)
     if file:
         found = find_weights(model, file, weights_key)
@@ -52,14 +65,20 @@ def create_model(
             model, spec = _build(name, theirs, None)
         found.copy_to(model)
         names = found.class_names(spec.num_classes)
-        took = () if names is None else (f"took the names of its {len(names)} classes",)
+        took = () if names is None else (f"read {len(names)} class names",)
         spec = replace(spec, source=str(file), notes=(*found.notes, *took), classes=names)
     model.spec = spec  # type: ignore[assignment]
     return model
 
 
 def list_models() -> list[str]:
-    """Returns the names ``create_model`` knows: this package's networks, then torchvision's, then timm's."""
+    """Return the names that ``create_model`` accepts: tutelage's networks, then torchvision's, then timm's.
+
+    Example:
+        >>> import tutelage
+        >>> "resnet20" in tutelage.list_models()
+        True
+    """
     import timm
 
     from tutelage.models.libraries.torchvision_models import torchvision_names
@@ -79,14 +98,14 @@ def _weights_file(weights: str | None) -> Path | None:
 
 
 def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.Module, ModelSpec]:
-    # Other libraries take seconds to import: only where one of their networks is wanted.
+    # Other libraries take seconds to import, so they are imported only for their own networks.
     if name.startswith(TORCHVISION):
         from tutelage.models.libraries.torchvision_models import build_torchvision
 
         return build_torchvision(name, num_classes, weights)
     if weights not in (None, "pretrained"):
         raise TutelageError(
-            f"model '{name}': unknown weights '{weights}': neither 'pretrained' nor an existing file"
+            f"model '{name}': unknown weights '{weights}'; use 'pretrained' or an existing file"
             + ("; timm names its weights with the model, as in timm/resnet18.a1_in1k" if name.startswith(TIMM) else "")
         )
     if name.startswith(TIMM):
@@ -101,7 +120,7 @@ def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.
         return build_given(name, num_classes)
     if is_own(name):
         if weights == "pretrained":
-            raise TutelageError(f"model '{name}': there are no pretrained weights for it; give weights=PATH of a file")
+            raise TutelageError(f"model '{name}': it has no pretrained weights; set weights=PATH to a weights file")
         num_classes = _OWN_CLASSES if num_classes is None else num_classes
         network = build_own(name, num_classes)
         return network, ModelSpec(name, num_classes, getattr(network, "input_size", None))
@@ -112,7 +131,7 @@ def _from_path(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec
     path = expand(name)
     if path.is_file():
         raise TutelageError(
-            f"model '{name}': this is a file; give the architecture's name as the model, weights={name}"
+            f"model '{name}': this is a file; set the architecture's name as the model and weights={name}"
         )
     folder = next((place for place in (path / "student", path) if (place / CONFIG).is_file()), None)
     if folder is None:
@@ -120,8 +139,8 @@ def _from_path(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec
     model, spec = _load(folder)
     if num_classes not in (None, spec.num_classes):
         raise TutelageError(
-            f"model '{name}': it was saved with {spec.num_classes} classes, not {num_classes}; leave num_classes out, "
-            f"or build a new '{spec.name}' with {num_classes}"
+            f"model '{name}': it was saved with {spec.num_classes} classes, not {num_classes}; remove num_classes or "
+            f"create a new '{spec.name}' with {num_classes} classes"
         )
     return model, spec
 
@@ -137,7 +156,8 @@ def _load(folder: Path) -> tuple[nn.Module, ModelSpec]:
 def _no_such_model(name: str, path: Path) -> TutelageError:
     if path.is_dir():
         return TutelageError(
-            f"model '{name}': the folder holds neither a run (student/{CONFIG}) nor a saved model ({CONFIG})"
+            f"model '{name}': the folder holds neither a run (student/{CONFIG}) nor a saved model ({CONFIG}); check "
+            f"the path"
         )
     full_names: dict[str, list[str]] = {}
     for full in list_models():
@@ -146,9 +166,9 @@ def _no_such_model(name: str, path: Path) -> TutelageError:
     close = [
         full for match in ([bare] if bare in full_names else nearest(bare, full_names)) for full in full_names[match]
     ]
-    hint = f"did you mean {' or '.join(close)}?" if close else f"this package's own: {', '.join(networks)}"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"tutelage's networks: {', '.join(networks)}"
     if len(path.parts) > 1 or name.startswith(("~", ".")):
-        return TutelageError(f"model '{name}': there is no such folder" + (f"; {hint}" if close else ""))
+        return TutelageError(f"model '{name}': there is no such folder; {hint if close else 'check the path'}")
     return TutelageError(
-        f"unknown model '{name}': {hint} (others: timm/NAME, torchvision/NAME, hf-hub:USER/REPOSITORY, a folder)"
+        f"unknown model '{name}': {hint} (also: timm/NAME, torchvision/NAME, hf-hub:USER/REPOSITORY, a folder)"
     )

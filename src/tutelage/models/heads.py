@@ -1,4 +1,4 @@
-"""The classifier of a network: finding it, giving it other classes, and naming all the rest."""
+"""Find, replace and cut the classifier of a network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,18 @@ from tutelage.models.spec import spec_of
 
 
 def find_heads(model: nn.Module) -> list[str]:
-    """Returns the names of the layers that give the logits, none for a headless network.
+    """Return the names of the layers that compute the logits; empty for a network without a head.
 
-    They are linear layers or convolutions with one row a class: those that timm names (distilled transformers have
-    two), else the last such layer. ``model`` comes from ``create_model``, which knows the number of its classes.
+    Candidates are linear and convolutional layers with one row per class. Those that timm names are used (distilled
+    transformers have two), otherwise the last candidate.
+
+    Args:
+        model: A network from ``create_model``, which sets the number of classes.
+
+    Example:
+        >>> from tutelage.models import create_model, find_heads
+        >>> find_heads(create_model("resnet8"))
+        ['fc']
     """
     classes = spec_of(model).num_classes
     fitting = [name for name, layer in model.named_modules() if _rows(layer) == classes]
@@ -26,12 +34,25 @@ def find_heads(model: nn.Module) -> list[str]:
 
 
 def replace_head(model: nn.Module, num_classes: int) -> None:
-    """Gives ``model`` a new, random classifier of ``num_classes``; ``model.spec`` then says so, and no class names.
+    """Replace the classifier of ``model`` with a new, random one and update ``model.spec``.
+
+    The new spec has no class names.
+
+    Args:
+        model: A network from ``create_model``.
+        num_classes: Number of classes of the new classifier.
 
     Raises:
-        TutelageError: the network has no classifier that could be replaced.
+        TutelageError: If the network has no classifier.
+
+    Example:
+        >>> from tutelage.models import create_model, replace_head
+        >>> model = create_model("resnet8")
+        >>> replace_head(model, num_classes=3)
+        >>> model.fc.out_features, model.spec.num_classes
+        (3, 3)
     """
-    if hasattr(model, "reset_classifier"):  # timm's own way, which works for headless networks too
+    if hasattr(model, "reset_classifier"):  # timm's method, which also works for networks without a head
         model.reset_classifier(num_classes)  # type: ignore[operator]
     else:
         for name in _heads_of(model):
@@ -41,12 +62,24 @@ def replace_head(model: nn.Module, num_classes: int) -> None:
 
 
 def keep_classes(model: nn.Module, kept: Sequence[int], names: Sequence[str]) -> None:
-    """Reduces the logits to those of the classes ``kept``, in this order, by cutting the rows of the classifier.
+    """Cut the classifier to the rows of some classes and update ``model.spec``.
 
-    ``model.spec`` then has the classes ``names``. Softmax over the reduced logits is the probability among them.
+    Softmax over the remaining logits is the probability conditional on these classes.
+
+    Args:
+        model: A network from ``create_model``.
+        kept: Indices of the classes to keep, in the new order.
+        names: Names of these classes.
 
     Raises:
-        TutelageError: the network has no classifier.
+        TutelageError: If the network has no classifier.
+
+    Example:
+        >>> from tutelage.models import create_model, keep_classes
+        >>> model = create_model("resnet8")
+        >>> keep_classes(model, kept=[7, 2], names=["horse", "bird"])
+        >>> model.fc.out_features, model.spec.classes
+        (2, ('horse', 'bird'))
     """
     rows = torch.tensor(kept)
     for name in _heads_of(model):
@@ -58,7 +91,17 @@ def keep_classes(model: nn.Module, kept: Sequence[int], names: Sequence[str]) ->
 
 
 def all_but(model: nn.Module, kept: Iterable[str]) -> tuple[str, ...]:
-    """Returns the largest modules that hold none of the modules ``kept``, and the parameters that lie beside them."""
+    """Return the names of the largest modules that contain none of ``kept``, and of parameters outside of them.
+
+    Args:
+        model: Any network.
+        kept: Names of modules to leave out.
+
+    Example:
+        >>> from tutelage.models import all_but, create_model
+        >>> all_but(create_model("resnet8"), ["fc", "layer3"])
+        ('conv1', 'bn1', 'relu', 'layer1', 'layer2', 'avgpool')
+    """
     kept = tuple(kept)
 
     def rest(module: nn.Module, prefix: str) -> list[str]:
@@ -76,7 +119,7 @@ def all_but(model: nn.Module, kept: Iterable[str]) -> tuple[str, ...]:
 def _heads_of(model: nn.Module) -> list[str]:
     heads = find_heads(model)
     if not heads:
-        raise TutelageError(f"model '{spec_of(model).name}': it has no classifier")
+        raise TutelageError(f"model '{spec_of(model).name}': it has no classifier; use a network with a head")
     return heads
 
 
@@ -89,7 +132,7 @@ def _is_in(name: str, modules: Iterable[str]) -> bool:
 
 
 def _like(head: nn.Module, num_classes: int) -> nn.Module:
-    """A new layer with the geometry of ``head``."""
+    """Return a new layer with the geometry of ``head``."""
     bias = head.bias is not None
     if isinstance(head, nn.Linear):
         return nn.Linear(head.in_features, num_classes, bias)

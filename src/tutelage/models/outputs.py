@@ -1,4 +1,4 @@
-"""What a network returns: a tensor, or several in a tuple, a mapping or an object with ``logits``."""
+"""The main output of a network that returns a tensor, tuple, mapping or an object with ``logits``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from tutelage.errors import TutelageError
 
 
 def main_output(value: Any, is_tensor: tuple[type, ...]) -> Any:
-    """Returns the main tensor of what a network or module gave: itself, its ``logits``, or its first entry."""
+    """Return the main tensor of an output: the tensor itself, its ``logits`` or its first entry.
+
+    Args:
+        value: Output of a network or module.
+        is_tensor: Types that count as tensors.
+
+    Raises:
+        TutelageError: If there is no such tensor.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.models import main_output
+        >>> main_output({"features": torch.zeros(1), "logits": torch.ones(1)}, (torch.Tensor,))
+        tensor([1.])
+    """
     if isinstance(value, is_tensor):
         return value
     if isinstance(value, dict) and value:
@@ -17,4 +31,4 @@ def main_output(value: Any, is_tensor: tuple[type, ...]) -> Any:
         return main_output(value.logits, is_tensor)
     if isinstance(value, (list, tuple)) and value:
         return main_output(value[0], is_tensor)
-    raise TutelageError(f"the network returned {type(value).__name__}, where a tensor, tuple or dict of them is needed")
+    raise TutelageError(f"the network returned {type(value).__name__}; return a tensor, or a tuple or dict of tensors")

@@ -1,4 +1,4 @@
-"""How large a model is, and what a forward pass costs."""
+"""Parameters and multiply-accumulates of a model."""
 
 from __future__ import annotations
 
@@ -10,19 +10,32 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Returns the number of parameters, trainable or not; buffers do not count, shared parameters count once."""
+    """Return the number of parameters, trainable or not.
+
+    Buffers are not counted. Shared parameters count once.
+
+    Example:
+        >>> from tutelage.models import create_model, parameter_count
+        >>> parameter_count(create_model("resnet8"))
+        78042
+    """
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def count_macs(model: nn.Module, input_size: tuple[int, int]) -> int:
-    """Returns the multiply-accumulates of one image's forward pass in eval mode.
+    """Return the multiply-accumulates of a forward pass for one image in eval mode.
 
-    Convolutions, matrix products and attention are counted; normalisation, activations and pooling are not. Nothing
-    is computed, and the model stays as it is: a copy on the meta device is counted.
+    Convolutions, matrix products and attention are counted; normalization, activations and pooling are not. The count
+    uses a copy on the meta device, so nothing is computed and the model does not change.
 
     Args:
-        model: takes (1, 3, H, W).
-        input_size: (H, W) in pixels.
+        model: A network for images (1, 3, H, W).
+        input_size: Image size (H, W) in pixels.
+
+    Example:
+        >>> from tutelage.models import count_macs, create_model
+        >>> count_macs(create_model("resnet8"), (32, 32))
+        12486784
     """
     shadow = copy.deepcopy(model).to("meta").eval()
     dtype = next(model.parameters()).dtype
@@ -33,7 +46,13 @@ def count_macs(model: nn.Module, input_size: tuple[int, int]) -> int:
 
 
 def shown_count(number: int) -> str:
-    """Returns a count as people read it: 1.23 M."""
+    """Return a count in short form.
+
+    Example:
+        >>> from tutelage.models import shown_count
+        >>> shown_count(1_234_567)
+        '1.23 M'
+    """
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= unit:
             return f"{number / unit:.2f} {name}"

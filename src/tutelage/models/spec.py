@@ -1,4 +1,4 @@
-"""What a created model knows about itself, apart from its weights."""
+"""The ``spec`` of a created model: its name, classes and preprocessing."""
 
 from __future__ import annotations
 
@@ -11,32 +11,35 @@ TIMM = "timm/"
 TORCHVISION = "torchvision/"
 HUB = "hf-hub:"
 TRANSFORMERS = "transformers/"
-"""What the names of other libraries' networks begin with."""
+"""Prefixes of the names of other libraries' networks."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 Resize = Literal["crop", "squash", "pad"]
-"""How an image of another shape is fitted: its middle, all of it distorted, or all of it with a border."""
+"""How to fit an image of another shape: cut out its middle, distort it, or add a border."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Identity and preprocessing of a model; every created model carries its own as ``model.spec``.
+    """Identity and preprocessing of a model, stored as ``model.spec``.
 
     Attributes:
-        name: what ``create_model`` was given; for a saved folder, the name the saved model was created under.
-        num_classes: width of the logits (0 where a timm model has no head).
-        input_size: (height, width) in pixels the model was made for; None where any will do.
-        mean: per-channel mean its input is normalised with, of RGB images in [0, 1]; None where unknown
-            (then the data's own is taken).
-        std: per-channel standard deviation, as ``mean``.
-        crop: the part of an image's shorter side that it is shown of images of other sizes, from their middle; None
-            where unknown.
-        resize: how an image of another shape is fitted.
-        classes: names of its classes in the order of the logits; None where unknown.
-        source: where its weights come from: "random", "pretrained", a torchvision weights member, or a path.
-        notes: what was done to read them, in words: unwrapped, renamed.
+        name: The name passed to ``create_model``. For a saved folder, the name the saved model was created with.
+        num_classes: Number of logits, 0 for a timm model without a head.
+        input_size: Input (height, width) in pixels. None if any size works.
+        mean: Mean per channel for normalizing RGB images in [0, 1]. None if unknown; then the data's own mean is used.
+        std: Standard deviation per channel, as ``mean``.
+        crop: Fraction of an image's shorter side that the center crop covers. None if unknown.
+        resize: How images of another shape are fitted.
+        classes: Class names in the order of the logits. None if unknown.
+        source: Origin of the weights: "random", "pretrained", a torchvision weights member, or a path.
+        notes: How the weights file was read, e.g. prefixes removed or entries renamed.
+
+    Example:
+        >>> from tutelage.models import create_model
+        >>> create_model("resnet8").spec.input_size
+        (32, 32)
     """
 
     name: str
@@ -52,9 +55,9 @@ class ModelSpec:
 
 
 def known_names(names: Any) -> tuple[str, ...] | None:
-    """Return class names in the order of the logits, of a list or of {index: name}; None where they are unknown.
+    """Return class names in the order of the logits from a list or a dict {index: name}; None if they are unknown.
 
-    transformers names classes that it does not know ``LABEL_0``, ``LABEL_1``, …
+    transformers uses ``LABEL_0``, ``LABEL_1``, … for unknown names.
     """
     ordered = [names[index] for index in sorted(names, key=int)] if isinstance(names, dict) else list(names or ())
     placeholders = [f"LABEL_{number}" for number in range(len(ordered))]
@@ -62,7 +65,13 @@ def known_names(names: Any) -> tuple[str, ...] | None:
 
 
 def spec_of(model: nn.Module) -> ModelSpec:
-    """Returns what a created model knows of itself."""
+    """Return the ``ModelSpec`` of a network from ``create_model``.
+
+    Example:
+        >>> from tutelage.models import create_model, spec_of
+        >>> spec_of(create_model("resnet8")).num_classes
+        10
+    """
     spec = model.spec
     assert isinstance(spec, ModelSpec)
     return spec

@@ -1,4 +1,4 @@
-"""Model folders: ``model.safetensors`` and a ``config.json`` in timm's layout, read back exactly."""
+"""Model folders: ``model.safetensors`` and a ``config.json`` in timm's layout."""
 
 from __future__ import annotations
 
@@ -25,38 +25,49 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 
 CROP_MODES: dict[Resize, str] = {"crop": "center", "squash": "squash", "pad": "border"}
-"""What timm calls the ways to fit an image of another shape."""
+"""timm's names for the ways to fit an image of another shape."""
 _RESIZE = {mode: resize for resize, mode in CROP_MODES.items()}
 
-#: Arguments of timm that say where weights are, and not what the network is.
+#: Arguments of timm that locate weights and do not describe the network.
 _ELSEWHERE = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
 _Side = Annotated[int, Field(ge=1, le=2**14)]
 _Positive = Annotated[float, Field(gt=0)]
 
 
 def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
-    """Writes ``model`` so that ``create_model(folder)`` gives it back, bit for bit, with ``spec`` (but its source).
+    """Write a model folder from which ``create_model(folder)`` restores the model bit for bit.
 
-    ``folder`` is made where needed; files of the same names in it are replaced, each in one step, so that a reader
-    never sees half a file. A timm model's folder can also be read by ``timm.create_model("local-dir:FOLDER",
+    The folder is created if needed. Existing files of the same names are replaced atomically, so a reader never sees a
+    partial file. The folder of a timm model can also be read with ``timm.create_model("local-dir:FOLDER",
     pretrained=True)``.
 
     Args:
-        model: the plain model, as ``create_model`` built it.
-        folder: will hold ``model.safetensors`` and ``config.json``.
-        spec: ``spec.name`` must be the name of the model's architecture, as ``model.spec.name`` is.
+        model: The plain model, as ``create_model`` built it.
+        folder: Folder for ``model.safetensors`` and ``config.json``.
+        spec: Spec to store. ``spec.name`` must be the name of the model's architecture, as in ``model.spec.name``. Its
+            ``source`` is not stored.
+
+    Raises:
+        TutelageError: If a model folder cannot hold this network.
+
+    Example:
+        >>> from tutelage.models import create_model, save_model
+        >>> model = create_model("resnet8")
+        >>> save_model(model, "saved", model.spec)
+        >>> create_model("saved").spec.name
+        'resnet8'
     """
     check_storable(spec)
     folder = expand(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # safetensors takes neither tensors that share memory nor other memory formats.
+    # safetensors accepts neither tensors that share memory nor other memory formats.
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in model.state_dict().items()
     }
     new_weights, new_config = folder / f".{WEIGHTS}.new", folder / f".{CONFIG}.new"
     try:
-        # safetensors would report a full disk by an exception of its own; this way it is an OSError.
+        # safetensors would raise its own exception for a full disk; writing the bytes raises an OSError.
         new_weights.write_bytes(safetensors.torch.save(tensors, metadata={"format": "pt"}))
         new_config.write_text(json.dumps(_config(model, spec), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(new_weights, folder / WEIGHTS)
@@ -67,10 +78,10 @@ def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
 
 
 def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
-    """Builds the model saved in ``folder`` by ``save_model``, by timm, or by transformers' wrapper of timm.
+    """Build the model that ``save_model``, timm, or transformers' timm wrapper saved in ``folder``.
 
     Raises:
-        TutelageError: the files are missing or damaged, or the architecture is unknown here.
+        TutelageError: If files are missing or damaged, or the architecture is unknown.
     """
     path = folder / CONFIG
     config = _read_config(path)
@@ -90,16 +101,18 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
         model = _rebuild(config.model_dump(exclude_unset=True), spec)
     except TutelageError:
         raise
-    except Exception as error:  # arguments of unknown origin make a network's code fail in every way there is
-        raise TutelageError(f"'{path}': no such network can be built ({shortened(error)})") from error
+    except Exception as error:  # arguments of unknown origin can make a network's code fail in any way
+        raise TutelageError(
+            f"'{path}': the network cannot be built ({shortened(error)}); check the architecture and its arguments"
+        ) from error
     load_weights(model, folder / WEIGHTS)
     return model, spec
 
 
 def transformers_type(folder: Path) -> str | None:
-    """Return the kind of network, as transformers calls it, that ``folder`` holds in its layout.
+    """Return the ``model_type`` of a folder in the layout of transformers.
 
-    None for timm's layout, which transformers' wrapper of timm has too, and for a config that cannot be read.
+    None for timm's layout, including transformers' timm wrapper, and for an unreadable config.
     """
     try:
         kind = _Kind.model_validate_json((folder / CONFIG).read_bytes()).model_type
@@ -109,11 +122,16 @@ def transformers_type(folder: Path) -> str | None:
 
 
 def check_storable(spec: ModelSpec) -> None:
-    """Raise TutelageError for a network that a model folder cannot hold, so that training it would be in vain."""
+    """Raise TutelageError for a network that a model folder cannot hold, before it is trained.
+
+    Example:
+        >>> from tutelage.models import check_storable, create_model
+        >>> check_storable(create_model("resnet8").spec)
+    """
     if spec.name.startswith(TRANSFORMERS):
         raise TutelageError(
-            f"'{spec.source}' was saved by transformers. Such a network can be a teacher, but tutelage cannot save or "
-            f"train it: use timm's network of this kind instead, or fine-tune it with transformers first"
+            f"'{spec.source}' was saved by transformers: tutelage can use it as a teacher, but cannot train or save "
+            f"it. Use the corresponding timm network, or fine-tune it with transformers first"
         )
 
 
@@ -164,7 +182,7 @@ def _rebuild(config: dict[str, Any], spec: ModelSpec) -> nn.Module:
 
 
 def _copy_of_given(spec: ModelSpec) -> nn.Module:
-    """Return a copy of the user's network, which keeps its own weights, with as many classes as were saved."""
+    """Return a copy of the user's network with the saved number of classes; the original keeps its weights."""
     network, own = build_given(spec.name, spec.num_classes)
     network = copy.deepcopy(network)
     network.spec = own  # type: ignore[assignment]
@@ -174,7 +192,7 @@ def _copy_of_given(spec: ModelSpec) -> nn.Module:
 
 
 class _Preprocessing(BaseModel):
-    """How timm describes what a network is given; what else is in it goes to timm as it is."""
+    """timm's description of the preprocessing; unknown keys are passed on to timm."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
@@ -195,7 +213,7 @@ class _Named(BaseModel):
 
 
 class _Config(BaseModel):
-    """The content of ``config.json``, which may come from anywhere."""
+    """Content of a ``config.json`` of unknown origin."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -203,7 +221,7 @@ class _Config(BaseModel):
     num_classes: int = Field(ge=0, le=10_000_000)
     pretrained_cfg: _Preprocessing = _Preprocessing()
     label_names: list[str] | dict[int, str] | None = None
-    # transformers' wrapper writes null.
+    # transformers' timm wrapper writes null.
     model_args: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = {}
     tutelage: _Named | None = None
 
@@ -211,10 +229,10 @@ class _Config(BaseModel):
     def _agrees(self) -> _Config:
         names = self.label_names or self.pretrained_cfg.label_names
         if names and len(names) != self.num_classes:
-            raise ValueError(f"it names {len(names)} classes and says there are {self.num_classes}")
+            raise ValueError(f"it names {len(names)} classes, but num_classes is {self.num_classes}")
         elsewhere = sorted(_ELSEWHERE & self.model_args.keys())
         if elsewhere:
-            raise ValueError(f"model_args.{elsewhere[0]} would load weights from elsewhere: remove it")
+            raise ValueError(f"model_args.{elsewhere[0]} would load other weights; remove it")
         return self
 
 
@@ -222,7 +240,7 @@ def _read_config(path: Path) -> _Config:
     try:
         return _Config.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise TutelageError(f"'{path}': the config of a saved model cannot be read ({error})") from error
+        raise TutelageError(f"'{path}': cannot read the config of a saved model ({error}); check the folder") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

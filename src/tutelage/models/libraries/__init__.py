@@ -1,1 +1,1 @@
-"""Networks of other libraries: timm, torchvision, transformers, and their downloads."""
+"""Networks of timm, torchvision and transformers, and their downloads."""

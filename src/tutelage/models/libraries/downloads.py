@@ -1,4 +1,4 @@
-"""Weights that are downloaded: one error where that fails, without a minute of retries."""
+"""Downloads of pretrained weights that fail early and with one error."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from contextlib import contextmanager
 from tutelage.errors import TutelageError
 
 CONNECT_SECONDS = 5.0
-"""How long the hub may take to answer at all."""
+"""How long to wait for an answer from the hub."""
 
 
 @contextmanager
 def reachable_or_cached() -> Iterator[None]:
-    """Use only Hugging Face's cache inside if one request shows that the hub cannot be reached.
+    """Use only Hugging Face's cache inside the block if the hub is unreachable.
 
-    The hub's client would retry each file of the weights for half a minute, and print a line every time. A download
-    that has begun is retried as usual.
+    One request decides. Without it, the hub's client would retry each file for half a minute and print a line each
+    time. Downloads that have started are retried as usual.
 
     Raises:
-        OSError: the hub cannot be reached, and the cache lacks a file.
+        OSError: If the hub is unreachable and a file is not in the cache.
     """
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=CONNECT_SECONDS)
-    except Exception as error:  # of whichever HTTP library this version of huggingface_hub uses
+    except Exception as error:  # the HTTP library depends on the version of huggingface_hub
         unreachable = f"{constants.ENDPOINT}: {error}"
     else:
         yield
@@ -42,12 +42,12 @@ def reachable_or_cached() -> Iterator[None]:
 
 @contextmanager
 def downloading(name: str, cache: str, otherwise: str) -> Iterator[None]:
-    """Turns what fails inside while fetching the weights of ``name`` into a ``TutelageError`` with both ways out.
+    """Convert download errors inside the block to a ``TutelageError`` that lists both remedies.
 
     Args:
-        name: the model, as the user named it.
-        cache: where the library keeps what it downloaded.
-        otherwise: the way out without a download.
+        name: The model's name, as the user wrote it.
+        cache: Location of the library's download cache.
+        otherwise: The remedy without a download.
     """
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -55,13 +55,12 @@ def downloading(name: str, cache: str, otherwise: str) -> Iterator[None]:
         yield
     except RepositoryNotFoundError as error:
         raise TutelageError(
-            f"model '{name}': there is no such repository on the Hugging Face hub, or it is private or gated and "
-            f"`hf auth login` has not been run"
+            f"model '{name}': there is no such repository on the Hugging Face hub, or it is private or gated; check "
+            f"the name or run `hf auth login`"
         ) from error
-    except OSError as error:  # also what huggingface_hub and urllib raise without a connection
+    except OSError as error:  # huggingface_hub and urllib raise it without a connection
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise TutelageError(
             f"model '{name}': its pretrained weights are not in the cache and could not be downloaded ({reason}). "
-            f"Either create this model once on a connected machine and copy the cache ({cache}) to this one, "
-            f"or {otherwise}"
+            f"Create this model once on a connected machine and copy the cache ({cache}) to this one, or {otherwise}"
         ) from error

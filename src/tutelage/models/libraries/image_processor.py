@@ -1,7 +1,7 @@
-"""What an image processor of transformers makes of images, measured on a few of them.
+"""Measure the preprocessing of a transformers image processor on a few known images.
 
-Every class of processors has its own rules for the keys of ``preprocessor_config.json`` and its own defaults, and both
-change between releases. What it returns for known images needs none of them.
+Each processor class has its own rules and defaults for ``preprocessor_config.json``, and both change between releases.
+Measuring the output does not depend on them.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from tutelage.errors import TutelageError, shortened
 
 PREPROCESSOR = "preprocessor_config.json"
 _SIDE = 512
-"""Height of the images."""
+"""Height of the test images."""
 _LARGEST = 4096
 _SMALLEST_CROP = 0.1
 _DIGITS = 4
 _CLOSE = 1e-3
 
 Process = Callable[[Tensor], Tensor]
-"""An image (3, H, W) with values in [0, 1] → what the network is given, (3, h, w)."""
+"""Image (3, H, W) with values in [0, 1] → input of the network (3, h, w)."""
 
 
 def measure_preprocessing(folder: Path) -> dict[str, Any]:
-    """Return ``mean``, ``std``, ``input_size``, ``crop`` and ``resize`` of a folder, as a ``ModelSpec`` has them.
+    """Return ``mean``, ``std``, ``input_size``, ``crop`` and ``resize`` of a folder, as in ``ModelSpec``.
 
     Raises:
-        TutelageError: ``preprocessor_config.json`` is damaged, or describes something else than resizing, cropping and
-            normalizing each channel.
+        TutelageError: If ``preprocessor_config.json`` is damaged or does more than resize, crop and normalize channels.
     """
     from transformers import AutoImageProcessor
 
@@ -44,21 +43,21 @@ def measure_preprocessing(folder: Path) -> dict[str, Any]:
         def process(image: Tensor) -> Tensor:
             images = processor(images=255 * image, input_data_format="channels_first", return_tensors="pt").pixel_values
             if images.ndim != 4 or images.shape[:2] != (1, 3):
-                raise TutelageError(f"it turns an image into a tensor of shape {tuple(images.shape)}, not (1, 3, H, W)")
+                raise TutelageError(f"it returns a tensor of shape {tuple(images.shape)}, not (1, 3, H, W)")
             processed: Tensor = images[0].double()
             return processed
 
         mean, std = _normalization(process)
         return {"mean": tuple(mean.tolist()), "std": tuple(std.tolist()), **_framing(process, mean, std)}
-    except Exception as error:  # a file of unknown origin makes its code fail in every way there is
+    except Exception as error:  # files of unknown origin can make the processor fail in any way
         raise TutelageError(
-            f"'{path}': tutelage cannot follow this image processor ({shortened(error)}); fix the file, or remove it "
-            f"and set mean, std and input_size"
+            f"'{path}': unsupported image processor ({shortened(error)}); fix the file, or remove it and set mean, std "
+            f"and input_size"
         ) from error
 
 
 def _check_sizes(processor: Any) -> None:
-    """Raise TutelageError for sizes that would take all memory."""
+    """Raise TutelageError for sizes that would exhaust the memory."""
     for key in ("size", "crop_size", "pad_size"):
         size = getattr(processor, key, None)
         sides = [getattr(size, name, None) or 0 for name in ("height", "width", "shortest_edge", "longest_edge")]
@@ -69,7 +68,7 @@ def _check_sizes(processor: Any) -> None:
 
 
 def _normalization(process: Process) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of each channel: what is done to a color is linear in it."""
+    """Return mean and standard deviation per channel; both follow because the normalization is linear in the color."""
 
     def processed(*color: float) -> Tensor:
         image = process(torch.tensor(color).view(3, 1, 1).repeat(1, _SIDE, _SIDE))
@@ -80,15 +79,15 @@ def _normalization(process: Process) -> tuple[Tensor, Tensor]:
     if not (std.isfinite() & (std > 0)).all():
         raise TutelageError("its image_std or rescale_factor is not a positive number")
     if not torch.allclose(red, torch.stack([white[0], black[1], black[2]]), atol=_CLOSE):
-        raise TutelageError("it changes the order of the color channels, and tutelage has RGB throughout")
+        raise TutelageError("it reorders the color channels, and tutelage uses RGB")
     return (0 - black * std).round(decimals=6), std.round(decimals=6)
 
 
 def _framing(process: Process, mean: Tensor, std: Tensor) -> dict[str, Any]:
-    """Return the size of what the network is given, and how images of another size and shape are fitted."""
+    """Return the network's input size and how images of another size and shape are fitted."""
 
     def shown(width: int) -> tuple[tuple[int, int], float, float]:
-        """Return (h, w) of the result for an image of this width, and the part of its height and width shown."""
+        """Return the output size (h, w) for an image of this width, and the visible fractions of height and width."""
         columns, rows = (torch.arange(0.5, side) / side for side in (width, _SIDE))
         across, down = columns.expand(_SIDE, width), rows[:, None].expand(_SIDE, width)
         ramps = process(torch.stack([across, down, torch.zeros(_SIDE, width)])) * std.view(3, 1, 1) + mean.view(3, 1, 1)
@@ -104,7 +103,7 @@ def _framing(process: Process, mean: Tensor, std: Tensor) -> dict[str, Any]:
 
 
 def _extent(ramp: Tensor) -> float:
-    """Return the part of a ramp from 0 to 1 that is left, by the slope of its middle: resizing rounds off its ends."""
+    """Return the visible fraction of a 0-to-1 ramp, from the slope of its middle: resizing distorts its ends."""
     quarter = len(ramp) // 4
     first, last = quarter, len(ramp) - 1 - quarter
     return float(ramp[last] - ramp[first]) / (last - first) * len(ramp)

@@ -1,4 +1,4 @@
-"""Models of timm, from its own catalogue (``timm/NAME``) and from the Hugging Face hub (``hf-hub:USER/REPOSITORY``)."""
+"""timm models, by name (``timm/NAME``) or from the Hugging Face hub (``hf-hub:USER/REPOSITORY``)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tutelage.models.libraries.downloads import downloading, reachable_or_cached
 from tutelage.models.spec import TIMM, ModelSpec, known_names
 
 _CACHE = "HF_HOME, by default ~/.cache/huggingface"
-#: What of timm's description of pretrained weights stays true of weights trained further.
+#: Keys of timm's pretrained_cfg that stay valid when the weights are trained further.
 _LASTING = ("architecture", "interpolation", "crop_pct", "crop_mode", "fixed_input_size", "first_conv", "classifier")
 
 
 def build_timm(name: str, num_classes: int | None, pretrained: bool) -> tuple[nn.Module, ModelSpec]:
-    """Builds ``timm/NAME``; where ``num_classes`` is not that of the pretrained weights, the head is new and random.
+    """Build ``timm/NAME``; the head is new and random if ``num_classes`` differs from the pretrained weights.
 
     Raises:
-        TutelageError: timm has no such model, tag, or pretrained weights, or they cannot be downloaded.
+        TutelageError: If timm has no such model, tag or weights, or they cannot be downloaded.
     """
     timm_name = name.removeprefix(TIMM)
     _check_name(name, timm_name, pretrained)
     with (
-        downloading(name, _CACHE, "give weights=PATH of a weights file of this model"),
+        downloading(name, _CACHE, "set weights=PATH to a weights file of this model"),
         reachable_or_cached() if pretrained else nullcontext(),
     ):
         model = timm.create_model(timm_name, pretrained=pretrained, num_classes=num_classes)
@@ -36,40 +36,42 @@ def build_timm(name: str, num_classes: int | None, pretrained: bool) -> tuple[nn
 
 
 def build_from_hub(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec]:
-    """Builds ``hf-hub:USER/REPOSITORY``, a timm model with its weights; another ``num_classes`` gets a new head.
+    """Build ``hf-hub:USER/REPOSITORY``, a timm model with weights; a different ``num_classes`` gets a new head.
 
     Raises:
-        TutelageError: the repository does not exist, holds no timm model, or cannot be downloaded.
+        TutelageError: If the repository does not exist, holds no timm model, or cannot be downloaded.
     """
     try:
         with (
-            downloading(name, _CACHE, "download the repository and give its folder as the model"),
+            downloading(name, _CACHE, "download the repository and set the model to its folder"),
             reachable_or_cached(),
         ):
             model = timm.create_model(name, pretrained=True, num_classes=num_classes)
     except (KeyError, RuntimeError) as error:
-        raise TutelageError(f"model '{name}': the repository does not hold a timm model ({error})") from error
+        raise TutelageError(
+            f"model '{name}': the repository does not hold a timm model ({error}); name one that does"
+        ) from error
     return model, describe(name, model, pretrained=True)
 
 
 def rebuild_timm(config: dict[str, Any], num_classes: int) -> nn.Module:
-    """Builds the model that a saved ``config.json`` describes, randomly initialised.
+    """Build the model of a saved ``config.json`` with random weights.
 
     Raises:
-        TutelageError: this version of timm has no such architecture.
+        TutelageError: If this version of timm has no such architecture.
     """
     architecture = config["architecture"]
     _check_name(f"{TIMM}{architecture}", architecture, pretrained=False)
     arguments = {**config.get("model_args", {}), "num_classes": num_classes}
     described = config.get("pretrained_cfg", {})
     lasting = {key: described[key] for key in (*_LASTING, "input_size") if key in described}
-    # timm takes these as tuples, which JSON does not have.
+    # timm expects tuples, which JSON does not have.
     lasting = {key: tuple(value) if isinstance(value, list) else value for key, value in lasting.items()}
     return timm.create_model(architecture, pretrained_cfg=lasting, **arguments)
 
 
 def describe_timm(model: nn.Module) -> dict[str, Any]:
-    """Returns what ``config.json`` must hold, in timm's layout, for timm to build this model again."""
+    """Return the ``config.json``, in timm's layout, from which timm can rebuild this model."""
     source: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     arguments = {key: value for key, value in getattr(model, "_model_args", {}).items() if key != "num_classes"}
     lasting = {key: source[key] for key in _LASTING if source.get(key) is not None}
@@ -92,16 +94,16 @@ def _check_name(name: str, timm_name: str, pretrained: bool) -> None:
         close = nearest(timm_name, tagged) or tagged
         raise TutelageError(
             f"unknown model '{name}': '{architecture}' has no pretrained weights '{tag}'; "
-            + (f"did you mean {' or '.join(TIMM + other for other in close)}?" if close else "it has none at all")
+            + (f"did you mean {' or '.join(TIMM + other for other in close)}?" if close else "remove the tag")
         )
     if pretrained and not tagged:
         raise TutelageError(
-            f"model '{name}': timm has no pretrained weights for it; give weights=PATH of a weights file"
+            f"model '{name}': timm has no pretrained weights for it; set weights=PATH to a weights file"
         )
 
 
 def describe(name: str, model: nn.Module, pretrained: bool) -> ModelSpec:
-    """Return what timm knows of one of its models; class names only where its weights are ``pretrained``."""
+    """Return the spec of a timm model; class names are only included if its weights are ``pretrained``."""
     preprocessing = resolve_model_data_config(model)
     return ModelSpec(
         name=name,
@@ -116,12 +118,12 @@ def describe(name: str, model: nn.Module, pretrained: bool) -> ModelSpec:
 
 
 def _class_names(model: nn.Module) -> tuple[str, ...] | None:
-    """Returns the names of the classes: those stored with the weights, or the WordNet ids of an ImageNet head."""
+    """Return the class names stored with the weights, or the WordNet ids of an ImageNet head."""
     source: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     if source["num_classes"] != model.num_classes:
         return None
     if source.get("label_names"):
         return known_names(source["label_names"])
-    # timm knows ImageNet heads by their width alone; the weights' tag makes sure.
+    # timm recognizes ImageNet heads by their width alone; the tag of the weights confirms it.
     subset = infer_imagenet_subset(source) if re.search(r"in(1|12|21|22)k", source.get("tag") or "") else None
     return tuple(ImageNetInfo(subset).label_names()) if subset else None

@@ -1,4 +1,4 @@
-"""Image classifiers of torchvision (``torchvision/NAME``)."""
+"""torchvision's image classifiers (``torchvision/NAME``)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from tutelage.models.libraries.downloads import downloading
 from tutelage.models.spec import TORCHVISION, ModelSpec
 
 _CACHE = "TORCH_HOME, by default ~/.cache/torch"
-#: These two can normalise their input anew inside, and return more than the logits in train mode. Here they do neither.
+#: By default these two may normalize their input again and return auxiliary outputs in train mode; both are disabled.
 _INCEPTIONS = ("googlenet", "inception_v3")
 
 
 def torchvision_names() -> list[str]:
-    """Returns the names of torchvision's image classifiers (no detectors, segmenters, video or quantised models)."""
+    """Return the names of torchvision's image classifiers (no detection, segmentation, video or quantized models)."""
     return torchvision.models.list_models(module=torchvision.models)
 
 
 def build_torchvision(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.Module, ModelSpec]:
-    """Builds ``torchvision/NAME``; where ``num_classes`` is not that of the weights, the head is new and random.
+    """Build ``torchvision/NAME``; the head is new and random if ``num_classes`` differs from the weights.
 
     Args:
-        name: with its prefix.
-        num_classes: width of the logits; None: 1000.
-        weights: None: random; "pretrained": the default member of the model's weights; or a member's name.
+        name: Name with its prefix.
+        num_classes: Number of logits. None means 1000.
+        weights: None for random, "pretrained" for the model's default weights, or the name of a weights member.
 
     Raises:
-        TutelageError: torchvision has no such classifier or weights, or they cannot be downloaded.
+        TutelageError: If torchvision has no such classifier or weights, or they cannot be downloaded.
     """
     architecture = name.removeprefix(TORCHVISION)
     _check_name(name, architecture)
@@ -43,7 +43,7 @@ def build_torchvision(name: str, num_classes: int | None, weights: str | None) -
         model = rebuild_torchvision(architecture, num_classes, {})
     else:
         model = _pretrained(name, architecture, num_classes, chosen)
-    # Without weights the preprocessing is still that of the default ones: what such a model is usually given.
+    # Without weights, the preprocessing of the default weights is still the usual choice.
     preprocessing = (chosen or members.DEFAULT).transforms()
     inception = architecture in _INCEPTIONS
     size = preprocessing.crop_size[0]
@@ -52,7 +52,7 @@ def build_torchvision(name: str, num_classes: int | None, weights: str | None) -
         name=name,
         num_classes=num_classes,
         input_size=(size, size),
-        # The inner normalisation of the pretrained inceptions, (x·std + mean − 0.5) / 0.5, amounts to this.
+        # This equals the inner normalization of the pretrained inception models, (x·std + mean − 0.5) / 0.5.
         mean=(0.5, 0.5, 0.5) if inception else tuple(preprocessing.mean),
         std=(0.5, 0.5, 0.5) if inception else tuple(preprocessing.std),
         classes=tuple(categories) if len(categories) == num_classes else None,
@@ -61,10 +61,10 @@ def build_torchvision(name: str, num_classes: int | None, weights: str | None) -
 
 
 def rebuild_torchvision(architecture: str, num_classes: int, arguments: dict[str, Any]) -> nn.Module:
-    """Builds a torchvision classifier, randomly initialised, with what ``torchvision_arguments`` returned of another.
+    """Build a torchvision classifier with random weights and the ``torchvision_arguments`` of another one.
 
     Raises:
-        TutelageError: this version of torchvision has no such classifier.
+        TutelageError: If this version of torchvision has no such classifier.
     """
     _check_name(TORCHVISION + architecture, architecture)
     if architecture in _INCEPTIONS:
@@ -73,7 +73,7 @@ def rebuild_torchvision(architecture: str, num_classes: int, arguments: dict[str
 
 
 def torchvision_arguments(model: nn.Module) -> dict[str, Any]:
-    """Returns the constructor arguments beside the class count that decide the shapes of the model's weights."""
+    """Return the constructor arguments, besides the number of classes, that determine the shapes of the weights."""
     return {"image_size": model.image_size} if isinstance(model, VisionTransformer) else {}
 
 
@@ -82,7 +82,7 @@ def _check_name(name: str, architecture: str) -> None:
     if architecture in known:
         return
     if architecture in torchvision.models.list_models():
-        raise TutelageError(f"model '{name}': not an image classifier; list_models() has those of torchvision")
+        raise TutelageError(f"model '{name}': not an image classifier; see list_models() for those of torchvision")
     close = nearest(architecture, known) or known
     raise TutelageError(
         f"unknown model '{name}': torchvision {torchvision.__version__} has no '{architecture}'; "
@@ -100,15 +100,15 @@ def _member(name: str, members: type[WeightsEnum], weights: str) -> WeightsEnum:
 
 
 def _pretrained(name: str, architecture: str, num_classes: int, weights: WeightsEnum) -> nn.Module:
-    """Copies what fits of the pretrained model into a fresh one, whose head stays random where the classes differ."""
-    with downloading(name, _CACHE, "give weights=PATH of a weights file of this model"):
-        # torchvision would unpickle a file in the cache unchecked: this downloads it, and makes sure it holds no code.
+    """Build the model and copy all pretrained weights that fit; the head stays random if the classes differ."""
+    with downloading(name, _CACHE, "set weights=PATH to a weights file of this model"):
+        # torchvision would unpickle a cached file unchecked. This downloads it and rejects files that contain code.
         try:
             weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
         except pickle.UnpicklingError as error:
             raise TutelageError(
-                f"model '{name}': its weights in the cache ({_CACHE}) are not a safe weights file; nothing in it was "
-                f"run. Delete {weights.url.rpartition('/')[2]} there, to have it downloaded again"
+                f"model '{name}': its weights in the cache ({_CACHE}) are not a safe weights file, so no code in it "
+                f"was run; delete {weights.url.rpartition('/')[2]} there to download it again"
             ) from error
     reference = torchvision.models.get_model(architecture, weights=weights)
     model = rebuild_torchvision(architecture, num_classes, torchvision_arguments(reference))

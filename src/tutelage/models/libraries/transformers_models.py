@@ -1,4 +1,4 @@
-"""Image classifiers in folders that transformers has saved (``save_pretrained``)."""
+"""Image classifiers in folders saved by transformers (``save_pretrained``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SHOWN = 4
 
 
 class TransformersClassifier(nn.Module):
-    """An image classifier of transformers that returns its logits alone, as all other networks do."""
+    """A transformers image classifier that returns only its logits, like all other networks."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -33,25 +33,25 @@ class TransformersClassifier(nn.Module):
 
 
 def load_transformers(folder: Path) -> tuple[nn.Module, ModelSpec]:
-    """Build the network in a folder that transformers has saved, with its weights. No code in the folder is run.
+    """Build the network in a folder saved by transformers, with its weights. No code in the folder is run.
 
-    Its normalization and size are those of ``preprocessor_config.json``. Without that file the size is
-    the one in ``config.json``, and the normalization is unknown.
+    Normalization and input size come from ``preprocessor_config.json``. Without that file the size comes from
+    ``config.json``, and the normalization is unknown.
 
     Raises:
-        TutelageError: transformers is not installed, the network does not classify images, weights are missing, or a
-            file is damaged.
+        TutelageError: If transformers is not installed, the network is not an image classifier, weights are missing, or
+            a file is damaged.
     """
     try:
         import transformers  # noqa: F401
     except ImportError:
         raise TutelageError(
-            f"'{folder}' was saved by transformers, which is not installed: pip install 'tutelage[transformers]'"
+            f"'{folder}' was saved by transformers, which is not installed; run pip install 'tutelage[transformers]'"
         ) from None
     if not (folder / WEIGHTS).is_file():
         raise TutelageError(
-            f"'{folder / WEIGHTS}': there is no such file; load the model with transformers and save it in one file "
-            f"of safetensors: model.save_pretrained(FOLDER, max_shard_size='50GB')"
+            f"'{folder / WEIGHTS}': there is no such file; load the model with transformers and save it as a single "
+            f"safetensors file: model.save_pretrained(FOLDER, max_shard_size='50GB')"
         )
     with _silence():
         return _load(folder)
@@ -64,7 +64,7 @@ def _load(folder: Path) -> tuple[nn.Module, ModelSpec]:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model, found = AutoModelForImageClassification.from_pretrained(
             folder,
-            # Both are given, because a config.json can name attention kernels of the hub: code to be downloaded.
+            # Set explicitly, because a config.json can name attention kernels on the hub, which are downloaded code.
             config=config,
             attn_implementation="eager",
             dtype=torch.float32,
@@ -73,16 +73,16 @@ def _load(folder: Path) -> tuple[nn.Module, ModelSpec]:
             use_safetensors=True,
             output_loading_info=True,
         )
-    except Exception as error:  # files of unknown origin make its code fail in every way there is
+    except Exception as error:  # files of unknown origin can make transformers fail in any way
         reason = "the shapes of the weights differ" if "mismatched_sizes" in str(error) else shortened(error)
         raise TutelageError(
             f"'{folder / CONFIG}' and '{WEIGHTS}': transformers {__version__} cannot load an image classifier from "
-            f"them ({reason})"
+            f"them ({reason}); check that the folder is complete"
         ) from error
     if missing := found["missing_keys"]:
         raise TutelageError(
-            f"weights '{folder / WEIGHTS}': {len(missing)} entries of the image classifier in {CONFIG} are missing "
-            f"and would be random ({_first(missing)})"
+            f"weights '{folder / WEIGHTS}': {len(missing)} entries of the image classifier in {CONFIG} are missing and "
+            f"would be random ({_first(missing)}); save the fine-tuned classifier"
         )
     spec = ModelSpec(
         name=TRANSFORMERS + config.model_type,
@@ -95,7 +95,7 @@ def _load(folder: Path) -> tuple[nn.Module, ModelSpec]:
 
 
 def _ignored(names: set[str]) -> tuple[str, ...]:
-    return (f"ignored {len(names)} entries, which are not the model's: {_first(names)}",) if names else ()
+    return (f"ignored {len(names)} entries that are not part of the model: {_first(names)}",) if names else ()
 
 
 def _first(names: set[str]) -> str:
@@ -103,7 +103,7 @@ def _first(names: set[str]) -> str:
 
 
 def _preprocessing(folder: Path, config: Any) -> dict[str, Any]:
-    """Return what the spec has to say of the images, as far as it is known."""
+    """Return the known preprocessing, as fields of ``ModelSpec``."""
     if (folder / PREPROCESSOR).is_file():
         return measure_preprocessing(folder)
     side = getattr(config, "image_size", None)
@@ -112,7 +112,7 @@ def _preprocessing(folder: Path, config: Any) -> dict[str, Any]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep transformers from printing its progress and its report on the weights, of which errors are made here."""
+    """Suppress transformers' progress bars and report on the weights, which are checked here."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,1 +1,1 @@
-"""This package's own networks, one family a file."""
+"""tutelage's own networks, one file per family."""

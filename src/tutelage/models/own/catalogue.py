@@ -1,4 +1,4 @@
-"""This package's own networks by name: those registered, and any size of a family named by its sizes."""
+"""tutelage's own networks by name: all registered ones, and wide ResNets of any size."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from tutelage.models.own.wrn import WideResNet, parse_wrn
 
 
 def is_own(name: str) -> bool:
-    """Tells whether this package defines the network.
+    """Return whether tutelage defines the network.
 
     Raises:
-        TutelageError: ``wrn_D_K`` with a depth or width that such networks cannot have.
+        TutelageError: If the name is ``wrn_D_K`` with an invalid depth or width.
     """
     return name in networks or parse_wrn(name) is not None
 
 
 def build_own(name: str, num_classes: int) -> nn.Module:
-    """Builds the network, randomly initialised.
+    """Build the network with random weights.
 
     Raises:
-        TutelageError: there is no such network.
+        TutelageError: If there is no such network.
     """
     size = parse_wrn(name)
     return networks[name](num_classes) if size is None else WideResNet(*size, num_classes)

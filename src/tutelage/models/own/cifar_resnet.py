@@ -13,7 +13,7 @@ DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 
 
 class ZeroPadShortcut(nn.Module):
-    """Option A: every ``stride``-th pixel, followed by channels of zeros. It has no parameters."""
+    """Option A shortcut: subsample by ``stride`` and pad the channels with zeros. No parameters."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class ZeroPadShortcut(nn.Module):
 
 
 def _projection_shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """Option B: a strided 1x1 convolution and batch normalisation."""
+    """Return the option B shortcut: a strided 1x1 convolution and batch normalization."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -36,7 +36,7 @@ def _projection_shortcut(in_channels: int, out_channels: int, stride: int) -> nn
 class BasicBlock(nn.Module):
     """relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)), both convolutions 3x3.
 
-    The two ReLUs are separate modules and not in place, so that each activation and each sum has a name of its own.
+    The two ReLUs are separate, not in-place modules, so that each activation and each sum can be tapped by name.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: str) -> None:
@@ -59,20 +59,20 @@ class BasicBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """A 3x3 stem, three stages of ``n`` basic blocks at strides 1, 2, 2, global average pooling, a linear head.
+    """A 3x3 stem, three levels of ``n`` basic blocks at strides 1, 2, 2, global average pooling, a linear head.
 
-    Input (B, 3, H, W) of any size of at least 4 px, made for 32x32; output (B, num_classes) logits. The stages are
+    Input (B, 3, H, W) of any size from 4 px up, designed for 32x32; output (B, num_classes) logits. The levels are
     ``layer1`` to ``layer3``; their outputs come after a ReLU and are (B, C, H, W), (B, 2C, H/2, W/2),
-    (B, 4C, H/4, W/4) for C = ``base_width``. Convolutions start from kaiming normal (fan out), batch normalisation
-    from weight 1, bias 0.
+    (B, 4C, H/4, W/4) for C = ``base_width``. Convolutions are initialized from Kaiming normal (fan out), batch
+    normalization with weight 1, bias 0.
 
     Args:
-        depth: 6n + 2, counting the stem, 2n convolutions a stage, and the head.
-        num_classes: width of the logits.
-        stem_width: channels of the stem.
-        base_width: channels of the first stage.
-        shortcut: "B", a 1x1 convolution with batch normalisation wherever the shape changes (the choice of most
-            distillation code); or "A", subsampling and zero channels (that of the paper's CIFAR experiments).
+        depth: Depth 6n + 2: the stem, 2n convolutions per level and the head.
+        num_classes: Number of classes.
+        stem_width: Channels of the stem.
+        base_width: Channels of the first level.
+        shortcut: "B" for a 1x1 convolution with batch normalization where the shape changes (most distillation code),
+            "A" for subsampling and zero channels (the paper's CIFAR experiments).
     """
 
     def __init__(
@@ -109,5 +109,5 @@ for _depth in DEPTHS:
     networks.register(f"resnet{_depth}")(partial(CifarResNet, _depth))
     networks.register(f"resnet{_depth}_a")(partial(CifarResNet, _depth, shortcut="A"))
 for _depth in (8, 32):
-    # Four times the width, with a stem twice as wide (Tian et al. 2020, the CRD benchmark).
+    # Four times the width and a stem twice as wide (Tian et al. 2020, the CRD benchmark).
     networks.register(f"resnet{_depth}x4")(partial(CifarResNet, _depth, stem_width=32, base_width=64))

@@ -1,4 +1,4 @@
-"""The pooling of fastai's heads."""
+"""Pooling layer of fastai's heads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ConcatPool(nn.Module):
-    """The maximum of each channel, then the mean of each: (B, C, H, W) to (B, 2C, 1, 1)."""
+    """Concatenate the maximum and the mean of each channel: (B, C, H, W) → (B, 2C, 1, 1)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""FitNets: thin and deep maxout networks, and the wide one that teaches them (Romero et al. 2015, tables 5 to 7)."""
+"""FitNets, thin and deep maxout networks, and their wide teacher (Romero et al. 2015, tables 5 to 7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tutelage.models.own.register import networks
 
-#: Number of the FitNet: the convolutions of its three blocks, by their width (table 7 of the paper).
+#: Widths of the convolutions in the three blocks of each FitNet, by its number (table 7 of the paper).
 WIDTHS = {
     1: ((16, 16, 16), (32, 32, 32), (48, 48, 64)),
     2: ((16, 32, 32), (48, 64, 80), (96, 96, 128)),
@@ -21,7 +21,7 @@ _HIDDEN = 500
 
 
 class Maxout(nn.Module):
-    """The largest of every ``pieces`` neighbouring channels: (B, pieces·C, …) to (B, C, …) (Goodfellow et al. 2013)."""
+    """Maximum over every ``pieces`` neighboring channels, (B, pieces·C, …) → (B, C, …) (Goodfellow et al. 2013)."""
 
     def __init__(self, pieces: int) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Maxout(nn.Module):
 
 
 class MaxoutConvolution(nn.Module):
-    """The largest of two convolutions, each with a bias."""
+    """Elementwise maximum of two convolutions with bias."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, padding: int) -> None:
         super().__init__()
@@ -44,23 +44,24 @@ class MaxoutConvolution(nn.Module):
 
 
 class MaxoutCifar(nn.Module):
-    """The teacher: three wide maxout convolutions, a fully connected maxout layer, a linear head.
+    """Teacher of FitNets: three wide maxout convolutions, a fully connected maxout layer, a linear head.
 
     The CIFAR network of Goodfellow et al. 2013: convolutions of 96 (8x8, padding 4), 192 (8x8, padding 3) and 192
-    channels (5x5, padding 3), max poolings 4x4, 4x4 and 2x2 at stride 2 that keep incomplete windows, 500 maxout units.
+    channels (5x5, padding 3), max pooling of 4x4, 4x4 and 2x2 at stride 2 that keeps incomplete windows, and 500 maxout
+    units.
 
     Input (B, 3, 32, 32), no other size; output (B, num_classes) logits. The blocks are ``block1`` to ``block3``, with
-    outputs 96x33x33, 192x15x15, 192x9x9; ``pool1`` to ``pool3`` make 96x16x16, 192x7x7, 192x5x5 of them. The paper's
-    hint is what it calls layer 2, pooling included: ``pool2``.
+    outputs 96x33x33, 192x15x15, 192x9x9; ``pool1`` to ``pool3`` return 96x16x16, 192x7x7, 192x5x5. The paper's hint
+    layer is its layer 2 with pooling, ``pool2``.
 
     Goodfellow et al. train it with dropout (keeping 0.8 of the input, half of the rest) and bounded kernel norms;
-    neither is part of this module. Convolutions and linear layers start from N(0, 1/fan-in), with which the larger of
-    two pieces has the second moment of the input, and biases from 0; theirs start from U(±0.005).
+    neither is part of this module. Convolutions and linear layers are initialized from N(0, 1/fan-in), so that the
+    larger of two pieces has the second moment of the input, and biases with 0. The authors use U(±0.005).
 
     Args:
-        num_classes: width of the logits.
-        hidden_pieces: pieces of each fully connected unit. 5 in the paper's text and its code; the parameters it
-            reports (9 M, and 250 K, 862 K, 2.5 M for FitNets 1, 2, 4) are those of 2, without biases.
+        num_classes: Number of classes.
+        hidden_pieces: Pieces of each fully connected unit. The paper's text and code use 5, but its reported parameters
+            (9 M, and 250 K, 862 K, 2.5 M for FitNets 1, 2, 4) match 2, without biases.
     """
 
     def __init__(self, num_classes: int = 10, hidden_pieces: int = 5) -> None:
@@ -85,22 +86,21 @@ class MaxoutCifar(nn.Module):
 
 
 class FitNet(nn.Module):
-    """The student: three blocks of 3x3 maxout convolutions, a fully connected maxout layer, a linear head.
+    """FitNet student: three blocks of 3x3 maxout convolutions, a fully connected maxout layer, a linear head.
 
-    Input (B, 3, H, W) of any size of at least 4 px, made for 32x32; output (B, num_classes) logits. The blocks are
+    Input (B, 3, H, W) of any size from 4 px up, designed for 32x32; output (B, num_classes) logits. The blocks are
     ``block1`` to ``block3``, with outputs at the image's size, its half and its quarter; ``pool1`` and ``pool2`` halve,
-    ``pool3`` takes the maximum of each whole map. The paper guides the layer that ends the second block, pooling
-    included: ``pool2``, the output of layer 6, 6, 8, 11 of FitNets 1 to 4. With the two linear layers they have 11, 11,
-    13, 19.
+    ``pool3`` takes the maximum of each whole map. The paper's guided layer is the end of the second block with pooling,
+    ``pool2``: layer 6, 6, 8 and 11 of FitNets 1 to 4. With the two linear layers they have 11, 11, 13 and 19 layers.
 
-    The widths are those of the paper's table 7. The 1.6 M parameters and 392 M multiplications that it reports of
-    FitNet 3 do not follow from them: they give 1.5 M and 324 M. Those of the others do (see ``hidden_pieces``). Weights
-    start as the teacher's do here; the paper's U(±0.005), from which they would vanish, relies on RMSProp.
+    The widths are those of the paper's table 7. They match its reported sizes (see ``hidden_pieces``) except for
+    FitNet 3, where they result in 1.5 M parameters and 324 M multiplications instead of 1.6 M and 392 M. Weights are
+    initialized as in the teacher. The paper's U(±0.005) relies on RMSProp; without it, activations would vanish.
 
     Args:
-        widths: channels of the convolutions of each block.
-        num_classes: width of the logits.
-        hidden_pieces: as in ``MaxoutCifar``.
+        widths: Channels of the convolutions of each block.
+        num_classes: Number of classes.
+        hidden_pieces: As in ``MaxoutCifar``.
     """
 
     def __init__(self, widths: Sequence[Sequence[int]], num_classes: int = 10, hidden_pieces: int = 5) -> None:

@@ -1,4 +1,4 @@
-"""The starting values that most convolutional networks of this package share."""
+"""Weight initialization of most convolutional networks of tutelage."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from torch import nn
 
 
 def initialize(model: nn.Module, head_std: float | None = None) -> None:
-    """Draws every convolution's weights from N(0, 2/(k² C_out)) (He et al. 2015, fan out) and clears its biases.
+    """Initialize all convolutions from N(0, 2/(k² C_out)) (He et al. 2015, fan out) with bias 0.
 
-    Linear layers keep PyTorch's start, or, given ``head_std``, get N(0, head_std²) and a bias of 0. Batch
-    normalisation keeps weight 1, bias 0.
+    Linear layers keep PyTorch's default or, if ``head_std`` is set, get N(0, head_std²) and bias 0. Batch
+    normalization keeps weight 1, bias 0.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

@@ -8,7 +8,7 @@ from tutelage.models.own.register import networks
 
 
 class SeparableBlock(nn.Module):
-    """relu(bn(conv1x1(relu(bn(conv3x3(x)))))), the 3x3 convolution one filter a channel and with the stride."""
+    """relu(bn(conv1x1(relu(bn(conv3x3(x)))))), where the 3x3 convolution is depthwise and strided."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -25,13 +25,13 @@ class SeparableBlock(nn.Module):
 
 
 class MobileNetV1(nn.Module):
-    """A stem, four stages of separable blocks at strides 2, 2, 2, 2, global average pooling, a linear head.
+    """A stem, four levels of separable blocks at strides 2, 2, 2, 2, global average pooling, a linear head.
 
-    The stem is a 3x3 convolution of stride 2 and one separable block: (B, 64, H/2, W/2). The stages ``layer1`` to
-    ``layer4`` have 2, 2, 6 and 2 blocks, and the resolutions of a ResNet-50's. Their outputs come after a ReLU and are
+    The stem is a 3x3 convolution of stride 2 and one separable block: (B, 64, H/2, W/2). The levels ``layer1`` to
+    ``layer4`` have 2, 2, 6 and 2 blocks and the resolutions of a ResNet-50. Their outputs come after a ReLU and are
     (B, 128, H/4, W/4), (B, 256, H/8, W/8), (B, 512, H/16, W/16), (B, 1024, H/32, W/32); OFD reads each before that
-    ReLU. Input (B, 3, H, W) of any size of at least 32 px, made for 224x224, where its pooling is the published 7x7;
-    output (B, num_classes) logits. Weights start as PyTorch's layers do, as in OFD's code.
+    ReLU. Input (B, 3, H, W) of any size from 32 px up, designed for 224x224, where the pooling is 7x7 as published;
+    output (B, num_classes) logits. Weights use PyTorch's default initialization, as in OFD's code.
     """
 
     usual_size = (224, 224)

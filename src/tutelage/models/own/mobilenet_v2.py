@@ -14,9 +14,9 @@ _LAST_CHANNELS = 1280
 
 
 class InvertedResidual(nn.Module):
-    """bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))), plus x where the shape stays; the 3x3 is depthwise.
+    """bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))), plus x if the shape stays; the 3x3 is depthwise.
 
-    The first convolution widens ``expansion`` times; the last has no activation after it (a linear bottleneck).
+    The first convolution widens the channels by ``expansion``. The last one has no activation (linear bottleneck).
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
@@ -40,17 +40,17 @@ class InvertedResidual(nn.Module):
 
 
 class CifarMobileNetV2(nn.Module):
-    """A 3x3 stem of stride 2, four stages, a 1x1 convolution to 1280 channels, global average pooling, a linear head.
+    """A 3x3 stem of stride 2, four levels, a 1x1 convolution to 1280 channels, global average pooling, a linear head.
 
-    Input (B, 3, H, W) of any size of at least 16 px, made for 32x32; output (B, num_classes) logits. The stages are
-    ``layer1`` to ``layer4``, at strides 1, 2, 2, 2; their outputs are linear bottlenecks or sums of them, with no ReLU:
-    (B, 24w, H/2, W/2), (B, 32w, H/4, W/4), (B, 96w, H/8, W/8), (B, 320w, H/16, W/16) for ``width`` w. ReLU, not ReLU6,
-    and an expansion in the very first block too, as in the benchmark's code. Convolutions start from
-    N(0, 2/(k² C_out)), the head from N(0, 0.01²), its bias from 0.
+    Input (B, 3, H, W) of any size from 16 px up, designed for 32x32; output (B, num_classes) logits. The levels are
+    ``layer1`` to ``layer4``, at strides 1, 2, 2, 2; their outputs are linear bottlenecks or their sums, without ReLU:
+    (B, 24w, H/2, W/2), (B, 32w, H/4, W/4), (B, 96w, H/8, W/8), (B, 320w, H/16, W/16) for ``width`` w. As in the
+    benchmark's code, it uses ReLU, not ReLU6, and expands in the first block too. Convolutions are initialized from
+    N(0, 2/(k² C_out)), the head from N(0, 0.01²) with bias 0.
 
     Args:
-        width: factor on all channels but the last 1280; 0.5 in the benchmark.
-        num_classes: width of the logits.
+        width: Factor on all channels except the last 1280. The benchmark uses 0.5.
+        num_classes: Number of classes.
     """
 
     def __init__(self, width: float, num_classes: int = 10) -> None:

@@ -1,7 +1,7 @@
-"""Plain students for feature maps of a ResNet: five blocks of one convolution and a max pooling.
+"""Plain students of ResNet teachers: five blocks of one convolution and max pooling.
 
-Their blocks have the channels and resolutions of a ResNet-34's stem and stages: 64 at half of the image's size, then
-64, 128, 256, 512, each at half of the one before.
+Their blocks have the channels and resolutions of a ResNet-34's stem and levels: 64 channels at half of the image's
+size, then 64, 128, 256 and 512, each at half of the previous size.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from torch import Tensor, nn
 from tutelage.models.own.initialization import initialize
 from tutelage.models.own.register import networks
 
-#: Channels of the first block, from large to tiny.
+#: Channels of the first block, from the largest network to the smallest.
 WIDTHS = (64, 32, 16, 8)
 _MAP_SIDE = 7  # of the last block, for images of 224 px
 
 
 class PlainCNN(nn.Module):
-    """Five 3x3 convolutions with bias, each max-pooled by 2, and two linear layers, without a single activation.
+    """Five 3x3 convolutions with bias, each max-pooled by 2, and two linear layers, without activations.
 
-    Only the max poolings are not linear. This is the student as it was published with its results;
-    ``PlainCNNAdaptive`` is the variant that has activations.
+    Only the max pooling is nonlinear. This is the student of the published results; ``PlainCNNAdaptive`` is the variant
+    with activations.
 
     Input (B, 3, 224, 224), no other size: the first linear layer reads all 512·7·7 values. Output (B, num_classes)
-    logits. The blocks are ``block1`` to ``block5``; their outputs come after the pooling and are 64x112x112, 64x56x56,
-    128x28x28, 256x14x14, 512x7x7. Weights start as PyTorch's layers do.
+    logits. The blocks are ``block1`` to ``block5``; their outputs come after pooling and are 64x112x112, 64x56x56,
+    128x28x28, 256x14x14, 512x7x7. Weights use PyTorch's default initialization.
 
     Args:
-        num_classes: width of the logits.
+        num_classes: Number of classes.
     """
 
     input_size = (224, 224)
@@ -54,14 +54,14 @@ class PlainCNN(nn.Module):
 class PlainCNNAdaptive(nn.Module):
     """The plain CNN with a ReLU after every convolution and between the linear layers, and global average pooling.
 
-    Input (B, 3, H, W) of any size of at least 32 px; output (B, num_classes) logits. The blocks are ``block1`` to
+    Input (B, 3, H, W) of any size from 32 px up; output (B, num_classes) logits. The blocks are ``block1`` to
     ``block5``; their outputs come after ReLU and pooling: (B, C, H/2, W/2), (B, C, H/4, W/4), (B, 2C, H/8, W/8),
     (B, 4C, H/16, W/16), (B, 8C, H/32, W/32) for C = ``width``. The hidden linear layer is 8C wide. There is no batch
-    normalisation, as in the plain CNN; convolutions start from N(0, 2/(k² C_out)), their biases from 0.
+    normalization, as in the plain CNN; convolutions are initialized from N(0, 2/(k² C_out)), their biases with 0.
 
     Args:
-        width: C, the channels of the first block; 64 in the plain CNN.
-        num_classes: width of the logits.
+        width: Channels C of the first block. The plain CNN has 64.
+        num_classes: Number of classes.
     """
 
     usual_size = (224, 224)

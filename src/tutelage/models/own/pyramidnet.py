@@ -1,4 +1,4 @@
-"""PyramidNets: residual networks that widen a little with every block (Han et al. 2017)."""
+"""PyramidNets, residual networks that widen gradually with every block (Han et al. 2017)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEM_WIDTH = 16
 
 
 class PyramidShortcut(nn.Module):
-    """The input, average-pooled by the stride, followed by channels of zeros. It has no parameters."""
+    """Shortcut that average-pools by the stride and pads the channels with zeros. No parameters."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class PyramidBasic(nn.Module):
 
 
 class PyramidBottleneck(nn.Module):
-    """The same with convolutions 1x1, 3x3, and 1x1 to four times the width; a ReLU before the last two of them."""
+    """``PyramidBasic`` with convolutions 1x1, 3x3 and 1x1 to four times the width, the last two after a ReLU."""
 
     expansion = 4
 
@@ -71,18 +71,18 @@ class PyramidBottleneck(nn.Module):
 
 
 class PyramidNet(nn.Module):
-    """A 3x3 stem of 16 channels with BN, three stages of blocks, then BN, ReLU, pooling, a linear head.
+    """A 3x3 stem of 16 channels with BN, three levels of blocks, then BN, ReLU, pooling, a linear head.
 
-    The i-th of all N blocks is 16 + i·α/N wide, rounded. Input (B, 3, H, W) of any size of at least 4 px, made for
-    32x32; output (B, num_classes) logits. The stages are ``layer1`` to ``layer3``, at strides 1, 2, 2; their outputs
+    Block i of N has 16 + i·α/N channels, rounded. Input (B, 3, H, W) of any size from 4 px up, designed for
+    32x32; output (B, num_classes) logits. The levels are ``layer1`` to ``layer3``, at strides 1, 2, 2; their outputs
     are raw sums, before any BN or ReLU. Their channels are those of their last block, times 4 in bottlenecks: 44, 72,
     100 for depth 110 and α 84; 384, 704, 1024 for depth 200, α 240 and bottlenecks, the sizes of Heo et al. 2019
-    (OFD). Convolutions start from N(0, 2/(k² C_out)), batch normalisation from weight 1, bias 0.
+    (OFD). Convolutions are initialized from N(0, 2/(k² C_out)), batch normalization with weight 1, bias 0.
 
     Args:
-        depth: 2 plus the convolutions of all blocks: 6n + 2, or 9n + 2 with bottlenecks, for n blocks a stage.
-        alpha: α, the channels added from the stem to the last block.
-        num_classes: width of the logits.
+        depth: Depth 6n + 2, or 9n + 2 with bottlenecks, for n blocks per level.
+        alpha: Channels α added from the stem to the last block.
+        num_classes: Number of classes.
         block: ``PyramidBasic`` or ``PyramidBottleneck``.
     """
 

@@ -1,4 +1,4 @@
-"""The register of the networks defined in this package."""
+"""Registry of tutelage's own networks."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from torch import nn
 
 from tutelage.registry import Registry
 
-#: Each entry builds its network, randomly initialised, for a number of classes.
+#: Builders of networks with random weights, by name; they take the number of classes.
 networks: Registry[Callable[[int], nn.Module]] = Registry("model")

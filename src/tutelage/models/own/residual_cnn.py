@@ -1,4 +1,4 @@
-"""Residual students for feature maps of a ResNet, of fastai's layers: one residual convolution a stage."""
+"""Residual students of ResNet teachers, built from fastai's layers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from torch import Tensor, nn
 from tutelage.models.own.concat_pool import ConcatPool
 from tutelage.models.own.register import networks
 
-#: Channels of the stem, from large to tiny.
+#: Channels of the stem, from the largest network to the smallest.
 WIDTHS = (64, 32, 16, 8)
 
 
 class ConvLayer(nn.Module):
-    """bn(relu(conv(x))), fastai's order; the convolution has no bias.
+    """bn(relu(conv(x))), in fastai's order, without bias in the convolution.
 
-    As in fastai, the convolution starts from kaiming normal (fan in), batch normalisation from weight 1, bias 0.001.
+    As in fastai, the convolution is initialized from Kaiming normal (fan in), batch normalization with weight 1 and
+    bias 0.001.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
@@ -43,19 +44,19 @@ class ResidualLayer(nn.Module):
 
 
 class ResidualCNN(nn.Module):
-    """A 7x7 stem of stride 2, max pooling, four stages, maximum and mean of each channel, two linear layers.
+    """A 7x7 stem of stride 2, max pooling, four levels, maximum and mean of each channel, two linear layers.
 
-    A stage is one convolution, which changes the shape, and one residual layer. No activation lies between the two
+    A level is one convolution, which changes the shape, and one residual layer. There is no activation between the two
     linear layers.
 
-    Input (B, 3, H, W) of any size of at least 32 px, made for 224x224; output (B, num_classes) logits. The five maps of
-    the method are ``stem``, after ReLU and BN: (B, C, H/2, W/2), and the stages ``layer1`` to ``layer4``, raw sums:
-    (B, C, H/4, W/4), (B, 2C, H/8, W/8), (B, 4C, H/16, W/16), (B, 8C, H/32, W/32) for C = ``width``. The hidden linear
-    layer is 4C wide. With C = 64 the shapes are those of a ResNet-34.
+    Input (B, 3, H, W) of any size from 32 px up, designed for 224x224; output (B, num_classes) logits. The five maps
+    that the method matches are ``stem``, after ReLU and BN: (B, C, H/2, W/2), and the levels ``layer1`` to ``layer4``,
+    raw sums: (B, C, H/4, W/4), (B, 2C, H/8, W/8), (B, 4C, H/16, W/16), (B, 8C, H/32, W/32) for C = ``width``. The
+    hidden linear layer is 4C wide. With C = 64 the shapes are those of a ResNet-34.
 
     Args:
-        width: C, the channels of the stem; 64 as published.
-        num_classes: width of the logits.
+        width: Channels C of the stem. The published network has 64.
+        num_classes: Number of classes.
     """
 
     usual_size = (224, 224)

@@ -1,4 +1,4 @@
-"""The residual networks of ImageNet (He et al. 2016): their stages, and networks of them for 32x32 images."""
+"""Levels of the ImageNet ResNets (He et al. 2016), and ResNets for 32x32 images built from them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tutelage.models.own.register import networks
 
 STEM_WIDTH = 64
 
-#: Builds a block from channels in, channels out, stride.
+#: Builds a block from input channels, output channels and stride.
 MakeBlock = Callable[[int, int, int], nn.Module]
 basic_block: MakeBlock = partial(BasicBlock, shortcut="B")
 
 
 class Bottleneck(nn.Module):
-    """relu(bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))) + shortcut(x)); the 3x3 convolution has the stride.
+    """relu(bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))) + shortcut(x)); the 3x3 convolution is strided.
 
     The first two convolutions have a quarter of the channels. The shortcut is a strided 1x1 convolution with batch
-    normalisation where the shape changes.
+    normalization where the shape changes.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
@@ -52,9 +52,9 @@ class Bottleneck(nn.Module):
 
 
 def residual_stages(make_block: MakeBlock, width: int, blocks: Sequence[int]) -> list[nn.Sequential]:
-    """Returns stages of ``blocks`` residual blocks each, at strides 1, 2, 2, …, every one twice as wide as the last.
+    """Return one level per entry of ``blocks``, at strides 1, 2, 2, …, each twice as wide as the previous one.
 
-    The first reads ``STEM_WIDTH`` channels and gives ``width``.
+    The first level maps ``STEM_WIDTH`` channels to ``width``.
     """
     stages = []
     in_channels = STEM_WIDTH
@@ -68,18 +68,18 @@ def residual_stages(make_block: MakeBlock, width: int, blocks: Sequence[int]) ->
 
 
 class CifarStemResNet(nn.Module):
-    """An ImageNet ResNet behind a 3x3 stem of stride 1 without pooling, as the CRD benchmark has it (Tian et al. 2020).
+    """An ImageNet ResNet with a 3x3 stem of stride 1 and no pooling, as in the CRD benchmark (Tian et al. 2020).
 
-    Input (B, 3, H, W) of any size of at least 8 px, made for 32x32; output (B, num_classes) logits. The stages are
+    Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The levels are
     ``layer1`` to ``layer4``; their outputs come after a ReLU and are (B, C, H, W), (B, 2C, H/2, W/2),
-    (B, 4C, H/4, W/4), (B, 8C, H/8, W/8) for C = ``width``. Convolutions start from kaiming normal (fan out), batch
-    normalisation from weight 1, bias 0.
+    (B, 4C, H/4, W/4), (B, 8C, H/8, W/8) for C = ``width``. Convolutions are initialized from Kaiming normal (fan out),
+    batch normalization with weight 1, bias 0.
 
     Args:
         make_block: ``basic_block`` or ``Bottleneck``.
-        width: channels after the first stage: 64 with basic blocks, 256 with bottlenecks.
-        blocks: number of blocks in each of the four stages.
-        num_classes: width of the logits.
+        width: Channels after the first level: 64 with basic blocks, 256 with bottlenecks.
+        blocks: Number of blocks in each of the four levels.
+        num_classes: Number of classes.
     """
 
     def __init__(self, make_block: MakeBlock, width: int, blocks: Sequence[int], num_classes: int = 10) -> None:

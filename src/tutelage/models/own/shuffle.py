@@ -1,4 +1,4 @@
-"""The operation that both ShuffleNets are named after."""
+"""Channel shuffle of both ShuffleNets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 
 class ChannelShuffle(nn.Module):
-    """Interleaves ``groups`` equal runs of channels: channel c of run g becomes channel c·groups + g.
+    """Interleave ``groups`` equal groups of channels: channel c of group g becomes channel c·groups + g.
 
-    (B, C, H, W) to the same shape. It has no parameters.
+    The shape (B, C, H, W) stays the same. No parameters.
     """
 
     def __init__(self, groups: int) -> None:

@@ -13,11 +13,11 @@ _GROUPS = 3
 
 
 class ShuffleBlock(nn.Module):
-    """A bottleneck of grouped convolutions: 1x1 in groups, shuffle, 3x3 depthwise, 1x1 in groups, each with BN.
+    """A bottleneck of 1x1 grouped convolution, shuffle, 3x3 depthwise and 1x1 grouped convolution, each with BN.
 
-    ReLUs follow the first BN, the second BN, and the sum with the input. With stride 2 the input, average-pooled, is
-    set beside the branch instead of added, and the branch makes only the channels that are then missing. The narrow
-    input from the stem is not split in groups.
+    ReLUs follow the first BN, the second BN, and the sum with the input. With stride 2, the average-pooled input
+    is concatenated instead of added, and the branch computes the remaining channels. The narrow input from the stem is
+    not split into groups.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
@@ -45,11 +45,11 @@ class ShuffleBlock(nn.Module):
 
 
 class CifarShuffleNetV1(nn.Module):
-    """A 1x1 stem of 24 channels, three stages of 4, 8, 4 blocks at stride 2, global average pooling, a linear head.
+    """A 1x1 stem of 24 channels, three levels of 4, 8, 4 blocks at stride 2, global average pooling, a linear head.
 
-    Input (B, 3, H, W) of any size of at least 8 px, made for 32x32; output (B, num_classes) logits. The stages are
+    Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The levels are
     ``layer1`` to ``layer3``; their outputs come after a ReLU and are (B, 240, H/2, W/2), (B, 480, H/4, W/4),
-    (B, 960, H/8, W/8). Three groups. Weights start as PyTorch's layers do, as in the benchmark's code.
+    (B, 960, H/8, W/8). Three groups. Weights use PyTorch's default initialization, as in the benchmark's code.
     """
 
     def __init__(self, num_classes: int = 10) -> None:

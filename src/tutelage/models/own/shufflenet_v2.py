@@ -15,7 +15,7 @@ _LAST_CHANNELS = 1024
 
 
 class ShuffleBranch(nn.Module):
-    """relu(bn(conv1x1(bn(conv3x3(relu(bn(conv1x1(x)))))))), the 3x3 convolution depthwise and with the stride."""
+    """relu(bn(conv1x1(bn(conv3x3(relu(bn(conv1x1(x)))))))), where the 3x3 is depthwise and strided."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ShuffleBranch(nn.Module):
 
 
 class SplitBlock(nn.Module):
-    """Half of the channels pass through a branch, the others pass by; then both are shuffled together."""
+    """Apply a branch to half of the channels and shuffle the result with the other half."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class SplitBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """All channels pass through two branches of stride 2, which make half of the output each, shuffled together."""
+    """Apply two branches of stride 2 to all channels; each computes half of the output, then both are shuffled."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -67,16 +67,16 @@ class DownBlock(nn.Module):
 
 
 class CifarShuffleNetV2(nn.Module):
-    """A 1x1 stem of 24 channels, three stages at stride 2, a 1x1 convolution to 1024 channels, pooling, a linear head.
+    """A 1x1 stem of 24 channels, three levels at stride 2, a 1x1 convolution to 1024 channels, pooling, a linear head.
 
-    Input (B, 3, H, W) of any size of at least 8 px, made for 32x32; output (B, num_classes) logits. The stages are
+    Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The levels are
     ``layer1`` to ``layer3``: a down block, then 3, 7, 3 split blocks. Their outputs come after a ReLU and a shuffle,
-    and are (B, C, H/2, W/2), (B, 2C, H/4, W/4), (B, 4C, H/8, W/8). Weights start as PyTorch's layers do, as in the
-    benchmark's code.
+    and are (B, C, H/2, W/2), (B, 2C, H/4, W/4), (B, 4C, H/8, W/8). Weights use PyTorch's default initialization, as in
+    the benchmark's code.
 
     Args:
-        base_width: C, the channels of the first stage: 116 for the published x1, 176 for x1.5.
-        num_classes: width of the logits.
+        base_width: Channels C of the first level: 116 for the published x1, 176 for x1.5.
+        num_classes: Number of classes.
     """
 
     def __init__(self, base_width: int, num_classes: int = 10) -> None:

@@ -1,4 +1,4 @@
-"""ResNets behind fastai's pooling, as *Stagewise Knowledge Distillation* trains them (Kulkarni et al. 2020, IvLabs)."""
+"""ResNets with fastai's pooling, from *Stagewise Knowledge Distillation* (Kulkarni et al. 2020, IvLabs)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tutelage.models.own.initialization import initialize
 from tutelage.models.own.register import networks
 from tutelage.models.own.resnet import STEM_WIDTH, basic_block, residual_stages
 
-#: Depth: basic blocks in each of the four stages.
+#: Basic blocks in each of the four levels, by depth.
 BLOCKS = {
     10: (1, 1, 1, 1),
     14: (1, 1, 2, 2),
@@ -26,17 +26,17 @@ _HIDDEN = 256
 class StagewiseResNet(nn.Module):
     """A ResNet of basic blocks for ImageNet, then maximum and mean of each channel, and two linear layers.
 
-    The head is 1024 → 256, ReLU, 256 → num_classes, with neither BN nor dropout. All depths have the same widths, so
-    that a student's stages match those of the teacher (depth 34) without adapters.
+    The head is 1024 → 256, ReLU, 256 → num_classes, without BN or dropout. All depths have the same widths, so a
+    student's levels match those of the teacher (depth 34) without adapters.
 
-    Input (B, 3, H, W) of any size of at least 32 px, made for 224x224; output (B, num_classes) logits. The first of the
-    five taps of the method is ``relu``, before the max pooling: (B, 64, H/2, W/2). The others are the stages ``layer1``
+    Input (B, 3, H, W) of any size from 32 px up, designed for 224x224; output (B, num_classes) logits. The first of the
+    five taps of the method is ``relu``, before the max pooling: (B, 64, H/2, W/2). The others are the levels ``layer1``
     to ``layer4``, after a ReLU: (B, 64, H/4, W/4), (B, 128, H/8, W/8), (B, 256, H/16, W/16), (B, 512, H/32, W/32).
-    Convolutions start from kaiming normal (fan out), batch normalisation from weight 1, bias 0.
+    Convolutions are initialized from Kaiming normal (fan out), batch normalization with weight 1, bias 0.
 
     Args:
-        depth: one of ``BLOCKS``: 10, 14, 18, 20, 26, 34.
-        num_classes: width of the logits.
+        depth: One of ``BLOCKS``: 10, 14, 18, 20, 26, 34.
+        num_classes: Number of classes.
     """
 
     usual_size = (224, 224)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tutelage.models.own.initialization import initialize
 from tutelage.models.own.register import networks
 
-#: Depth, counting the convolutions and the published three linear layers: convolutions of each block.
+#: Convolutions in each block, by depth; the depth counts the three linear layers of the published networks.
 CONVOLUTIONS = {
     8: (1, 1, 1, 1, 1),
     11: (1, 1, 2, 2, 2),
@@ -24,15 +24,15 @@ _WIDTHS = (64, 128, 256, 512, 512)
 class CifarVGG(nn.Module):
     """Five blocks of 3x3 convolutions, each with bias, BN and ReLU; global average pooling, one linear layer.
 
-    Input (B, 3, H, W) of any size of at least 8 px, made for 32x32; output (B, num_classes) logits. The blocks are
+    Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The blocks are
     ``block0`` to ``block4``; their outputs come after a ReLU and before the 2x2 max pooling that follows the first
     three: (B, 64, H, W), (B, 128, H/2, W/2), (B, 256, H/4, W/4), (B, 512, H/8, W/8), (B, 512, H/8, W/8). (The
-    benchmark's code pools after ``block3`` too where images have 64 px; this does not.) Convolutions start from
-    N(0, 2/(k² C_out)), the head from N(0, 0.01²), all biases from 0.
+    benchmark's code also pools after ``block3`` for images of 64 px; this network does not.) Convolutions are
+    initialized from N(0, 2/(k² C_out)), the head from N(0, 0.01²), all biases with 0.
 
     Args:
-        convolutions: number of convolutions in each block.
-        num_classes: width of the logits.
+        convolutions: Number of convolutions in each block.
+        num_classes: Number of classes.
     """
 
     def __init__(self, convolutions: Sequence[int], num_classes: int = 10) -> None:

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from tutelage.errors import TutelageError
 from tutelage.models.own.register import networks
 
-#: The sizes used in published comparisons. Any other ``wrn_D_K`` can be built as well.
+#: Sizes used in published comparisons; any other valid ``wrn_D_K`` can be built too.
 SIZES = ((16, 1), (16, 2), (16, 4), (22, 4), (28, 2), (28, 4), (28, 10), (40, 1), (40, 2), (40, 4))
 
 
 class PreactivationBlock(nn.Module):
-    """conv(relu(bn(conv(relu(bn(x)))))) + x, or + conv1x1(relu(bn(x))) where the number of channels changes."""
+    """conv(relu(bn(conv(relu(bn(x)))))) + x, or + conv1x1(relu(bn(x))) if the number of channels changes."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -39,15 +39,15 @@ class PreactivationBlock(nn.Module):
 class WideResNet(nn.Module):
     """A 3x3 stem of 16 channels, three groups of ``n`` pre-activation blocks, then BN, ReLU, pooling, a linear head.
 
-    Input (B, 3, H, W) of any size of at least 4 px, made for 32x32; output (B, num_classes) logits. The groups are
+    Input (B, 3, H, W) of any size from 4 px up, designed for 32x32; output (B, num_classes) logits. The groups are
     ``block1`` to ``block3``; their outputs are raw sums, before any BN or ReLU: (B, 16K, H, W), (B, 32K, H/2, W/2),
-    (B, 64K, H/4, W/4). No dropout. Convolutions start from N(0, 2/(k² C_out)), batch normalisation from weight 1,
-    bias 0, the head's bias from 0.
+    (B, 64K, H/4, W/4). No dropout. Convolutions are initialized from N(0, 2/(k² C_out)), batch normalization with
+    weight 1, bias 0, the head's bias with 0.
 
     Args:
-        depth: D = 6n + 4.
-        width: K, the factor on the channels.
-        num_classes: width of the logits.
+        depth: Depth D = 6n + 4.
+        width: Factor K on the channels.
+        num_classes: Number of classes.
     """
 
     def __init__(self, depth: int, width: int, num_classes: int = 10) -> None:
@@ -80,10 +80,10 @@ def _group(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.
 
 
 def parse_wrn(name: str) -> tuple[int, int] | None:
-    """Returns (depth, width) of a name ``wrn_D_K``, or None where the name is not of that form.
+    """Return (depth, width) of a name ``wrn_D_K``, or None for other names.
 
     Raises:
-        TutelageError: D is not 6n + 4 with n ≥ 1, or K is 0.
+        TutelageError: If D is not 6n + 4 with n ≥ 1, or K is 0.
     """
     match = re.fullmatch(r"wrn_(\d+)_(\d+)", name)
     if match is None:
@@ -92,7 +92,7 @@ def parse_wrn(name: str) -> tuple[int, int] | None:
     if depth < 10 or (depth - 4) % 6 or width < 1:
         right_depth = max(10, 6 * round((depth - 4) / 6) + 4)
         raise TutelageError(
-            f"model '{name}': a wide ResNet wrn_D_K has a depth D of 6n + 4 (10, 16, 22, 28, …) and a width K of at "
+            f"model '{name}': a wide ResNet wrn_D_K needs a depth D of 6n + 4 (10, 16, 22, 28, …) and a width K of at "
             f"least 1; the nearest is wrn_{right_depth}_{max(1, width)}"
         )
     return depth, width

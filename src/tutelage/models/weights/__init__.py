@@ -1,1 +1,1 @@
-"""Weights files: read without running code, and fitted to a network."""
+"""Read weights files without running code, and fit them to a network."""

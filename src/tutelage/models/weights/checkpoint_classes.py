@@ -1,4 +1,4 @@
-"""The names of the classes that training scripts save beside the weights."""
+"""Class names that training scripts save next to the weights."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ _KEYS = {
 
 
 def find_class_names(content: Any, count: int) -> tuple[str, ...] | None:
-    """Return the names of ``count`` classes in what a weights file holds, in the order of the logits.
+    """Return the names of ``count`` classes found in a weights file, in the order of the logits.
 
-    None if it has none, or several that disagree. Numbers in their own order are not names.
-
+    None if there are none, or several lists that disagree. Consecutive numbers do not count as names.
     >>> find_class_names({"state_dict": {}, "class_to_idx": {"dog": 0, "cat": 1}}, 2)
     ('dog', 'cat')
     """
@@ -26,7 +25,7 @@ def find_class_names(content: Any, count: int) -> tuple[str, ...] | None:
 
 
 def read_config_beside(path: Path) -> Any:
-    """Return what ``config.json`` in the folder of a weights file says, as timm and Hugging Face write it."""
+    """Return the ``config.json`` next to a weights file, as timm and Hugging Face write it; None if unreadable."""
     try:
         return json.loads((path.parent / "config.json").read_bytes())
     except (OSError, ValueError):
@@ -45,7 +44,7 @@ def _names(content: Any, depth: int = 3) -> Iterator[tuple[str, ...]]:
 
 
 def _in_order(value: Any) -> tuple[str, ...] | None:
-    """Return the names in a list, in ``{number: name}`` or in ``{name: number}``; None if it is none of these."""
+    """Return the names in a list, ``{number: name}`` or ``{name: number}``; None if the value is none of these."""
     if isinstance(value, Mapping):
         if all(isinstance(number, int) for number in value.values()):
             value = {number: name for name, number in value.items()}

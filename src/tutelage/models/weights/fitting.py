@@ -1,4 +1,4 @@
-"""Weights files: reading them without running code, fitting them to a model, and telling weights apart by a hash."""
+"""Fit weights files to a model, and hash weights."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tutelage.models.weights.reading import read_file
 from tutelage.models.weights.renaming import translate
 from tutelage.paths import expand
 
-#: What wrappers put before the names of the model's own entries.
+#: Prefixes that wrappers add to the names of the model's entries.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "student.", "net.")
-#: The networks that an algorithm of mmrazor holds beside each other.
+#: The networks that an mmrazor algorithm stores side by side.
 _PARTS = ("architecture.", "teacher.")
 _SHOWN = 4
-#: Modules that training scripts keep beside the model, by a word of their names: losses and metrics.
+#: Modules that training scripts store next to the model, by a word in their names: losses and metrics.
 _BESIDES = {
     *("criterion", "loss", "losses", "metric", "metrics", "acc", "accuracy", "auroc", "auc", "precision", "recall"),
     *("specificity", "confmat", "confusion", "fscore", "iou"),
 }
-#: Classifiers of GoogLeNet and Inception that only help to train.
+#: Auxiliary classifiers of GoogLeNet and Inception, only used in training.
 _AUXILIARY = {"aux", "aux1", "aux2", "auxlogits", "aux_head", "aux_classifier", "auxiliary_head"}
-#: Single numbers of moving averages and of profilers.
+#: Single numbers of moving averages and profilers.
 _COUNTERS = {
     *("n_averaged", "num_updates", "updates", "decay", "step", "steps", "initted", "global_step"),
     *("total_ops", "total_params"),
@@ -39,53 +39,66 @@ _COUNTERS = {
 
 @dataclass(frozen=True)
 class Found:
-    """The state dict of a file that belongs to a model, under the model's names."""
+    """The state dict in a file that matches a model, under the model's names."""
 
     path: Path
     state: Mapping[str, Tensor]
     notes: tuple[str, ...]
-    """What was unwrapped and renamed, in words."""
+    """Descriptions of what was unwrapped and renamed."""
     content: Any
-    """All that the file holds."""
+    """The whole content of the file."""
 
     def class_names(self, count: int) -> tuple[str, ...] | None:
-        """Return the names of the ``count`` classes, if the file or the ``config.json`` beside it has them."""
+        """Return the names of the ``count`` classes from the file or the ``config.json`` next to it; None if absent."""
         return find_class_names(self.content, count) or find_class_names(read_config_beside(self.path), count)
 
     def head_width(self, model: nn.Module) -> int | None:
-        """Returns the classes of the file where they are not the model's, and its head is all that differs."""
+        """Return the file's number of classes if the head is all that differs from the model; None otherwise."""
         expected = model.state_dict()
         wrong = {name for name in expected.keys() & self.state.keys() if self.state[name].shape != expected[name].shape}
         counts = _other_head({name: (self.state[name].shape, expected[name].shape) for name in wrong})
         return counts[0] if counts is not None else None
 
     def copy_to(self, model: nn.Module) -> None:
-        """Copies every entry into ``model``; raises :class:`TutelageError`, nothing changed, where one does not fit."""
+        """Copy all entries into ``model``, or raise TutelageError and change nothing if one does not fit."""
         expected = model.state_dict()
         _check_fit(self.state, expected, self.path)
         _check_values(self.state, expected, self.path)
-        # Not load_state_dict: some torchvision models read there a version that safetensors does not keep.
+        # Not load_state_dict: some torchvision models need a version number there that safetensors does not store.
         for name in expected.keys() & self.state.keys():
             expected[name].copy_(self.state[name])
 
 
 def load_weights(model: nn.Module, path: str | Path, key: str | None = None) -> list[str]:
-    """Loads a weights file into ``model``, in place and completely: every entry must fit, or nothing is changed.
+    """Load a weights file into ``model`` in place. Either every entry fits, or nothing is changed.
 
-    The file is safetensors, or a state dict written by ``torch.save`` (read with ``weights_only=True``: code in it is
-    never run). A state dict inside a checkpoint (``{"model": …, "optimizer": …}``) is found, prefixes that wrappers
-    leave (``module.``, ``_orig_mod.``, ``backbone.``, …) are taken off, and the names that RepDistiller, OFD and
-    OpenMMLab have for networks that are defined here too are replaced (``layouts.py``), where there is only one way to
-    do so. Counters of batches that old files lack (``num_batches_tracked``) may be missing. Losses, metrics, auxiliary
-    classifiers and counters that scripts save beside the weights are ignored. ``key`` chooses among several state dicts
-    of a file (``model_ema``, ``teacher``).
+    The file is safetensors, or a state dict written by ``torch.save``. It is read with ``weights_only=True``, so code
+    in it never runs. Differences that training scripts introduce are resolved:
+
+    * A state dict nested in a checkpoint (``{"model": …, "optimizer": …}``) is found.
+    * Prefixes of wrappers (``module.``, ``_orig_mod.``, ``backbone.``, …) are removed.
+    * The names that RepDistiller, OFD and OpenMMLab use for tutelage's networks are replaced (``renaming.py``).
+    * Losses, metrics, auxiliary classifiers and counters stored next to the weights are ignored.
+    * ``num_batches_tracked``, which old files lack, may be missing.
+
+    Args:
+        model: The network to load into.
+        path: The weights file.
+        key: State dict to use if the file contains several (``model_ema``, ``teacher``).
 
     Returns:
-        What was unwrapped and renamed, in words; empty where the file was the plain state dict.
+        Descriptions of what was unwrapped and renamed, empty for a plain state dict.
 
     Raises:
-        TutelageError: there is no such file; it is not a weights file, or not a safe one; it holds several state
-            dicts that fit; its entries do not fit the model, are no plain numbers, or are NaN or infinite.
+        TutelageError: If the file does not exist, is not a safe weights file, contains several state dicts that fit, or
+            has entries that do not fit, are not plain numbers, or are NaN or infinite.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.models import create_model, load_weights
+        >>> torch.save({"model": create_model("resnet8").state_dict()}, "checkpoint.pth")
+        >>> load_weights(create_model("resnet8"), "checkpoint.pth")
+        ["used the state dict 'model'"]
     """
     found = find_weights(model, path, key)
     found.copy_to(model)
@@ -93,7 +106,7 @@ def load_weights(model: nn.Module, path: str | Path, key: str | None = None) -> 
 
 
 def find_weights(model: nn.Module, path: str | Path, key: str | None = None) -> Found:
-    """Returns the state dict in a file that belongs to ``model``, not yet loaded; see :func:`load_weights`."""
+    """Return the state dict in a file that matches ``model`` without loading it; see `load_weights`."""
     path = expand(path)
     content = read_file(path)
     state, notes = _choose_state(content, model.state_dict(), path, key)
@@ -101,9 +114,16 @@ def find_weights(model: nn.Module, path: str | Path, key: str | None = None) -> 
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Returns the SHA-256 (64 hex digits) of the state dict: names in sorted order, each with dtype, shape and bytes.
+    """Return the SHA-256 (64 hex digits) of the state dict's names, dtypes, shapes and bytes.
 
-    It depends neither on the device nor on the memory format.
+    The hash depends neither on the device nor on the memory format.
+
+    Example:
+        >>> import copy
+        >>> from tutelage.models import create_model, weights_hash
+        >>> model = create_model("resnet8")
+        >>> weights_hash(model) == weights_hash(copy.deepcopy(model))
+        True
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
@@ -114,17 +134,20 @@ def weights_hash(model: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A state dict in a file, under the model's names as far as they are known."""
+    """A state dict in a file, with the model's names where they are known."""
 
     place: str
-    """Its key in the file, dotted; empty at the top."""
+    """Its dotted key in the file; empty at the top level."""
     state: dict[str, Tensor]
     notes: list[str]
     outside: int = 0
-    """Entries beside it that do not have its prefix."""
+    """Number of entries next to it without its prefix."""
 
     def closeness(self, expected: Mapping[str, Tensor]) -> tuple[int, int, int]:
-        """How well it fits. An average of the weights has a counter beside them: the weights themselves fit better."""
+        """Return a sort key of how well it fits.
+
+        Weight averages have a counter next to them, so that the weights themselves fit better.
+        """
         shared = expected.keys() & self.state.keys()
         shapes = sum(self.state[name].shape == expected[name].shape for name in shared)
         return len(shared), shapes, -len(self.state.keys() - expected.keys()) - self.outside
@@ -133,28 +156,31 @@ class _Candidate:
 def _choose_state(
     content: Any, expected: Mapping[str, Tensor], path: Path, key: str | None
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Returns the state dict in ``content`` that belongs to the model, under its names, and what was done for that."""
+    """Return the state dict in ``content`` that matches the model, under its names, and notes on how it was found."""
     dicts = _state_dicts(content)
     found = [candidate for place, state in dicts for candidate in _candidates(place, state, expected)]
     if not found:
-        raise TutelageError(f"weights '{path}': this is not a weights file: there is no state dict in it")
+        raise TutelageError(f"weights '{path}': this is not a weights file; there is no state dict in it")
     if key is not None:
         best = [candidate for candidate in found if f".{candidate.place}".endswith(f".{key.strip('.')}")]
         if len(best) != 1:
-            problem = "several state dicts are" if best else "no state dict is"
-            raise TutelageError(f"weights_key={key}: {problem} called so in '{path}', which has {_places(found)}")
+            problem = "several state dicts have" if best else "no state dict has"
+            raise TutelageError(f"weights_key={key}: {problem} this name in '{path}'; set one of {_places(found)}")
     else:
         closest = max(candidate.closeness(expected) for candidate in found)
         best = [candidate for candidate in found if candidate.closeness(expected) == closest]
-        if not closest[0] and len(best) > 1:  # as in a file of an optimizer alone
-            raise TutelageError(f"weights '{path}': no entry of it is called like one of the model ({_places(found)})")
+        if not closest[0] and len(best) > 1:  # as in a file that only holds an optimizer
+            raise TutelageError(
+                f"weights '{path}': no entry has the name of an entry of the model ({_places(found)}); use a file of "
+                f"this architecture"
+            )
     if len(best) > 1:
         raise TutelageError(
             f"weights '{path}': it holds {len(best)} state dicts that fit equally well ({_places(best)}); set "
-            f"weights_key to the one you mean"
+            f"weights_key to one of them"
         )
     state, ignored = _without_extras(best[0].state, expected)
-    took = [f"took the state dict under '{best[0].place}'"] * bool(best[0].place)
+    took = [f"used the state dict '{best[0].place}'"] * bool(best[0].place)
     return state, took + best[0].notes + ignored
 
 
@@ -163,7 +189,7 @@ def _places(candidates: list[_Candidate]) -> str:
 
 
 def _state_dicts(content: Any, place: str = "", depth: int = 3) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Yields every mapping with tensors, and where it lies; a single tensor among figures is none to load."""
+    """Yield each mapping that contains tensors, and its dotted key."""
     if not isinstance(content, Mapping):
         return
     tensors = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
@@ -175,7 +201,7 @@ def _state_dicts(content: Any, place: str = "", depth: int = 3) -> Iterator[tupl
 
 
 def _candidates(place: str, state: dict[str, Tensor], expected: Mapping[str, Tensor]) -> Iterator[_Candidate]:
-    """Yields what in a state dict may be the model: under each prefix that has all its names, else as far as known."""
+    """Yield the possible models in a state dict: each prefix with all names, otherwise the best-known renaming."""
     prefixes = _whole_prefixes(state, expected)
     for prefix in prefixes:
         own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
@@ -191,7 +217,7 @@ def _candidates(place: str, state: dict[str, Tensor], expected: Mapping[str, Ten
 
 
 def _whole_prefixes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """Returns the prefixes under which a state dict has every entry of the model; the empty one is among them."""
+    """Return the prefixes, possibly empty, under which a state dict has every entry of the model."""
     needed = [name for name in expected if not name.endswith("num_batches_tracked")]
     longest = max(needed, key=len, default="")
     places = [name.removesuffix(longest) for name in state if name == longest or name.endswith(f".{longest}")]
@@ -199,7 +225,7 @@ def _whole_prefixes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor])
 
 
 def _without_extras(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Leaves out what training scripts are known to keep beside the weights, unless the model has such a module."""
+    """Drop entries that training scripts store next to the weights, unless the model has such a module."""
     modules = {name.partition(".")[0] for name in expected}
     extra = [name for name in state if name not in expected and _is_extra(name, state[name], modules)]
     return {name: state[name] for name in state if name not in extra}, _ignored(extra, len(state))
@@ -217,7 +243,7 @@ def _ignored(names: list[str], kept: int) -> list[str]:
     if not names:
         return []
     modules = list(dict.fromkeys(name.partition(".")[0] for name in names))
-    return [f"ignored {len(names)} of {len(names) + kept} entries, which are not the model's: {_first(modules)}"]
+    return [f"ignored {len(names)} of {len(names) + kept} entries that are not part of the model: {_first(modules)}"]
 
 
 def _under_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -229,7 +255,7 @@ def _under_names(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) ->
 def _without_prefixes(
     state: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Takes wrappers' prefixes off, outermost first, where the model has no such names and none would then collide."""
+    """Remove wrappers' prefixes from the outermost inwards, unless the model has such names or names would collide."""
     current, removed = dict(state), []
     possible = [prefix for prefix in _PREFIXES if not any(name.startswith(prefix) for name in expected)]
     while prefix := next((p for p in possible if any(name.startswith(p) for name in current)), None):
@@ -257,29 +283,29 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path
         described = [
             f"{name}: {tuple(theirs)} in the file, {tuple(ours)} in the model" for name, (theirs, ours) in wrong.items()
         ]
-        problems.append(f"{len(wrong)} of another shape ({_first(described)})")
+        problems.append(f"{len(wrong)} with another shape ({_first(described)})")
     if problems:
         counts = _other_head(wrong)
         if counts is not None:
             theirs, ours = counts
-            problems.append(f"the file's head has {theirs} classes, the model's {ours}: give num_classes={theirs}")
+            problems.append(f"the file's head has {theirs} classes, the model's {ours}; set num_classes={theirs}")
         raise TutelageError(f"weights '{path}' do not fit the model: {'; '.join(problems)}")
 
 
 def _check_values(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
-    """Raises :class:`TutelageError` for tensors that hold no plain numbers, or none that a network can compute with."""
+    """Raise TutelageError for tensors that are quantized, sparse, NaN or infinite."""
     shared = [name for name in expected if name in state]
     packed = [name for name in shared if not _is_plain(state[name], expected[name])]
     if packed:
         raise TutelageError(
-            f"weights '{path}': {_first(packed)}: these are quantised, sparse, or otherwise no plain floating-point "
-            f"numbers; save them as such (tensor.dequantize(), tensor.to_dense())"
+            f"weights '{path}': {_first(packed)}: quantized, sparse or other special tensors; save plain "
+            f"floating-point tensors (tensor.dequantize(), tensor.to_dense())"
         )
     broken = [name for name in shared if not state[name].to(expected[name].dtype).isfinite().all()]
     if broken:
         raise TutelageError(
-            f"weights '{path}': {len(broken)} of its entries hold NaN or infinite numbers ({_first(broken)}): the "
-            f"training that made them broke down; take an earlier checkpoint of it"
+            f"weights '{path}': {len(broken)} of its entries hold NaN or infinite numbers ({_first(broken)}), so their "
+            f"training diverged; use an earlier checkpoint"
         )
 
 
@@ -293,7 +319,7 @@ def _first(names: list[str]) -> str:
 
 
 def _other_head(wrong: Mapping[str, tuple[torch.Size, torch.Size]]) -> tuple[int, int] | None:
-    """Returns the classes of the file and of the model, where one module alone differs, and by its first dimension."""
+    """Return the class counts of file and model if a single module differs, and only in its first dimension."""
     heads = {name.rpartition(".")[0] for name in wrong}
     counts = {(theirs[0], ours[0]) for theirs, ours in wrong.values() if theirs and ours and theirs[1:] == ours[1:]}
     has_matrix = any(len(ours) > 1 for _, ours in wrong.values())

@@ -1,4 +1,4 @@
-"""Weights files read without running code: safetensors, and what ``torch.save`` wrote."""
+"""Read weights files without running code: safetensors, and files written by ``torch.save``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tutelage.errors import TutelageError
 
 
 class _LeftOut:
-    """Stands for an object in a checkpoint that is no weight: it takes whatever it is given, and does nothing."""
+    """Placeholder for an object in a checkpoint that is not a weight: accepts any arguments and does nothing."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> _LeftOut:
         return super().__new__(cls)
@@ -23,7 +23,7 @@ class _LeftOut:
     def __setstate__(self, state: Any) -> None: ...
 
 
-#: What training scripts save beside the weights: options, scores, paths, OpenMMLab's history. None of it is rebuilt.
+#: Types that training scripts save next to the weights: options, scores, paths, OpenMMLab's history. None is rebuilt.
 _BESIDE_WEIGHTS = (
     "argparse.Namespace",
     "pathlib.PosixPath",
@@ -38,42 +38,43 @@ _BESIDE_WEIGHTS = (
 
 
 def read_file(path: Path) -> Any:
-    """Returns what a weights file holds; objects that scripts save beside the weights are left out.
+    """Return the content of a weights file; other objects that scripts save next to the weights are replaced.
 
-    Raises :class:`TutelageError` where there is no such file, it is not a weights file, or not a safe one.
+    Raises:
+        TutelageError: If the file does not exist or is not a safe weights file.
     """
     if path.is_dir():
-        raise TutelageError(f"weights '{path}': is a folder, a weights file is needed; give a saved model as the model")
+        raise TutelageError(f"weights '{path}': this is a folder; to load a saved model, set the model to the folder")
     if not path.is_file():
-        raise TutelageError(f"weights '{path}': there is no such file")
+        raise TutelageError(f"weights '{path}': there is no such file; check the path")
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         with torch.serialization.safe_globals([(_LeftOut, name) for name in _BESIDE_WEIGHTS]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes of unknown origin make the two parsers fail in every way there is
+    except Exception as error:  # bytes of unknown origin can make the two parsers fail in any way
         raise TutelageError(f"weights '{path}': {_why_unreadable(path, error)}") from error
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         start = file.read(2)
-    # A zip archive of torch.save, or a bare pickle: it was understood as far as to be refused.
+    # A zip archive of torch.save or a bare pickle: the format was recognized, and its content refused.
     if isinstance(error, pickle.UnpicklingError) and (start == b"PK" or start[:1] == b"\x80"):
         return (
-            "this is not a safe weights file: it holds Python objects other than tensors, which could run code when "
-            "loaded; it was refused and nothing in it was run. If you trust its origin, load it yourself and save the "
-            "state dict alone (torch.save(model.state_dict(), …), or safetensors)"
+            "this is not a safe weights file: it contains Python objects other than tensors, which could run code. "
+            "Nothing in it was run. If you trust its origin, load it yourself and save only the state dict "
+            "(torch.save(model.state_dict(), …), or safetensors)"
         )
     reason = str(error)
     if "TorchScript" in reason:
         return (
             "this is a TorchScript program, not a weights file; save its state dict (torch.save(model.state_dict(), …))"
         )
-    if isinstance(error, pickle.UnpicklingError):  # torch's own words are about how to trust a file
+    if isinstance(error, pickle.UnpicklingError):  # torch's message is about trusting a file
         reason = f"it begins with {start!r}"
     first_line = (reason or type(error).__name__).splitlines()[0][:160]
     return (
-        f"this is not a weights file: neither safetensors (named *.safetensors) nor a state dict written by torch.save "
-        f"can be read from it ({first_line})"
+        f"this is not a weights file ({first_line}); use safetensors (named *.safetensors) or a state dict written by "
+        f"torch.save"
     )

@@ -29,11 +29,11 @@ class NamingScheme:
 
 
 def _block(there: str, here: str, *names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    """The rules of a block, layer by layer."""
+    """Return the rules of a block, one per layer."""
     return tuple((rf"^{there}{re.escape(old)}\.", f"{here}{new}.") for old, new in names)
 
 
-#: What layers 0, 1, 3, 4, … of a sequence conv, bn, relu, conv, bn, … are called here.
+#: tutelage's names for layers 0, 1, 3, 4, … of a sequence conv, bn, relu, conv, bn, ….
 _TWO_CONVOLUTIONS = (("0", "conv1"), ("1", "bn1"), ("3", "conv2"), ("4", "bn2"))
 _THREE_CONVOLUTIONS = (*_TWO_CONVOLUTIONS, ("6", "conv3"), ("7", "bn3"))
 
