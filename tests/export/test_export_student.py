@@ -44,7 +44,7 @@ def test_an_export_is_not_overwritten_and_nothing_else_is_replaced(run: Path, ex
     before = {path.name: path.read_bytes() for path in exported.iterdir()}
     with pytest.raises(TutelageError, match="export exists: choose another out=.*overwrite=true"):
         export_student(run, format="onnx")
-    with pytest.raises(TutelageError, match="is not an export, so it is left alone"):
+    with pytest.raises(TutelageError, match="is not an export; set another out"):
         export_student(run, format="onnx", out=run / "student", overwrite=True)
     assert {path.name: path.read_bytes() for path in exported.iterdir()} == before
 
@@ -77,7 +77,7 @@ def test_mistakes_are_named_before_any_work(run: Path, tmp_path: Path, monkeypat
     out = {"out": tmp_path / "out"}
     with pytest.raises(TutelageError, match="did you mean onnx"):
         export_student(run, format=["onx"], **out)
-    with pytest.raises(TutelageError, match="give one or several"):
+    with pytest.raises(TutelageError, match="set one or several"):
         export_student(run, format=[], **out)
     with pytest.raises(TutelageError, match="push=nobody"):
         export_student(run, push="nobody", **out)

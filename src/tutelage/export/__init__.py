@@ -1,4 +1,4 @@
-"""Export of students: other formats, the model card, the hub."""
+"""Export students to other formats, with a model card, and push them to the Hugging Face hub."""
 
 import warnings
 from importlib import import_module
@@ -27,7 +27,7 @@ _MOVED = {
 
 
 def __getattr__(name: str) -> Any:
-    """Find what had its place here before 0.2, until 1.0."""
+    """Return names that moved in 0.2, with a deprecation warning. To be removed in 1.0."""
     if name not in _MOVED:
         raise AttributeError(f"module 'tutelage.export' has no attribute '{name}'")
     room = f"tutelage.{_MOVED[name]}"

@@ -1,4 +1,4 @@
-"""What was written, opened again and measured beside PyTorch."""
+"""Reopen the written files and compare them with PyTorch."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from tutelage.training.job import match_data
 
 PACKAGES = ("tutelage", "torch", "timm", "onnx", "onnxruntime", "executorch")
 TOLERANCE = 1e-3
-"""Of the largest logit: what another order of additions in float32 makes, and no more."""
+"""Allowed difference relative to the largest logit, enough for another order of float32 additions."""
 
 
 def measured_split(student: Student, data: ImageData, count: int | None) -> tuple[str, Split]:
-    """Returns the name and the images to check with, of test where there is one.
+    """Return the name and the images of the split to check with, the test split if there is one.
 
-    Raises :class:`TutelageError` where the model is not one of these data.
+    Raises:
+        TutelageError: If the model does not fit the data.
     """
     data = match_data(data, student.spec.classes, student.spec.num_classes, str(student.source))
     name, split = data.headline
@@ -35,7 +36,11 @@ def measured_split(student: Student, data: ImageData, count: int | None) -> tupl
 
 
 def check(task: Task, settings: ExportSettings, folder: Path, data: ImageData, name: str, split: Split) -> Record:
-    """Returns the record of an export; raises :class:`TutelageError` where a file does not give PyTorch's logits."""
+    """Return the record of an export.
+
+    Raises:
+        TutelageError: If a file's logits differ from PyTorch's.
+    """
     student = task.student
     pytorch = predictor(student.classifier)
     opened: dict[str, Predict] = {format: _open(task, format, folder) for format in settings.format}
@@ -74,8 +79,8 @@ def _describe(task: Task, name: str, folder: Path, measured: Agreement, predict:
     format = FORMATS[name]
     if not format.rounded and measured.difference > TOLERANCE * max(1.0, measured.largest):
         raise TutelageError(
-            f"format={name}: {format.file} does not give PyTorch's logits (they differ by up to "
-            f"{measured.difference:.2g}), so it is not kept"
+            f"format={name}: the logits of {format.file} differ from PyTorch's by up to {measured.difference:.2g}, so "
+            f"the file was not kept; use another format"
         )
     return File(
         format=name,

@@ -1,4 +1,4 @@
-"""``export_student``: a finished run in, checked files and a model card out."""
+"""``export_student``: write the student of a finished run in other formats, check the files and write a model card."""
 
 from __future__ import annotations
 
@@ -31,17 +31,30 @@ from tutelage.training.job import build_network, completed
 
 
 def export_student(model: str | Path | nn.Module, **config: Any) -> Record:
-    """Writes the student of a run in other formats: ``export_student("runs/student", format=["onnx", "int8"])``.
+    """Write the student of a run in one or more formats.
 
-    The keywords are the keys of the command line. Every file is opened again, by the runtime it is for, and compared
-    with PyTorch on real images; the figures are returned, and kept in ``export.json`` beside the files. The folder also
-    gets ``classes.json`` and a model card.
+    Each file is opened again with its runtime and compared with PyTorch on real images. The results are returned and
+    stored in ``export.json`` next to the files, together with ``classes.json`` and a model card. If anything fails, no
+    files are left behind.
 
-    ``model`` may also be a module, with ``data`` and ``out``; a run of one takes it again, as in
-    ``export_student("runs/student", network=module)``.
+    Args:
+        model: A run folder or a model folder. A module also works if ``data`` and ``out`` are set.
+        config: The keys of ``tutelage export``, e.g. ``format=["onnx", "int8"]``, ``out``, ``images``. Pass ``network``
+            if the run's student is your own network, as in ``export_student("runs/student", network=module)``.
 
-    Raises :class:`TutelageError` for a run that is not finished, an ``out`` that exists, a package that is missing, a
-    network that a format cannot express, and a file that does not give PyTorch's logits; nothing is left then.
+    Returns:
+        The content of ``export.json``.
+
+    Raises:
+        TutelageError: If the run is not finished, ``out`` exists, a package is missing, a format cannot express the
+            network, or a file's logits differ from PyTorch's.
+
+    Example:
+        >>> import tutelage
+        >>> student = tutelage.create_model("resnet8")
+        >>> record = tutelage.export_student(student, data="digits", out="exported", format="torch_export", images=20)
+        >>> record.files[0].file, record.files[0].same_prediction
+        ('model.pt2', 100.0)
     """
     with made_known(config.pop("network", None)):
         if isinstance(model, nn.Module):
@@ -50,10 +63,10 @@ def export_student(model: str | Path | nn.Module, **config: Any) -> Record:
 
 
 def _export_module(module: nn.Module, config: dict[str, Any]) -> Record:
-    """Export a copy of ``module``, saved with what the data say of its images and classes."""
+    """Export a copy of ``module``, with the image size, normalization and classes of the data."""
     missing = [key for key in ("data", "out") if key not in as_mapping(config)]
     if missing:
-        raise TutelageError(f"a module is exported with data=… and out=…: {missing[0]} is missing")
+        raise TutelageError(f"{missing[0]} is missing; set data and out to export a module")
     with handed_over(module) as name, tempfile.TemporaryDirectory() as folder:
         settings = load(ExportSettings, config, {"model": folder})
         network = build_network("model", ModelSettings(name=name), None)
@@ -96,13 +109,13 @@ def _export(settings: ExportSettings, data: ImageData | None = None) -> Record:
 
 
 def _load_settings(model: str | Path, config: dict[str, Any]) -> ExportSettings:
-    """Returns the settings of an export; its data are those of the run where not given."""
+    """Return the settings of an export; the data default to those of the run."""
     folder = expand(model)
     known = {"data": load_run(folder).data.model_dump(mode="json")} if is_run(folder) else {}
     tree = as_mapping(known, config, {"model": str(model)})
     if "data" not in tree:
         load_student(folder)
-        raise TutelageError(f"{model} is not a run, so it is not known on which images to check it: give data=…")
+        raise TutelageError(f"{model} is not a run and has no data to check the export with; set data=…")
     return load(ExportSettings, tree)
 
 
@@ -110,11 +123,11 @@ def _check_free(out: Path, overwrite: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / NAME).is_file():
-        raise TutelageError(f"{out} exists and is not an export, so it is left alone: choose another out=…")
+        raise TutelageError(f"{out} exists and is not an export; set another out")
     if not overwrite:
         raise TutelageError(
-            f"{out} exists: choose another out=…, or say overwrite=true to replace it; several formats go into one "
-            f"folder at once, as in format=[onnx,int8]"
+            f"{out} exists; set another out or overwrite=true to replace it (pass several formats at once, as in "
+            f"format=[onnx,int8])"
         )
 
 
@@ -130,6 +143,8 @@ def _write(task: Task, format: str, folder: Path) -> None:
         FORMATS[format].write(task, folder / FORMATS[format].file)
     except TutelageError:
         raise
-    except Exception as error:  # whatever an exporter raises for an operation it does not know
+    except Exception as error:  # exporters raise many types for operations they do not support
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise TutelageError(f"format={format}: {task.student.spec.name} cannot be written ({reason})") from error
+        raise TutelageError(
+            f"format={format}: {task.student.spec.name} cannot be written ({reason}); use another format"
+        ) from error

@@ -1,4 +1,4 @@
-"""The Hugging Face hub."""
+"""Upload exports to the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from tutelage.errors import TutelageError
 
 
 def check_token(repository: str) -> None:
-    """Raises :class:`TutelageError` where this machine has no token of the hub."""
+    """Raise TutelageError if this machine has no token for the hub."""
     if get_token() is None:
         raise TutelageError(
-            f"push={repository}: there is no token of the Hugging Face hub: hf auth login, or $HF_TOKEN"
+            f"push={repository}: there is no token for the Hugging Face hub; run hf auth login or set $HF_TOKEN"
         )
 
 
 def push(folder: Path, repository: str, private: bool) -> str:
-    """Uploads an export folder as the model ``repository`` (USER/NAME), made where needed; returns its address.
+    """Upload an export folder as the model ``repository`` (USER/NAME), created if needed, and return its URL.
 
-    Raises :class:`TutelageError` where the hub cannot be reached or refuses.
+    Raises:
+        TutelageError: If the hub is unreachable or rejects the upload.
     """
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     try:
         address = api.create_repo(repository, private=private, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Export by tutelage")
-    except Exception as error:  # whichever HTTP library this version of huggingface_hub uses
+    except Exception as error:  # the HTTP library depends on the version of huggingface_hub
         reason = str(error).strip().partition("\n")[0]
         raise TutelageError(
-            f"push={repository}: the hub did not take it ({reason}); the export is in {folder}. Is the name yours, "
-            f"and may the token write?"
+            f"push={repository}: the upload failed ({reason}); check that you own the name and that the token can "
+            f"write. The export is in {folder}"
         ) from None
     return str(address)

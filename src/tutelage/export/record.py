@@ -1,4 +1,4 @@
-"""What an export says of itself: ``export.json``, and what is read from it."""
+"""``export.json``: the files of an export, their input and their measured results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "export.json"
 
 
 class File(BaseModel):
-    """One exported file; accuracies in percent, on the record's split."""
+    """One exported file; accuracies are percentages on the record's split."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,16 +23,16 @@ class File(BaseModel):
     file: str
     bytes: int
     preprocessing: bool
-    """Whether it takes uint8 images; normalised floats otherwise."""
+    """Whether it takes uint8 images; otherwise it takes normalized floats."""
     one_image: bool
-    """Whether a call takes one image, not any number."""
+    """Whether a call takes one image instead of any number."""
     top1: float | None
     same_prediction: float
-    """Share of images that it calls what PyTorch calls them."""
+    """Percentage of images with the same prediction as PyTorch."""
     largest_difference: float
-    """Of a logit, from PyTorch's."""
+    """Largest absolute difference of a logit from PyTorch's."""
     milliseconds: float
-    """From one image to its logits, median."""
+    """Median time from one image to its logits."""
 
 
 class Record(BaseModel):
@@ -50,23 +50,27 @@ class Record(BaseModel):
     split: str
     images: int
     pytorch_top1: float | None
-    """None, as for the files, where no image has a label."""
+    """None, as for the files, if no image has a label."""
     pytorch_milliseconds: float
     calibration: int | None
-    """Training images that the ranges of int8 were taken from."""
+    """Number of training images used to calibrate int8."""
     files: list[File]
     machine: str
-    """On which the times were measured."""
+    """The machine on which the times were measured."""
     packages: dict[str, str]
 
     def write(self, folder: Path) -> None:
-        """Writes ``export.json``."""
+        """Write ``export.json``."""
         (folder / NAME).write_text(json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Record:
-        """Returns the record of an export folder; raises :class:`TutelageError` where there is none."""
+        """Return the record of an export folder.
+
+        Raises:
+            TutelageError: If the folder is not an export folder.
+        """
         path = folder / NAME
         if not path.is_file():
-            raise TutelageError(f"{folder} has no {NAME}, which says what the files of an export take")
+            raise TutelageError(f"{folder} has no {NAME}, so it is not an export folder; use a file written by export")
         return read_json(path, cls)

@@ -1,4 +1,4 @@
-"""What every format is written from."""
+"""The input of all export formats."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from tutelage.runs import Student
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A student on its way out."""
+    """A student to export."""
 
     student: Student
     preprocessing: bool
-    """Whether the normalisation is part of what is written."""
+    """Whether to include the normalization."""
     calibration: Callable[[], Iterator[tuple[Tensor, Tensor]]]
-    """Batches of real training images, uint8, as evaluation sees them, with their labels."""
+    """Batches of real training images (uint8 evaluation views) and their labels."""
 
     @property
     def module(self) -> nn.Module:
-        """What is written: with the normalisation it takes uint8 images, without it normalised floats."""
+        """The module to write; it takes uint8 images with the normalization, and normalized floats without."""
         return self.student.classifier if self.preprocessing else self.student.network
 
     @property
     def example(self) -> Tensor:
-        """Two images of the kind that the module takes."""
+        """Two example inputs of the module."""
         return self.shown(torch.zeros(2, 3, *self.student.size, dtype=torch.uint8))
 
     def shown(self, images: Tensor) -> Tensor:
-        """Makes of uint8 images what the module takes."""
+        """Convert uint8 images to the module's input."""
         return images if self.preprocessing else self.student.normalization(images)
 
     def metadata(self) -> dict[str, str]:
-        """Returns what a file says of itself, where its format has room for it."""
+        """Return the metadata to store in files whose format supports it."""
         return {
             "classes": json.dumps(self.student.classes, ensure_ascii=False),
             "input": json.dumps(describe_input(self.student, self.preprocessing)),
@@ -49,14 +49,14 @@ class Task:
 
 
 _RESIZED = {
-    "crop": "the image covers size / crop, then its middle",
-    "squash": "the whole image to size",
-    "pad": "the whole image into size, with a border of the background",
+    "crop": "resize to cover size / crop, then center crop",
+    "squash": "resize the whole image to size",
+    "pad": "resize the whole image to fit into size, then pad with the background color",
 }
 
 
 def describe_input(student: Student, preprocessing: bool) -> dict[str, Any]:
-    """Returns in words and numbers which images the file takes."""
+    """Return a description of the images that the file takes."""
     height, width = student.size
     return {
         "layout": "N×3×H×W, RGB",

@@ -1,4 +1,4 @@
-"""Check on real images that exported files give the logits of PyTorch."""
+"""Compare models with PyTorch on real images."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ BATCH = 50
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a model agrees with a reference on one split, and its accuracy there; shares in percent."""
+    """Results of one model on one split compared with a reference, in percent."""
 
     top1: float | None
     """None if no image has a label."""
     same: float
-    """Share of images to which both assign the same class."""
+    """Percentage of images with the same prediction as the reference."""
     difference: float
     """Largest absolute difference of a logit."""
     largest: float
@@ -32,30 +32,36 @@ class Agreement:
 
 
 def spread(split: Split, count: int | None) -> Split:
-    """Returns ``count`` images of a split, evenly spread; all where that is None or more than there are."""
+    """Return ``count`` evenly spaced images of a split, or all if ``count`` is None or larger than the split."""
     if count is None or count >= len(split):
         return split
     return replace(split, rows=split.rows[np.linspace(0, len(split) - 1, count).round().astype(np.int64)])
 
 
 def batches(split: Split, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields the images of a split as evaluation sees them, (B, 3, H, W) uint8 of ``size``, and their labels (B,)."""
+    """Yield evaluation views (B, 3, H, W), uint8 of ``size``, and their labels (B,)."""
     for images, labels, _ in EvalLoader(split, BATCH):
         yield _resize(images.cpu(), size), labels
 
 
 def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """For a student that is shown the images of its data larger or smaller than they are."""
+    """Resize images for a student whose input size differs from that of its data."""
     if tuple(images.shape[2:]) == size:
         return images
     return F.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 def measure(models: Mapping[str, Predict], split: Split, size: tuple[int, int], label: str) -> dict[str, Agreement]:
-    """Runs all models over the images of ``split``, read once; the first of them is the reference.
+    """Run all models on the images of ``split``, which are read once.
 
-    ``label`` is shown meanwhile.
-    Each takes un-normalised uint8 images of ``size`` and gives logits.
+    Args:
+        models: Functions from unnormalized uint8 images of ``size`` to logits. The first one is the reference.
+        split: The images.
+        size: Input size (H, W).
+        label: Text of the progress bar.
+
+    Returns:
+        Results by the names in ``models``.
     """
     totals = {name: torch.zeros(2, dtype=torch.int64) for name in models}
     differences = dict.fromkeys(models, 0.0)

@@ -1,4 +1,4 @@
-"""Finished students, and whatever else classifies images: opened, asked, compared."""
+"""Predict with trained models and compare them: runs, model folders and exported files."""
 
 from tutelage.students.comparison import Comparison, ComparisonRow, compare
 from tutelage.students.prediction import Prediction, predict

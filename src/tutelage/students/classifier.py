@@ -1,4 +1,4 @@
-"""Anything that classifies images: a run, a model folder, a file of an export."""
+"""Open a trained classifier: a run, a model folder or an exported file."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ from tutelage.runs import Predict, load_student, predictor
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A trained model, ready to be used on the CPU, whatever runs it."""
+    """A trained model ready for inference on the CPU, with any runtime."""
 
     path: Path
     model: str
-    """The network, and the runtime where that is not PyTorch."""
+    """Name of the network, and of the runtime if it is not PyTorch."""
     classes: tuple[str, ...]
     size: tuple[int, int]
-    """(H, W) of its images."""
+    """Input size (H, W) in pixels."""
     framing: Framing
-    """How an image of any size is fitted."""
+    """How images of any size are fitted to the input size."""
     predict: Predict
-    """Un-normalised uint8 images (B, 3, H, W) → logits (B, K)."""
+    """Unnormalized uint8 images (B, 3, H, W) → logits (B, K)."""
     one_image: bool
-    """Whether a call of its runtime takes one image, not any number."""
+    """Whether the runtime takes one image per call."""
     parameters: int
     macs: int
     bytes: int
-    """Of the file that holds the weights."""
+    """Size of the weights file."""
     rendering: Rendering = PLAIN
     named: bool = True
-    """Whether the classes have names, and are not mere numbers."""
+    """Whether the classes have names, not only numbers."""
 
     def view(self, image: Tensor) -> Tensor:
-        """Returns what the model sees of an image (3, h, w), uint8, of any size: the views of evaluation."""
+        """Return the evaluation view of a uint8 image (3, h, w) of any size."""
         return self.framing.centre(image)
 
 
 def open_classifier(path: str | Path) -> Classifier:
-    """Opens a run folder, a model folder, or a file of an export folder.
+    """Open a run folder, a model folder or a file of an export folder.
 
-    Raises :class:`TutelageError` for anything else, and where a file's runtime is not installed.
+    Raises:
+        TutelageError: If ``path`` is none of these, or the file's runtime is not installed.
     """
     path = expand(path)
     return _open_file(path) if path.is_file() else _open_folder(path)
@@ -78,7 +79,7 @@ def _open_file(path: Path) -> Classifier:
     file = next((file for file in record.files if file.file == path.name), None)
     if file is None:
         there = ", ".join(file.file for file in record.files)
-        raise TutelageError(f"{path} is not among the files of this export: {there}")
+        raise TutelageError(f"{path} is not among the files of this export; use one of {there}")
     height, width = record.input["size"]
     rendering = Rendering(**record.input.get("rendering", {}))
     bare = None if file.preprocessing else Normalization(record.input["mean"], record.input["std"])

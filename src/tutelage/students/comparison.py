@@ -1,4 +1,4 @@
-"""Several models side by side."""
+"""Compare size, speed and accuracy of several models."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from tutelage.training import load_run
 from tutelage.training.job import match_data
 
 BATCH = 32
-"""The larger of the two batches that are timed."""
+"""Size of the larger timed batch."""
 
 
 class CompareSettings(Settings):
-    """``tutelage compare``: what is measured, and where the figures go."""
+    """Settings of ``tutelage compare``."""
 
     data: DataSettings | None = Field(
-        None, description="to measure accuracy on; those of the first run where not given"
+        None, description="images to measure accuracy on; default: the data of the first run"
     )
-    out: Path | None = Field(None, description="a JSON file of the figures")
-    overwrite: bool = Field(False, description="replace out")
+    out: Path | None = Field(None, description="JSON file for the results")
+    overwrite: bool = Field(False, description="replace an existing out file")
 
 
 class ComparisonRow(BaseModel):
-    """The measurements of one model; times are medians, from un-normalized uint8 images to logits."""
+    """Results of one model. Times are medians, from unnormalized uint8 images to logits."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,20 +44,20 @@ class ComparisonRow(BaseModel):
     model: str
     parameters: int
     megabytes: float
-    """Of its file of weights, in millions of bytes."""
+    """Size of the weights file in millions of bytes."""
     macs: int
     milliseconds_1: float
-    """For one image."""
+    """Time for one image."""
     milliseconds_32: float | None
-    """For a batch of 32; None where the runtime takes one image a call."""
+    """Time for a batch of 32; None if the runtime takes one image per call."""
     images_per_second: float
-    """In batches of 32, or one by one where the runtime takes them so."""
+    """Throughput in batches of 32, or one by one if the runtime takes one image per call."""
     top1: float | None
-    """In percent; None without labelled data."""
+    """In percent; None without labeled data."""
 
 
 class Comparison(BaseModel):
-    """What ``compare`` returns."""
+    """Result of ``compare``."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,18 +69,31 @@ class Comparison(BaseModel):
 
 
 def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
-    """Measures size, multiply-adds, latency, throughput and accuracy of several models on the CPU of this machine.
+    """Measure size, multiply-accumulates, latency, throughput and accuracy of several models on this machine's CPU.
 
-    Accuracy is measured on the same images for all, each model seeing them at its own size: the test split, else the
-    validation split, of ``data``, or of the first run's data where that is not given. Without either there is none.
+    Accuracy is measured on the same images for all models, each at its own input size. These are the test split of
+    ``data``, or the validation split if there is no test split. ``data`` defaults to the data of the first run. Without
+    data, accuracy is not measured.
 
     Args:
-        models: run folders, model folders, and files of export folders.
-        config: the keys of :class:`CompareSettings`; ``network`` for models that are networks of your own, as in
-            :func:`tutelage.resume`.
+        models: Run folders, model folders and files of export folders.
+        config: Keys of ``CompareSettings``: ``data``, ``out`` and ``overwrite``. Pass ``network`` for models that are
+            your own networks, as in ``tutelage.resume``.
 
-    Raises :class:`TutelageError` for what is no model, for models that are not of the data's classes, and where
-    ``out`` exists.
+    Returns:
+        One row per model, and the data and machine they were measured on.
+
+    Raises:
+        TutelageError: If a path is not a model, the models' classes differ from those of the data, or ``out`` exists.
+
+    Example:
+        >>> import tutelage
+        >>> from tutelage.models import save_model
+        >>> for name in ("resnet8", "resnet14"):
+        ...     model = tutelage.create_model(name)
+        ...     save_model(model, name, model.spec)
+        >>> [row.parameters for row in tutelage.compare(["resnet8", "resnet14"]).rows]
+        [78042, 175258]
     """
     with made_known(config.pop("network", None)):
         return _compare(models, config)
@@ -92,7 +105,7 @@ def _compare(models: Sequence[str | Path], config: dict[str, Any]) -> Comparison
     settings = load(CompareSettings, as_mapping(known, config))
     out = settings.out.expanduser() if settings.out is not None else None
     if out is not None and out.exists() and not settings.overwrite:
-        raise TutelageError(f"{out} exists: choose another out=…, or say overwrite=true to replace it")
+        raise TutelageError(f"{out} exists; set another out or overwrite=true to replace it")
     classifiers = [open_classifier(model) for model in models]
     accuracy = _Accuracy(settings.data, classifiers) if settings.data is not None else None
     comparison = Comparison(
@@ -108,7 +121,7 @@ def _compare(models: Sequence[str | Path], config: dict[str, Any]) -> Comparison
 
 
 class _Accuracy:
-    """Top-1 of any model on one set of images."""
+    """Top-1 accuracy of any model on one set of images."""
 
     def __init__(self, settings: DataSettings, classifiers: Sequence[Classifier]) -> None:
         self._settings = settings
@@ -120,7 +133,7 @@ class _Accuracy:
     def __call__(self, classifier: Classifier) -> float | None:
         data = self.data
         if data.size != classifier.size and (data.crop < 1 or data.resize != "crop"):
-            # Larger images are cropped as they are decoded: for this model at the size it is made for.
+            # Larger images are cropped while decoding, so they must be opened again at this model's size.
             data = open_data(self._settings.model_copy(update={"size": classifier.size}))
         label = f"measuring {classifier.path} on {self.name}"
         split = self._matched(data, classifier).headline[1]

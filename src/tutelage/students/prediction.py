@@ -1,4 +1,4 @@
-"""What a model says of images in files."""
+"""Classify image files with a trained model."""
 
 from __future__ import annotations
 
@@ -21,28 +21,43 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest classes of one image, the likeliest first."""
+    """The most likely classes of one image, best first."""
 
     image: Path
     classes: tuple[tuple[str, float], ...]
-    """Name and probability."""
+    """Names and probabilities."""
 
 
 def predict(
     model: str | Path, images: Sequence[str | Path], top: int = 5, network: Networks = None
 ) -> Iterator[Prediction]:
-    """Yields the ``top`` classes of each image with their probabilities, in the order given.
+    """Yield the ``top`` classes of each image with their probabilities, in the order of ``images``.
 
-    Images are read, cropped and resized as in evaluation, so they may be of any size and of any format that Pillow
-    reads; a folder stands for the images at any depth below it.
+    Images are decoded, cropped and resized as in evaluation, so they can have any size and any format that Pillow
+    reads. A folder stands for all images in it and its subfolders.
 
     Args:
-        model: a run folder, a model folder, or a file of an export folder.
-        images: files and folders.
-        top: how many classes; all where there are fewer.
-        network: for a model that is a network of your own, that again, as in :func:`tutelage.resume`.
+        model: A run folder, a model folder, or a file of an export folder.
+        images: Image files and folders.
+        top: Number of classes to return per image, at most all of them.
+        network: Your own network, if the model is one, as in ``tutelage.resume``.
 
-    Raises :class:`TutelageError` for what is no model, before any image is read, and for what is no image.
+    Yields:
+        One prediction per image.
+
+    Raises:
+        TutelageError: If ``model`` is not a model, before any image is read, or a file is not a readable image.
+
+    Example:
+        >>> import tutelage
+        >>> from PIL import Image
+        >>> from tutelage.models import save_model
+        >>> model = tutelage.create_model("resnet8", num_classes=3)
+        >>> save_model(model, "student", model.spec)
+        >>> Image.new("RGB", (48, 48)).save("photo.png")
+        >>> for prediction in tutelage.predict("student", ["photo.png"]):
+        ...     print(prediction.image, len(prediction.classes))
+        photo.png 3
     """
     with made_known(network):
         classifier = open_classifier(model)
@@ -63,10 +78,10 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise TutelageError(f"{path}: there is no such image")
+        raise TutelageError(f"{path}: there is no such image or folder; check the path")
     found = list_images(path).images
     if not found:
-        raise TutelageError(f"{path} holds no images ({', '.join(SUFFIXES)})")
+        raise TutelageError(f"{path} contains no images; supported suffixes are {', '.join(SUFFIXES)}")
     return found
 
 
@@ -74,4 +89,6 @@ def _read(file: Path, rendering: Rendering) -> Tensor:
     try:
         return decode(file.read_bytes(), rendering)
     except UNREADABLE as error:
-        raise TutelageError(f"{file} is not a readable image ({' '.join(str(error).split())})") from None
+        raise TutelageError(
+            f"{file} is not a readable image ({' '.join(str(error).split())}); remove or convert it"
+        ) from None

@@ -1,1 +1,1 @@
-"""The model card and what it says."""
+"""The model card and its contents."""

@@ -1,4 +1,4 @@
-"""The model card: ``README.md`` with the hub's metadata."""
+"""Write the model card: ``README.md`` with the hub's metadata."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tutelage.runs import Student
 
 
 class Verbatim(str):
-    """Text that goes into the card as it is."""
+    """Text to insert into the card without escaping."""
 
 
 def write_card(student: Student, record: Record, data: ImageData, folder: Path, repository: str | None) -> None:
-    """Writes ``README.md`` into an export folder: what the model is, how it came to be, what it is worth.
+    """Write ``README.md`` into an export folder: the model, its training, its results and how to use it.
 
-    Names of data, classes and files are shown as they are: none is read as Markdown, HTML or YAML.
+    Names of data, classes and files are escaped, so that they are not interpreted as Markdown, HTML or YAML.
     """
     history = read_history(student.source) if student.is_run else None
     title = repository or f"{record.model} on {record.data}"
@@ -53,7 +53,7 @@ def write_card(student: Student, record: Record, data: ImageData, folder: Path, 
 
 
 def plain(text: object) -> str:
-    """Returns text that Markdown and HTML show as it is, on one line."""
+    """Return text on one line, escaped for Markdown and HTML."""
     if isinstance(text, Verbatim):
         return text
     return re.sub(r"([\\`*_{}\[\]<>#|~&$])", r"\\\1", re.sub(r"\s+", " ", str(text)))
@@ -64,7 +64,7 @@ def _percent(share: float | None) -> str:
 
 
 def _block(code: str, language: str) -> Verbatim:
-    """Returns a code block that no code can end."""
+    """Return a code block whose fence is longer than any in the code."""
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", code)), 3)
     return Verbatim(f"{fence}{language}\n{code}\n{fence}")
 

@@ -1,4 +1,4 @@
-"""How the student of a run came to be."""
+"""Training history of a student, for the model card."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tutelage.training import Result, load_run
 
 @dataclass(frozen=True)
 class History:
-    """What a finished run has recorded."""
+    """Settings, results and teachers of a finished run."""
 
     settings: RunSettings
     result: Result
     teachers: list[dict[str, Any]]
-    """As in ``teacher.json``; none for a network that was trained alone."""
+    """The content of ``teacher.json``, one per teacher; empty if the network was trained without a teacher."""
 
     @property
     def command(self) -> str:
@@ -27,10 +27,10 @@ class History:
 
     @property
     def figures(self) -> list[tuple[str, str, str]]:
-        """Name, value and where and how it was measured, of each figure there is."""
+        """Name, value, and split and rule of each available result."""
         result = self.result
         of_test = f"{result.split}, {result.rule}"
-        best = f"validation, the highest, in epoch {result.best_epoch}"
+        best = f"validation, best epoch ({result.best_epoch})"
         rows = [
             ("top-1", result.top1, of_test),
             ("top-5", result.top5, of_test),
@@ -42,7 +42,7 @@ class History:
 
     @property
     def licences(self) -> list[tuple[str, str]]:
-        """Of the weights that the student began with, and of each teacher's."""
+        """Licenses of the student's initial weights and of each teacher's weights."""
         settings = self.settings
         chosen = settings.student if isinstance(settings, DistillSettings) else settings.model  # type: ignore[attr-defined]
         rows = [(f"{chosen.name}, before training", licence(chosen.name, chosen.weights))]
@@ -50,7 +50,7 @@ class History:
 
 
 def read_history(folder: Path) -> History:
-    """Reads a finished run's folder."""
+    """Read the history of a finished run from its folder."""
     path = folder / "teacher.json"
     teacher = read_json(path, dict[str, Any]) if path.is_file() else None
     teachers = teacher.get("members", [teacher]) if teacher is not None else []

@@ -1,4 +1,4 @@
-"""Under which licence weights were published, as far as it is known here."""
+"""Licenses of pretrained weights, where known."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ UNKNOWN = "unknown"
 
 
 def licence(name: str, weights: str | None) -> str:
-    """Returns, in words, the licence of the weights that a network begins with.
+    """Return a description of the license of a network's initial weights.
 
-    timm says it of its pretrained weights. A run is followed to where its own training began. Of what is pretrained
-    elsewhere, it is unknown.
+    timm lists the license of its pretrained weights. Runs are traced back to the weights they started from. Other
+    pretrained weights have an unknown license.
 
     Args:
-        name: of the network, as for ``create_model``: a run or model folder comes with its weights.
-        weights: as for ``create_model``; None and "random" are the same.
+        name: Name of the network as for ``create_model``; run and model folders include weights.
+        weights: Weights as for ``create_model``; None and "random" are equivalent.
     """
     if weights == "pretrained" and name.startswith(TIMM):
         import timm
@@ -38,7 +38,7 @@ def licence(name: str, weights: str | None) -> str:
 
 
 def _of_folder(folder: Path) -> str:
-    """``folder`` is a run, or the ``student/`` of one."""
+    """Return the license of a run, or of the ``student/`` folder in it."""
     for config in (folder / "config.yaml", folder.parent / "config.yaml"):
         try:
             tree = read_yaml(config)

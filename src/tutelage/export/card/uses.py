@@ -1,4 +1,4 @@
-"""How to use what was exported, in a few lines each; the tests run them."""
+"""Code snippets of the model card that show how to use each exported file. The tests run them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tutelage.models import HUB, TIMM, is_given
 
 @dataclass(frozen=True)
 class Use:
-    """A sentence and the code it announces."""
+    """A code snippet and the sentence that introduces it."""
 
     text: str
     code: str
@@ -19,7 +19,7 @@ class Use:
 
 
 def uses(record: Record, repository: str | None) -> list[Use]:
-    """Returns a way to use each file of an export folder, from within that folder; first how an image is read."""
+    """Return a snippet that reads an image and one for each file, to be run in the export folder."""
     return [_image(record), *(_USES[file.format](file, record, repository) for file in record.files)]
 
 
@@ -43,7 +43,7 @@ images = numpy.asarray(photo).transpose(2, 0, 1)[None].copy()  # 1×3×{height}�
 mean = numpy.reshape({record.input["mean"]}, (3, 1, 1))
 std = numpy.reshape({record.input["std"]}, (3, 1, 1))
 normalized = ((images / 255 - mean) / std).astype("float32")"""
-    return Use("Any image, as the model takes it:", code)
+    return Use("Read an image and preprocess it for the model:", code)
 
 
 def _takes(file: File) -> str:
@@ -61,7 +61,7 @@ def _folder(file: File, record: Record, repository: str | None) -> Use:
             f"model = ...  # {record.model}, built by your own code\n"
             f'load_weights(model, "{file.file}")\nmodel.eval()'
         )
-        text = f"{file.file} with your own code of the network:"
+        text = f"{file.file} with your own code for the network:"
     else:
         load = 'import torch\nimport tutelage\n\nmodel = tutelage.create_model(".").eval()'
         text = f"{file.file} with tutelage:"
@@ -73,7 +73,7 @@ def _onnx(file: File, record: Record, repository: str | None) -> Use:
 
 session = onnxruntime.InferenceSession("{file.file}")
 print(classes[session.run(None, {{"images": {_takes(file)}}})[0].argmax()])'''
-    return Use(f"{file.file} with onnxruntime, any number of images at once:", code)
+    return Use(f"{file.file} with onnxruntime, any batch size:", code)
 
 
 def _executorch(file: File, record: Record, repository: str | None) -> Use:
@@ -82,7 +82,7 @@ from executorch.runtime import Runtime
 
 forward = Runtime.get().load_program("{file.file}").load_method("forward")
 print(classes[forward.execute([torch.from_numpy({_takes(file)})])[0].argmax()])'''
-    return Use(f"{file.file} with ExecuTorch, an image a call:", code)
+    return Use(f"{file.file} with ExecuTorch, one image per call:", code)
 
 
 def _program(file: File, record: Record, repository: str | None) -> Use:
@@ -90,7 +90,7 @@ def _program(file: File, record: Record, repository: str | None) -> Use:
 
 model = torch.export.load("{file.file}").module()
 print(classes[model(torch.from_numpy({_takes(file)})).argmax()])'''
-    return Use(f"{file.file} with PyTorch alone, any number of images at once:", code)
+    return Use(f"{file.file} with PyTorch alone, any batch size:", code)
 
 
 _USES: Mapping[str, Callable[[File, Record, str | None], Use]] = {

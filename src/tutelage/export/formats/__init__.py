@@ -1,4 +1,4 @@
-"""The formats that a student is written in, one a file."""
+"""Export formats, one per file."""
 
 from tutelage.export.formats.register import FORMATS
 

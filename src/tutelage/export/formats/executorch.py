@@ -1,4 +1,4 @@
-"""ExecuTorch, for phones: a ``.pte`` file that its XNNPACK delegate runs on the processor."""
+"""ExecuTorch for phones: a ``.pte`` file that runs on the CPU with the XNNPACK delegate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tutelage.runs import Predict
 
 
 def write_executorch(task: Task, path: Path) -> None:
-    """Writes the student for one image a call: (1, 3, H, W) → (1, K)."""
+    """Write the student for one image per call, (1, 3, H, W) → (1, K)."""
     with quiet():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
@@ -25,7 +25,7 @@ def write_executorch(task: Task, path: Path) -> None:
 
 
 def open_executorch(path: Path) -> Predict:
-    """Returns the model of a ``.pte`` file, run by ExecuTorch's own runtime, an image at a time."""
+    """Open a ``.pte`` file with the ExecuTorch runtime, one image at a time."""
     with quiet(), quiet_native():
         from executorch.runtime import Runtime
 
@@ -33,7 +33,7 @@ def open_executorch(path: Path) -> Predict:
         forward = program.load_method("forward")
 
     def predict(images: Tensor) -> Tensor:
-        # The runtime gives the same memory again and again.
+        # The runtime reuses its output memory.
         return torch.cat([forward.execute([image[None].contiguous()])[0].clone() for image in images])
 
     return predict

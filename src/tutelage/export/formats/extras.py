@@ -1,4 +1,4 @@
-"""Libraries that are not always installed, and that talk more than they are asked."""
+"""Optional libraries: check that they are installed, and suppress their output."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tutelage.errors import TutelageError
 
 
 def require(what: str, packages: Iterable[str]) -> None:
-    """Raises :class:`TutelageError`, saying how to install it, where one of ``packages`` is missing."""
+    """Raise TutelageError with the install command if one of ``packages`` is missing."""
     for package in packages:
         if find_spec(package) is None:
-            raise TutelageError(f"{what} needs the package {package}: pip install 'tutelage[export]'")
+            raise TutelageError(f"{what} needs the package {package}; run pip install 'tutelage[export]'")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within it, libraries give neither warnings nor log lines below errors."""
+    """Suppress warnings and log messages below errors inside the block."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -36,7 +36,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def quiet_native() -> Iterator[None]:
-    """Within it, what compiled code writes to standard error is dropped, unless it fails."""
+    """Suppress what compiled code writes to stderr inside the block, unless the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as written:

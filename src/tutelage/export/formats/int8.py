@@ -1,4 +1,4 @@
-"""Post-training static quantisation of the ONNX file, by onnxruntime."""
+"""Post-training static quantization of the ONNX file with onnxruntime."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ QUANTIZED = [
     *("Conv", "Gemm", "MatMul", "Add", "Concat"),
     *("Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"),
 ]
-"""Where the time goes, and what lies between. The input's normalisation, softmax and layer norm stay in float."""
+"""The expensive operations and those between them. Input normalization, softmax and layer norm stay in float."""
 
 
 class _Batches:
-    """onnxruntime's ``CalibrationDataReader``, by its interface."""
+    """Implements the interface of onnxruntime's ``CalibrationDataReader``."""
 
     def __init__(self, batches: Iterator[npt.NDArray[Any]]) -> None:
         self._batches = batches
@@ -32,10 +32,10 @@ class _Batches:
 
 
 def write_int8(task: Task, path: Path) -> None:
-    """Writes the student as ONNX with 8-bit weights, a scale a channel, and 8-bit activations (QDQ).
+    """Write the student as ONNX (QDQ) with 8-bit weights, one scale per channel, and 8-bit activations.
 
-    Activations get their range from the least and greatest values over ``task.calibration``. Both are signed: unsigned
-    activations overflow on x86 processors without VNNI.
+    Activation ranges are the minimum and maximum over ``task.calibration``. Weights and activations are signed, because
+    unsigned activations overflow on x86 processors without VNNI.
     """
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -46,7 +46,7 @@ def write_int8(task: Task, path: Path) -> None:
     if not wanted:
         write_onnx(task, plain)
     with quiet():
-        # The exporter has written the shapes already, and symbolic inference fails on some graphs.
+        # The exporter already wrote the shapes, and symbolic inference fails on some graphs.
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,

@@ -11,19 +11,19 @@ from tutelage.runs import Predict, load_student, predictor
 
 
 def write_folder(task: Task, path: Path) -> None:
-    """Writes ``path`` (``model.safetensors``) and ``config.json`` beside it.
+    """Write ``path`` (``model.safetensors``) and ``config.json`` next to it.
 
-    A timm student is read by ``timm.create_model("local-dir:FOLDER", pretrained=True)``, any by
-    ``tutelage.create_model("FOLDER")``. Both hold the network alone; the normalisation is in ``config.json``.
+    timm students can be read with ``timm.create_model("local-dir:FOLDER", pretrained=True)``, all students with
+    ``tutelage.create_model("FOLDER")``. The weights are the bare network; the normalization is in ``config.json``.
     """
     save_model(task.student.network, path.parent, task.student.spec)
     config = path.parent / "config.json"
     described = json.loads(config.read_text(encoding="utf-8"))
-    # What timm calls its test-time transform must be ours, not that of the weights the training began with.
+    # timm's test-time transform must match the evaluation here, not that of the initial weights.
     described["pretrained_cfg"].update(interpolation="bilinear", crop_pct=task.student.crop)
     config.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def open_folder(path: Path) -> Predict:
-    """Returns the network whose ``model.safetensors`` is given, run by PyTorch."""
+    """Open the network of a ``model.safetensors`` file with PyTorch."""
     return predictor(load_student(path.parent).network)

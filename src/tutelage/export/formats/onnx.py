@@ -1,4 +1,4 @@
-"""ONNX, by PyTorch's exporter; read with onnxruntime."""
+"""ONNX files, written by PyTorch's exporter and run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tutelage.export.task import Task
 from tutelage.runs import Predict
 
 OPSET = 18
-"""The exporter's own, and the oldest it writes: old runtimes read it too."""
+"""The oldest version the exporter supports, so that old runtimes can read the file."""
 INPUT, OUTPUT = "images", "logits"
 FILE = "model.onnx"
 
 
 def write_onnx(task: Task, path: Path) -> None:
-    """Writes the student with input ``images`` (batch, 3, H, W) and output ``logits`` (batch, K)."""
+    """Write the student with input ``images`` (batch, 3, H, W) and output ``logits`` (batch, K)."""
     import onnx
 
     with quiet():
@@ -36,14 +36,14 @@ def write_onnx(task: Task, path: Path) -> None:
         assert program is not None
         model = program.model_proto
         for node in model.graph.node:
-            node.ClearField("metadata_props")  # names folders of this machine
+            node.ClearField("metadata_props")  # contains paths of this machine
         onnx.helper.set_model_props(model, task.metadata())
         onnx.checker.check_model(model)
         onnx.save(model, path)
 
 
 def open_onnx(path: Path) -> Predict:
-    """Returns the model of an ONNX file, run by onnxruntime with as many threads as PyTorch has."""
+    """Open an ONNX file with onnxruntime, using as many threads as PyTorch."""
     session = open_session(path)
 
     def predict(images: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def open_onnx(path: Path) -> Predict:
 
 
 def open_session(path: Path) -> Any:
-    """Returns an ``onnxruntime.InferenceSession`` on the CPU."""
+    """Return an ``onnxruntime.InferenceSession`` on the CPU."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

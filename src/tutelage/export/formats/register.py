@@ -1,4 +1,4 @@
-"""The formats there are, by name."""
+"""All export formats by name."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tutelage.runs import Predict
 
 @dataclass(frozen=True)
 class Format:
-    """One format: how it is written, and how it is read without the network's code."""
+    """One export format: how to write it, and how to run it without the network's code."""
 
     file: str
     about: str
     write: Callable[[Task, Path], None]
     open: Callable[[Path], Predict]
     packages: tuple[str, ...] = ()
-    """What it needs of the extra ``export``."""
+    """Packages of the extra ``export`` that it needs."""
     bare: bool = False
-    """Whether it holds the network alone, whatever is asked."""
+    """Whether it never includes the normalization."""
     one_image: bool = False
-    """Whether a call takes one image, not any number."""
+    """Whether a call takes one image instead of any number."""
     rounded: bool = False
-    """Whether its logits are others than PyTorch's."""
+    """Whether its logits differ from PyTorch's by design."""
 
     def predictor(self, path: Path, normalization: Normalization | None) -> Predict:
-        """Returns what makes logits of uint8 images; ``normalization`` is for a file that has none."""
+        """Return a function from uint8 images to logits; pass ``normalization`` if the file does not include it."""
         require(path.name, self.packages)
         predict = self.open(path)
         return predict if normalization is None else lambda images: predict(normalization(images))
