@@ -1,7 +1,7 @@
-"""The console that every room prints with, and what it shows while something takes its time.
+"""Console output and progress display.
 
-Results go to stdout. What is under way goes to stderr: bars and spinners on a terminal, plain lines elsewhere, so that
-a pipe or a file gets the results alone, in text that any editor shows.
+Results go to stdout. Progress goes to stderr: bars and spinners on a terminal, plain lines elsewhere. Pipes and files
+thus receive only the results, as plain text.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from rich.table import Column
 from rich.text import Text
 
 PATIENCE = 0.5
-"""Seconds after which a line says what takes so long, where there is no terminal to show it on."""
+"""Seconds after which a line announces a slow phase if there is no terminal."""
 INTERVAL = 60.0
-"""Seconds between further lines, on how far a phase is."""
+"""Seconds between further lines on the progress of a phase."""
 RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
-"""Where launchers of several processes say which of them this is."""
+"""Environment variables in which launchers of several processes set the rank."""
 
 Advance = Callable[[int], object]
-"""Takes how many more of a phase's items are done."""
+"""Called with the number of items completed since the last call."""
 
 
 def build_console(stderr: bool = False) -> Console:
-    """Return a console for this process: silent in all but the first of a run, wide where its output is not a terminal.
+    """Return a console for this process.
 
-    Tables keep their columns in files and pipes.
+    It prints nothing unless this is the first process of a run. Outside a terminal it is wide, so that tables keep
+    their columns in files and pipes.
     """
     escape_unencodable()
     console = Console(stderr=stderr, quiet=not is_main_process())
@@ -41,9 +42,9 @@ def build_console(stderr: bool = False) -> Console:
 
 
 def escape_unencodable() -> None:
-    """Have stdout and stderr print an escape like ``\\xd7`` for a character that their encoding lacks.
+    """Make stdout and stderr print escapes like ``\\xd7`` for characters that their encoding lacks.
 
-    Otherwise one ``×`` or file name ends the process with UnicodeEncodeError where the locale is ASCII.
+    Otherwise a single ``×`` or file name would end the process with a UnicodeEncodeError in an ASCII locale.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
@@ -51,16 +52,20 @@ def escape_unencodable() -> None:
 
 
 def is_main_process() -> bool:
-    """Return whether this is the only process of a run or the first of several; needs no PyTorch."""
+    """Return whether this is the only or first process of a run, without importing PyTorch."""
     return next((os.environ[name] for name in RANKS if name in os.environ), "0") == "0"
 
 
 def phase(label: str, total: int | None = None) -> AbstractContextManager[Advance]:
-    """Show what is happening while a block runs; the block gets a function that reports how much of it is done.
+    """Show progress while a block runs; the block gets a function to report completed items.
 
-    A terminal shows a bar with rate and remaining time, or without a ``total`` a spinner with the elapsed time. Phases
-    nest: each has its own row. Elsewhere, a phase that takes longer than :data:`PATIENCE` prints a line when it does,
-    every :data:`INTERVAL` a line on how far it is, and one with its duration when it is done.
+    A terminal shows a bar with rate and remaining time, or a spinner with the elapsed time if ``total`` is None. Nested
+    phases have a row each. Elsewhere, a phase that takes longer than ``PATIENCE`` prints a line, then one on its
+    progress every ``INTERVAL``, and finally one with its duration.
+
+    Args:
+        label: Description of the phase.
+        total: Number of items, if known.
 
     Example:
         >>> with phase("reading images", total=3) as advance:
@@ -119,7 +124,7 @@ def _lines(console: Console, label: str, total: int | None) -> Iterator[Advance]
 
 
 def _facts(done: float, total: float, left: float | None, rate: float | None) -> str:
-    """Say how much is done, how fast, and how long the rest takes, where that is known yet."""
+    """Return the number of completed items, the remaining time and the rate, as far as known."""
     parts = [f"{done:,.0f}/{total:,.0f}"]
     parts += [f"{duration(left)} left"] if left is not None else []
     parts += [f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"] if rate is not None else []
@@ -131,9 +136,9 @@ _rows: Progress | None = None
 
 @contextmanager
 def live_rows(console: Console) -> Iterator[Progress]:
-    """Yield the rows at the bottom of the terminal, which all that is under way shares: two displays would collide.
+    """Yield the rows at the bottom of the terminal, which all phases share because two live displays would collide.
 
-    A row is a task of rich's ``Progress``. Its field ``note``, where set, takes the place of the rate.
+    A row is a task of rich's ``Progress``. If its field ``note`` is set, it is shown instead of the rate.
     """
     global _rows
     if _rows is not None:
@@ -143,12 +148,12 @@ def live_rows(console: Console) -> Iterator[Progress]:
         SpinnerColumn("line"),
         TextColumn("{task.description}", markup=False),
         _Bar(bar_width=20),
-        # What a narrow terminal has no room for is cut here, and nothing wraps.
+        # Cut off instead of wrapping on a narrow terminal.
         _Facts(table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
         console=console,
         expand=True,
         transient=True,
-        # A file that stdout goes to stays where the results are printed.
+        # If stdout is a file, results must still be printed there.
         redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=sys.stderr.isatty(),
     )
@@ -160,14 +165,14 @@ def live_rows(console: Console) -> Iterator[Progress]:
 
 
 class _Bar(BarColumn):
-    """A bar, where there is a total to measure by."""
+    """A bar that is only shown for tasks with a total."""
 
     def render(self, task: Task) -> Text | object:  # type: ignore[override]
         return super().render(task) if task.total is not None else Text()
 
 
 class _Facts(ProgressColumn):
-    """How much is done, the remaining or elapsed time, and the rate or what the row's owner notes."""
+    """Completed items, remaining or elapsed time, and the rate or the row's note."""
 
     max_refresh = 0.5
 
@@ -180,7 +185,7 @@ class _Facts(ProgressColumn):
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it: ``120 ms``, ``4.2 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    """Return a duration in short form: ``120 ms``, ``4.2 s``, ``3 min 20 s``, ``2 h 05 min``."""
     if seconds < 1:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 10:

@@ -1,4 +1,4 @@
-"""The one error users see, and the search for the name they probably meant."""
+"""``TutelageError``, and suggestions of similar names."""
 
 from __future__ import annotations
 
@@ -6,29 +6,46 @@ import difflib
 from collections.abc import Iterable
 
 EXIT_CODE = 75
-"""Of a process that SIGTERM stopped: EX_TEMPFAIL of sysexits.h. Nothing is wrong; run the same command again."""
+"""Exit code of a process stopped by SIGTERM (EX_TEMPFAIL in sysexits.h); running the same command again resumes it."""
 
 LONGEST = 100
-"""Letters of a name that are compared with others: the time grows with their square."""
+"""Number of characters of a name that are compared with others; the time grows with their square."""
 
 
 class TutelageError(ValueError):
-    """A mistake in what the user asked for: the message names the value, the place, and the way out."""
+    """A mistake in the user's input; the message names the value, the place and the remedy.
+
+    Example:
+        >>> import tutelage
+        >>> tutelage.create_model("resnet21")
+        Traceback (most recent call last):
+        tutelage.errors.TutelageError: unknown model 'resnet21': did you mean resnet20 ...
+    """
 
 
 def shortened(value: object, most: int = 200) -> str:
-    """Returns what a message shows of a value: all of it, or its beginning where it is long."""
+    """Return a value as text, cut off after ``most`` characters.
+
+    Example:
+        >>> shortened("a" * 300, most=5)
+        'aaaaa… (300 characters)'
+    """
     text = str(value)
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
 
 
 def nearest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
-    """Returns up to ``count`` candidates that look most like ``name``, best first (possibly none)."""
+    """Return up to ``count`` candidates similar to ``name``, best first; possibly none.
+
+    Example:
+        >>> nearest("resnet21", ["resnet20", "vgg8"])
+        ['resnet20']
+    """
     return difflib.get_close_matches(name[:LONGEST], list(candidates), n=count, cutoff=0.5)
 
 
 def unknown(kind: str, name: str, candidates: Iterable[str]) -> TutelageError:
-    """Builds the error for a name that does not exist, naming the nearest one that does."""
+    """Return the error for an unknown name, with similar or all known names."""
     known = sorted(candidates)
     close = nearest(name, known)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""Files that processes lock against each other, on file systems with and without locks."""
+"""File locks between processes, on file systems with and without lock support."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 from filelock import FileLock
 
 UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
-"""What ``flock`` fails with on network file systems that have no locks, or whose lock service does not answer."""
+"""Errors of ``flock`` on network file systems without locks or with an unresponsive lock service."""
 
 
 def lock(path: Path, wait: bool) -> AbstractContextManager[object]:
-    """Lock a file until what is returned is left, or the process ends.
+    """Lock a file until the returned context ends or the process exits.
 
-    A file system without locks gets a warning instead of a lock. A file that merely exists would be no substitute: it
-    outlives a process that is killed, and keeps the run from being resumed.
+    On a file system without locks, a warning is issued instead. A marker file would not be a substitute: it would
+    outlive a killed process and prevent the run from being resumed.
 
     Args:
-        path: the file, which is made if it does not exist.
-        wait: whether to wait for another process that has it.
+        path: The file to lock, created if needed.
+        wait: Whether to wait for another process that holds the lock.
 
     Raises:
-        filelock.Timeout: another process has the file, and ``wait`` is false.
-        OSError: the file cannot be made.
+        filelock.Timeout: If another process holds the lock and ``wait`` is false.
+        OSError: If the file cannot be created.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder, lock(Path(folder, "lock"), wait=False):
-        ...     print("no other process is here")
-        no other process is here
+        ...     print("locked")
+        locked
     """
     try:
         return FileLock(path, fallback_to_soft=False).acquire(blocking=wait)
@@ -39,8 +39,8 @@ def lock(path: Path, wait: bool) -> AbstractContextManager[object]:
         if error.errno not in UNSUPPORTED:
             raise
     warnings.warn(
-        f"Several processes that write to {path.parent} at once will damage it: its file system does not support "
-        f"locks. Run one at a time there, or choose a folder on a local disk",
+        f"Several processes that write to {path.parent} at once will corrupt it, because its file system does not "
+        f"support locks. Run one process at a time, or use a folder on a local disk",
         stacklevel=2,
     )
     return nullcontext()

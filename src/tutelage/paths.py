@@ -1,4 +1,4 @@
-"""Paths as users write them."""
+"""Expansion of paths that users pass."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from tutelage.errors import TutelageError, shortened
 
 
 def expand(text: str | Path) -> Path:
-    """Returns the path with ``~`` written out.
+    """Return the path with ``~`` expanded.
 
-    Raises :class:`TutelageError` for a user who is not there, and where the disk cannot even be asked for it: a name
-    that is too long, a folder that may not be entered.
+    Raises:
+        TutelageError: If the user after ``~`` does not exist, or the path cannot be accessed, e.g. because a name is
+            too long or permission is denied.
     """
     try:
         path = Path(text).expanduser()
         path.exists()
     except RuntimeError:
-        raise TutelageError(f"{shortened(text)}: there is no such user") from None
+        raise TutelageError(f"{shortened(text)}: there is no such user; check the name after ~") from None
     except OSError as error:
-        raise TutelageError(f"{shortened(text)}: {error.strerror}") from None
+        raise TutelageError(f"{shortened(text)}: {error.strerror}; check the path") from None
     return path

@@ -1,4 +1,4 @@
-"""Names to objects, filled by decorators: what is registered is what the command line and the docs list."""
+"""Registries of objects by name, filled by decorators. The command line and the docs list their contents."""
 
 from __future__ import annotations
 
@@ -11,14 +11,22 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Maps public names of one kind ("method", "data set", …) to objects; an unknown name is an error that helps."""
+    """Objects of one kind ("method", "data set", …) by public name; unknown names raise an error with suggestions.
+
+    Example:
+        >>> shapes = Registry("shape")
+        >>> @shapes.register("square")
+        ... class Square: ...
+        >>> list(shapes)
+        ['square']
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._items: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that files the object under ``name``."""
+        """Return a decorator that registers an object under ``name``."""
 
         def file(item: T) -> T:
             self._items[name] = item
