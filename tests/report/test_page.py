@@ -76,7 +76,7 @@ def test_tabs_by_click_and_by_keyboard(opened: Opened) -> None:
     page = opened.page
     tabs = page.locator("#learning [role=tab]")
     panels = page.locator("#learning [role=tabpanel]")
-    names = ["Loss", "Each term", "Gradients", "With the task", "Learning rate"]
+    names = ["Loss", "Each term", "Gradients", "Direction", "Learning rate"]
     last = len(names) - 1
     assert tabs.all_inner_texts() == names
     assert [panel.is_visible() for panel in panels.all()] == [number == 0 for number in range(len(names))]

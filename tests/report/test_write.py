@@ -58,7 +58,7 @@ def test_a_teacher_alone_from_the_command_line(copy: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.replace("\n", "").endswith(f"report in {teacher / 'report.html'}")
     text = text_of(teacher / "report.html")
-    assert "was trained on labels alone" in text and '<h2 id="classes-title">' in text
+    assert "was trained without a teacher" in text and '<h2 id="classes-title">' in text
     assert "disagreements" not in text and "attention" not in text and 'id="comparison"' not in text
     names = {"learning-accuracy", "learning-loss", "learning-rate", "classes-confusion", "calibration"}
     assert {path.name for path in figures.iterdir()} == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
@@ -73,8 +73,8 @@ def test_images_that_are_gone_and_where_they_are_now(copy: Path) -> None:
     moved = copy.parents[1] / "elsewhere" / "digits"
     shutil.move(copy.parents[1] / "digits", moved)
     text = text_of(write_report(copy))
-    assert "Nothing that needs the images is shown" in text and "Say data=" in text
-    assert "As the run showed it" in text and "at.layer3" in text
+    assert "Sections that need the images are not shown" in text and "Set data=" in text
+    assert "Logged by the run" in text and "at.layer3" in text
     assert 'id="classes"' not in text and 'id="learning"' in text
     assert gather(read_run_set([copy]), str(moved)).missing == []
 
@@ -83,11 +83,11 @@ def test_a_teacher_that_is_gone_or_another_one(copy: Path) -> None:
     teacher = copy.parent / "teacher"
     shutil.copytree(copy.parent / "none-1" / "student", teacher / "student", dirs_exist_ok=True)
     material = gather(read_run_set([copy]), None)
-    assert "teacher=runs/teacher has other weights now than in this run" in material.missing[0]
+    assert "the weights of teacher=runs/teacher have changed since this run" in material.missing[0]
     assert material.teacher is None and attention(material) is None and classes(material) is not None
     shutil.rmtree(teacher)
     material = gather(read_run_set([copy]), None)
-    assert "The teacher's own predictions and attention are not shown" in material.missing[0]
+    assert "The teacher's predictions and attention are not shown" in material.missing[0]
     section = plan(material)
     assert section is not None and isinstance(section.blocks[0], Code) and "at.layer3" in section.blocks[0].text
 
@@ -134,13 +134,13 @@ def test_mistakes_are_told_before_any_work(home: Path, runs: dict[str, Path], co
             write_report(*folders, **settings)
         return str(caught.value)
 
-    assert "say where the report goes, out=report.html" in refused(runs["kd"], runs["none-0"])
+    assert "set out, as in out=report.html" in refused(runs["kd"], runs["none-0"])
     assert "does not exist" in refused(tmp_path / "nowhere")
     assert "is not a run folder" in refused(home / "digits")
-    assert "is a folder: give the name of a file" in refused(runs["kd"], out=tmp_path)
+    assert "is a folder; set a file" in refused(runs["kd"], out=tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.png").touch()
-    assert "is not empty: say overwrite=true" in refused(runs["kd"], figures=tmp_path / "full")
+    assert "is not empty; set overwrite=true" in refused(runs["kd"], figures=tmp_path / "full")
     assert "did you mean figures" in refused(runs["kd"], figure=str(tmp_path))
     result = json.loads((copy / "result.json").read_text())
     (copy / "result.json").write_text(json.dumps({**result, "data": "other"}))

@@ -214,7 +214,7 @@ def test_a_report_takes_them_again(tmp_path: Path) -> None:
     bare = write_report(run, out=tmp_path / "bare.html").read_text()
     assert "pass it again" in bare
     full = write_report(run, network=[student, teacher], out=tmp_path / "full.html").read_text()
-    assert "pass it again" not in full and "Where they look" in full
+    assert "pass it again" not in full and "Attention maps" in full
 
 
 def test_a_function_is_named_on_the_command_line(

@@ -1,4 +1,4 @@
-"""Reports: what a run, or several, or a study came to, as one page that needs nothing beside it."""
+"""Reports of runs and studies as self-contained HTML pages."""
 
 from tutelage.report.write import ReportSettings, write_report
 

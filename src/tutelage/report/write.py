@@ -1,4 +1,4 @@
-"""``write_report``: from finished runs, or a study, to a page."""
+"""``write_report``: write the report of finished runs or a study."""
 
 from __future__ import annotations
 
@@ -35,22 +35,35 @@ from tutelage.report.sections.summary import summary
 
 
 class ReportSettings(Settings):
-    """``tutelage report``: of what, and where to."""
+    """Settings of ``tutelage report``."""
 
     runs: tuple[Path, ...] = Field(min_length=1, description="finished runs, or one study")
-    out: Path | None = Field(None, description="the page; report.html in the run, or in the study, where not given")
-    figures: Path | None = Field(None, description="a folder that gets each figure as SVG and PNG too")
-    overwrite: bool = Field(False, description="replace an existing page, and figures of the same names")
-    data: str | None = Field(None, description="where the images are now, if not where they were")
+    out: Path | None = Field(None, description="HTML file to write; default: report.html in the run or study")
+    figures: Path | None = Field(None, description="folder for the figures as SVG and PNG")
+    overwrite: bool = Field(False, description="replace an existing report and figures of the same names")
+    data: str | None = Field(None, description="current location of the images, if they have moved")
 
 
 def write_report(*runs: str | Path, **config: Any) -> Path:
-    """Writes the report of one run, of several or of a study, and returns where it is.
+    """Write the report of one run, several runs or a study.
 
-    ``write_report("runs/kd-0", "runs/none-0", out="report.html", figures="figures")``; the keywords are those of
-    :class:`ReportSettings`, and ``network`` for runs of networks of your own, as in :func:`tutelage.resume`.
-    Predictions are computed anew, of the networks that are shown in detail. Raises :class:`TutelageError`, before any
-    work, where a run is not finished or a file would be overwritten.
+    Predictions of the networks shown in detail are computed again.
+
+    Args:
+        runs: Folders of finished runs, or of one study.
+        config: Keys of ``tutelage report``: ``out``, ``figures``, ``overwrite`` and ``data``. Pass ``network`` for runs
+            of your own networks, as in ``tutelage.resume``.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        TutelageError: If a run is not finished or a file would be overwritten; checked before any work.
+
+    Example:
+        >>> import tutelage
+        >>> tutelage.write_report("runs/kd-0", "runs/none-0", out="report.html", figures="figures")  # doctest: +SKIP
+        PosixPath('report.html')
     """
     with made_known(config.pop("network", None)):
         return _write(runs, config)
@@ -77,20 +90,20 @@ def _write(runs: Sequence[str | Path], config: dict[str, Any]) -> Path:
 
 def _page_path(settings: ReportSettings, folders: Sequence[Path]) -> Path:
     if settings.out is None and len(folders) > 1:
-        raise TutelageError("several runs have no folder in common: say where the report goes, out=report.html")
+        raise TutelageError("out is missing, and several runs have no common folder; set out, as in out=report.html")
     out = settings.out.expanduser() if settings.out is not None else folders[0] / "report.html"
     if out.is_dir():
-        raise TutelageError(f"out={out} is a folder: give the name of a file, out={out / 'report.html'}")
+        raise TutelageError(f"out={out} is a folder; set a file, as in out={out / 'report.html'}")
     if out.exists() and not settings.overwrite:
-        raise TutelageError(f"{out} exists: say overwrite=true to replace it, or give another out=…")
+        raise TutelageError(f"{out} exists; set overwrite=true to replace it, or set another out")
     return out
 
 
 def _check_figures(folder: Path, overwrite: bool) -> None:
     if folder.is_file():
-        raise TutelageError(f"figures={folder} is a file: give a folder")
+        raise TutelageError(f"figures={folder} is a file; set a folder")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise TutelageError(f"figures={folder} is not empty: say overwrite=true, or give another folder")
+        raise TutelageError(f"figures={folder} is not empty; set overwrite=true or another folder")
 
 
 def _sections(material: Material, data: str | None) -> list[Section]:
@@ -105,7 +118,7 @@ def _sections(material: Material, data: str | None) -> list[Section]:
         disagreements(material),
         reproduce(material),
     ]
-    # Last, because it tells what the others could not show.
+    # Last, because it lists what the other sections could not show.
     return [summary(material), *(section for section in found if section is not None)]
 
 

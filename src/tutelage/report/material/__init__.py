@@ -1,1 +1,1 @@
-"""What the sections draw on: runs, groups, predictions."""
+"""Input of the sections: runs, groups and predictions."""

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone."""
+"""Groups of runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tutelage.report.material.run import Run
 from tutelage.study import Row, summarize
 
 APART = {"out", "overwrite", "seed", "student", "model", "teacher", "method", "cache"}
-"""Settings that are told otherwise, or change no result."""
+"""Settings that are compared separately, or do not affect results."""
 HOW = {"device", "compile", "log_every", "validate_every", "accumulate", "precision", "data.workers"}
-"""Settings of how a run is computed, not of what."""
+"""Settings of how a run is computed, which do not affect results either."""
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The runs of one student with one method and one setting."""
+    """The runs of one student with the same method and settings."""
 
     row: Row
     runs: tuple[Run, ...]
@@ -28,7 +28,7 @@ class Group:
 
     @property
     def method(self) -> str:
-        """The method, ``alone`` without one, and what else tells the group from others."""
+        """The method, or ``alone`` without one, and whatever else distinguishes the group."""
         name = "alone" if self.alone else self.row.method
         return " ".join(part for part in (name, self.row.setting, self.row.teacher) if part)
 
@@ -42,12 +42,12 @@ class Group:
 
     @property
     def typical(self) -> Run:
-        """The run of median accuracy, the better one of two: what is shown where only one can be."""
+        """The run with median accuracy (the better of two), used where only one run can be shown."""
         return sorted(self.runs, key=lambda run: run.top1)[len(self.runs) // 2]
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """Returns the runs by student, method and whatever other settings differ, in the order of their first one."""
+    """Return the runs grouped by student, method and other differing settings, in order of first appearance."""
     differing = differing_settings(runs)
     found: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
@@ -62,13 +62,13 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 def alone_of(group: Group, groups: Sequence[Group]) -> Group | None:
-    """Returns the runs of the group's student without a method; None where there are none, or it is they."""
+    """Return the group of the same student without a method; None if there is none or ``group`` is it."""
     row = group.row.alone_among(other.row for other in groups)
     return next((other for other in groups if other.row is row and other is not group), None)
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:
-    """Returns the dotted keys, apart from names, seed, methods and how it is computed, in which the runs differ."""
+    """Return the dotted keys in which the runs differ, except names, seed, method and how the run is computed."""
     trees = [flatten(run.config) for run in runs]
     apart = APART | HOW | {name for run in runs for name in run.result.method.split("+")}
     shared = sorted(set.intersection(*map(set, trees)))
@@ -77,7 +77,7 @@ def differing_settings(runs: Sequence[Run]) -> list[str]:
 
 
 def _teacher(run: Run, runs: Sequence[Run]) -> str:
-    """Which teacher, where it tells runs of one seed apart; teachers that go with the seeds are as one."""
+    """Return the teacher's name if runs with the same seed have different teachers, and an empty string otherwise."""
     teachers = {str(other.config.get("teacher")) for other in runs if other.result.seed == run.result.seed}
     name = (run.config.get("teacher") or {}).get("name", "")
     return str(name) if len(teachers - {"None"}) > 1 else ""

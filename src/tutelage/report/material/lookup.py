@@ -1,4 +1,4 @@
-"""Finding what a run was made of: its data and its teacher, wherever they are now, and only if they are the same."""
+"""Find a run's data and teacher in their current place and check that they have not changed."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ from tutelage.training.job import FOLDER, build_teacher, finetuned
 
 
 def find_data(run: Run, name: str | None) -> ImageData:
-    """Opens the run's data, from ``name`` where they have moved; raises :class:`TutelageError` where it cannot."""
+    """Open the run's data, from ``name`` if they have moved.
+
+    Raises:
+        TutelageError: If the data cannot be opened or lack the measured split.
+    """
     settings = load(DataSettings, run.config["data"], {"name": name or locate(run.data_name, run.folder)})
     data = open_data(settings)
     if data.headline[0] != run.result.split:
-        raise TutelageError(f"{data.name} has no {run.result.split} split any more")
+        raise TutelageError(f"{data.name} no longer has a {run.result.split} split; set data to the original images")
     return data
 
 
 def find_teacher(run: Run, data: ImageData) -> BaseTeacher | None:
-    """Builds the run's teacher; None without one.
+    """Build the run's teacher; None if it has none.
 
-    Raises :class:`TutelageError` where it is not there any more, or has other weights now.
+    Raises:
+        TutelageError: If the teacher is missing or its weights have changed.
     """
     if not run.config.get("teacher"):
         return None
     settings = load(TeacherSettings, run.config["teacher"])
     teacher = build_teacher(located_teacher(settings, run.folder), data)
     if run.teacher and _hashes(teacher.identity()) != _hashes(run.teacher):
-        raise TutelageError(f"teacher={', '.join(settings.names)} has other weights now than in this run")
+        raise TutelageError(f"the weights of teacher={', '.join(settings.names)} have changed since this run")
     return teacher
 
 
 def located_teacher(settings: TeacherSettings, folder: Path) -> TeacherSettings:
-    """Returns the teacher's settings with paths as they are from here; of a fine-tuned one those of the outcome."""
+    """Return the teacher's settings with paths that are valid from here; those of the result if it was fine-tuned."""
     if settings.finetune is not None:
         return finetuned(folder / FOLDER)
     names = tuple(locate(name, folder) for name in settings.names)
@@ -45,9 +50,9 @@ def located_teacher(settings: TeacherSettings, folder: Path) -> TeacherSettings:
 
 
 def locate(name: str, folder: Path) -> str:
-    """Returns a path that a run was given, from here; a name that is no path stays as it is.
+    """Return a path from a run's settings such that it is valid from here; other names are returned unchanged.
 
-    A relative path was meant from where the run was started, which is most often above its folder.
+    Relative paths refer to the folder where the run was started, usually a parent of the run folder.
     """
     if Path(name).is_absolute() or name in list_datasets():
         return name

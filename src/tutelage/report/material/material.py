@@ -1,4 +1,4 @@
-"""What the sections of a report draw on: the runs in groups, and what of their networks and data is still there."""
+"""Collect the input of a report: grouped runs, and their data, teacher and predictions where available."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from tutelage.report.material.run import Run, RunSet
 from tutelage.runs import Student, load_student
 
 TOLERANCE = 0.1
-"""Points by which an accuracy may differ from the recorded one: another device rounds differently."""
+"""Allowed difference in points from the recorded accuracy, because devices round differently."""
 
 
 @dataclass(eq=False)
 class Material:
-    """Everything a report is written from."""
+    """The input of a report."""
 
     title: str
     groups: list[Group]
     focus: Group
-    """The runs shown in detail."""
+    """The group shown in detail."""
     alone: Group | None
-    """The same student without a teacher."""
+    """The group of the same student without a teacher."""
     data: ImageData | None = None
     teacher: BaseTeacher | None = None
-    """That of the run shown in detail."""
+    """The teacher of the run shown in detail."""
     teacher_predictions: Predictions | None = None
     predictions: dict[Path, Predictions] = field(default_factory=dict)
-    """Of the runs in focus and of those alone, by folder."""
+    """Predictions of the runs in ``focus`` and ``alone``, by run folder."""
     missing: list[str] = field(default_factory=list)
-    """What cannot be shown, and why."""
+    """Reasons for what cannot be shown."""
 
     @property
     def run(self) -> Run:
-        """The one run of which single images and curves are shown."""
+        """The run whose images and curves are shown."""
         return self.focus.typical
 
     @property
@@ -60,16 +60,16 @@ class Material:
         return self.run.result.teacher or "teacher"
 
     def of(self, group: Group) -> list[Predictions]:
-        """Returns the predictions of a group's runs; none where they could not be made."""
+        """Return the available predictions of a group's runs."""
         return [self.predictions[run.folder] for run in group.runs if run.folder in self.predictions]
 
     def beside_teacher(self, group: Group) -> list[Predictions]:
-        """Returns those of the runs that had the teacher shown in detail; all where none had it, or none was kept."""
+        """Return the predictions of the runs that share the teacher shown in detail, or all if none is available."""
         same = [run for run in group.runs if run.config.get("teacher") == self.run.config.get("teacher")]
         return [self.predictions[run.folder] for run in same if run.folder in self.predictions] or self.of(group)
 
     def images(self, places: Sequence[int]) -> NDArray[np.uint8]:
-        """Returns images (N, H, W, 3) of the split by their places in the predictions."""
+        """Return images (N, H, W, 3) of the split by their indices in the predictions."""
         assert self.data is not None
         samples = self.data.headline[1].samples
         rows = next(iter(self.predictions.values())).rows[list(places)]
@@ -78,9 +78,10 @@ class Material:
 
 
 def gather(run_set: RunSet, data: str | None) -> Material:
-    """Groups the runs and computes the predictions; what is not there any more is left out, with its reason.
+    """Group the runs and compute the predictions. Whatever is unavailable is left out and listed with the reason.
 
-    Raises :class:`TutelageError` where the runs are not comparable.
+    Raises:
+        TutelageError: If the runs are not comparable.
     """
     _check_comparable(run_set.runs)
     groups = group_runs(run_set.runs)
@@ -92,12 +93,14 @@ def gather(run_set: RunSet, data: str | None) -> Material:
     try:
         material.data = find_data(material.run, data)
     except TutelageError as error:
-        material.missing.append(f"Nothing that needs the images is shown: {error}. Say data=… where they are now.")
+        material.missing.append(
+            f"Sections that need the images are not shown: {error}. Set data=… to their current location."
+        )
         return material
     try:
         material.teacher = find_teacher(material.run, material.data)
     except TutelageError as error:
-        material.missing.append(f"The teacher's own predictions and attention are not shown: {error}.")
+        material.missing.append(f"The teacher's predictions and attention are not shown: {error}.")
     _predict(material)
     return material
 
@@ -109,12 +112,12 @@ def _check_comparable(runs: Sequence[Run]) -> None:
     ):
         if len(values) > 1:
             raise TutelageError(
-                f"the runs are measured on different {what} ({', '.join(sorted(values))}): write a report for each"
+                f"the runs are measured on different {what} ({', '.join(sorted(values))}); write one report for each"
             )
 
 
 def _focus(groups: Sequence[Group]) -> Group:
-    """The distilled group of highest mean accuracy, or the best of all where none is distilled."""
+    """Return the distilled group with the highest mean accuracy, or the best group if none is distilled."""
     distilled = [group for group in groups if not group.alone]
     return max(distilled or groups, key=lambda group: group.row.mean)
 
@@ -123,7 +126,7 @@ def _title(focus: Group) -> str:
     result = focus.typical.result
     if focus.alone:
         return f"{focus.row.student} on {result.data}"
-    return f"{focus.row.student} under {result.teacher}: {focus.method}"
+    return f"{focus.row.student} distilled from {result.teacher}: {focus.method}"
 
 
 def _predict(material: Material) -> None:
@@ -140,8 +143,8 @@ def _predict(material: Material) -> None:
         material.predictions[run.folder] = made
         if abs(made.top1 - run.top1) > TOLERANCE:
             material.missing.append(
-                f"{run.folder} gives {made.top1:.2f} % now and gave {run.top1:.2f} % after its training: its "
-                f"weights or the images have changed. What is shown of single classes and images is of today."
+                f"{run.folder} now reaches {made.top1:.2f} %, but {run.top1:.2f} % was recorded after training: its "
+                f"weights or the images have changed. Results for single classes and images show the current state."
             )
     if material.teacher is not None and material.run.result.teacher_top1 is not None:
         material.teacher_predictions = predict(material.teacher, split, material.teacher_name)
@@ -149,4 +152,4 @@ def _predict(material: Material) -> None:
 
 def _check_classes(student: Student, data: ImageData) -> None:
     if student.classes != data.classes:
-        raise TutelageError("its classes are not those of the data now")
+        raise TutelageError("its classes differ from those of the data")

@@ -1,4 +1,4 @@
-"""What a network says of every image of a split."""
+"""Predictions of a network for all images of a split."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BATCH_SIZE = 256
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Of N images that could be read, labelled ones only, in the order of the split."""
+    """Predictions for the N readable, labeled images of a split, in its order."""
 
     rows: NDArray[np.int64]
-    """(N,) places of the images in their samples."""
+    """(N,) indices of the images in their samples."""
     labels: NDArray[np.int64]
     """(N,) true classes."""
     classes: NDArray[np.int64]
@@ -34,13 +34,13 @@ class Predictions:
 
     @property
     def top1(self) -> float:
-        """In percent."""
+        """Accuracy in percent."""
         return 100 * float(self.right.mean())
 
 
 @torch.no_grad()
 def predict(classifier: nn.Module, split: Split, name: str) -> Predictions:
-    """Runs ``classifier``, which takes un-normalised images, over ``split`` in float32; ``name``: for the progress."""
+    """Run ``classifier`` on the unnormalized images of ``split`` in float32; ``name`` is shown in the progress bar."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     classifier = classifier.to(device).to(memory_format=torch.channels_last).eval()
     parts = []

@@ -1,4 +1,4 @@
-"""A finished run, as its folder tells it."""
+"""Read finished runs from their folders."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ from tutelage.training.evaluation import ACCURACY
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run left behind, networks apart."""
+    """The content of a run folder, without networks."""
 
     folder: Path
     result: Result
     top1: float
-    """Of the student, on the headline split, in percent."""
+    """Accuracy of the student on the headline split, in percent."""
     config: dict[str, Any]
-    """Its resolved settings as they are written, scalars as text."""
+    """The resolved settings as written, with scalars as text."""
     settings: RunSettings | None
-    """The same, checked; None where this version does not know them."""
+    """The validated settings; None if this version does not accept them."""
     fault: str
-    """Why there are no checked settings."""
+    """Why there are no validated settings."""
     metrics: list[dict[str, Any]]
     environment: dict[str, Any]
     teacher: dict[str, Any]
-    """What was recorded of the teacher; empty without one."""
+    """The recorded description of the teacher; empty without one."""
     log: str
 
     @property
     def method(self) -> str:
-        """The method with the settings that are not its defaults."""
+        """The method with its non-default settings."""
         return method_label(self.result)
 
     @property
     def teacher_on_validation(self) -> float | None:
-        """The teacher's accuracy on validation data, as it was measured before training."""
+        """The teacher's accuracy on validation data, measured before training."""
         known = self.teacher.get("measure", ACCURACY) == ACCURACY and self.teacher.get("split") == "validation"
         return self.teacher["top1"] if known else None
 
     @property
     def data_name(self) -> str:
-        """What the settings call the data: a name or a folder."""
+        """The data's name or folder in the settings."""
         return str(self.config["data"]["name"])
 
 
 @dataclass(frozen=True)
 class RunSet:
-    """The runs that a report is about: a study's, or any others."""
+    """The runs or the study of a report."""
 
     runs: list[Run]
     title: str | None
-    """The title of the study; None without one."""
+    """The study's title, if it is a study."""
     failed: dict[str, str]
-    """The errors of the study's failed runs, by name."""
+    """Failed runs of the study, with their errors."""
 
 
 def read_run_set(folders: Sequence[Path]) -> RunSet:
-    """Return the runs in ``folders``: one study, or any number of runs."""
+    """Return the runs in ``folders``, which are either one study or any number of runs."""
     if len(folders) == 1 and (folders[0] / "study.json").is_file():
         study = read_study(folders[0])
         return RunSet([read_run(folders[0] / run) for run in study.runs], study.title, study.failed)
@@ -72,14 +72,18 @@ def read_run_set(folders: Sequence[Path]) -> RunSet:
 
 
 def read_run(folder: Path) -> Run:
-    """Returns the run in ``folder``; raises :class:`TutelageError` where there is none, or an unfinished one."""
+    """Return the run in ``folder``.
+
+    Raises:
+        TutelageError: If it is not a run folder, or the run is unfinished or has no accuracy.
+    """
     if not (folder / "config.yaml").is_file():
         what = "is not a run folder: it has no config.yaml" if folder.is_dir() else "does not exist"
-        raise TutelageError(f"{folder} {what}; give the folder of a run (tutelage distill … out=FOLDER) or of a study")
+        raise TutelageError(f"{folder} {what}; set the folder of a run (tutelage distill … out=FOLDER) or of a study")
     settings, fault = None, ""
     result = Result.read(folder)
     if result.top1 is None:
-        raise TutelageError(f"{folder} has no accuracy, which a report is about: its images have no labels")
+        raise TutelageError(f"{folder} has no accuracy to report, because its images have no labels; remove this run")
     try:
         settings = load_run(folder)
     except TutelageError as error:

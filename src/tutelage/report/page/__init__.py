@@ -1,1 +1,1 @@
-"""The page: blocks, drawings and the template."""
+"""Blocks, drawings and the template of the page."""

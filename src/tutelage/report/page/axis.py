@@ -1,4 +1,4 @@
-"""What all curves over the epochs of a run share."""
+"""Helpers for curves over epochs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from matplotlib.ticker import MaxNLocator
 from tutelage.report.page.drawing import color
 
 Metrics = Sequence[dict[str, Any]]
-"""A run's records, one an epoch."""
+"""Records of a run, one per epoch."""
 
 
 def curve(metrics: Metrics, key: str) -> tuple[list[int], list[float]]:
-    """Returns the epochs that have a figure, and the figures."""
+    """Return the epochs that have a value, and the values."""
     known = [record for record in metrics if key in record]
     return [record["epoch"] for record in known], [record[key] for record in known]
 
 
 def marker(metrics: Metrics) -> str | None:
-    """A single epoch is a dot: it makes no line."""
+    """Return a dot as marker for a single epoch, which would not be visible as a line."""
     return "o" if len(metrics) == 1 else None
 
 
 def label_epochs(axes: Axes, metrics: Metrics) -> None:
-    """Labels the epochs, and tells the stages apart where there are several."""
+    """Label the epoch axis, and mark the stages if there are several."""
     axes.set_xlabel("epoch")
     axes.set_xlim(0.5, len(metrics) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))

@@ -1,4 +1,4 @@
-"""What a page is made of. All of it is plain text, numbers and pixels: the template escapes and lays out."""
+"""Blocks of the page. They hold plain text, numbers and pixels; the template escapes and lays them out."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ class Chart:
 
     kind: ClassVar[str] = "chart"
     name: str
-    """Of its files."""
+    """Base name of its image files."""
     figure: Figure
     alt: str
-    """What it shows, for who cannot see it."""
+    """Alternative text for screen readers."""
     caption: str
     wide: bool = False
-    """Whether it is scrolled on a narrow screen, not shrunk."""
+    """Whether to scroll it on a narrow screen instead of shrinking it."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of text; one that is written ``**so**`` is bold. The first cell of a row is its header."""
+    """A table of text. Cells written ``**like this**`` are bold. The first cell of a row is its header."""
 
     kind: ClassVar[str] = "table"
     caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: Collection[str] = ()
-    """The headers of columns of words, apart from the first; numbers are set to the right."""
+    """Headers of text columns besides the first; other columns are aligned right as numbers."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Pixels, and what they show."""
+    """An image with label and alternative text."""
 
     image: Image
     label: str
@@ -48,7 +48,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Card:
-    """Pictures that belong together, with a line for each thing to say of them."""
+    """Pictures that belong together, and lines of text about them."""
 
     pictures: Sequence[Picture]
     lines: Sequence[str]
@@ -56,7 +56,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Cards side by side."""
+    """Several cards side by side."""
 
     kind: ClassVar[str] = "gallery"
     name: str
@@ -66,7 +66,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Words:
-    """A paragraph; a quiet one is a remark."""
+    """A paragraph; ``quiet`` ones are remarks."""
 
     kind: ClassVar[str] = "words"
     text: str
@@ -75,7 +75,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Figures:
-    """The few numbers that matter: name, number, remark, and the network it is of."""
+    """Headline numbers: name, number, remark and the role of the network."""
 
     kind: ClassVar[str] = "figures"
     items: Sequence[tuple[str, str, str, str]]
@@ -83,7 +83,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Code:
-    """Text as it is, in equal widths."""
+    """Preformatted monospace text."""
 
     kind: ClassVar[str] = "code"
     label: str
@@ -92,7 +92,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Tabs:
-    """Named groups of blocks, of which one is seen at a time."""
+    """Named groups of blocks, shown one at a time."""
 
     kind: ClassVar[str] = "tabs"
     label: str
@@ -101,7 +101,7 @@ class Tabs:
 
 @dataclass(frozen=True)
 class Beside:
-    """Columns of blocks, side by side where there is room."""
+    """Columns of blocks, side by side if there is room."""
 
     kind: ClassVar[str] = "beside"
     columns: Sequence[Sequence[Block]]
@@ -109,7 +109,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Details:
-    """Blocks that are seen when asked for."""
+    """Blocks that are collapsed by default."""
 
     kind: ClassVar[str] = "details"
     summary: str
@@ -129,7 +129,7 @@ class Section:
 
 
 def drawn(blocks: Sequence[Block]) -> Iterator[Chart | Gallery]:
-    """Yields what can be written as an image, wherever it stands."""
+    """Yield all blocks that can be written as image files, including nested ones."""
     for block in blocks:
         if isinstance(block, (Chart, Gallery)):
             yield block

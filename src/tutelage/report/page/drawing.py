@@ -1,4 +1,4 @@
-"""How figures look: one palette for light and dark, SVG for the page, SVG and PNG for papers."""
+"""Style of the figures: one palette for light and dark mode, SVG for the page, SVG and PNG for papers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PALETTE = {
     "green": ("#3d7a1e", "#93cf6b"),
     "brown": ("#7a4a2b", "#d6ab8c"),
 }
-"""Colours by role, for light and for dark surroundings; each is legible as text on the surface."""
+"""Colors by role for light and dark mode; each is legible as text on the surface color."""
 
 SERIES = ("teal", "purple", "gold", "pink", "green", "brown")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
@@ -66,41 +66,41 @@ RC: dict[str, Any] = {
     "ytick.major.size": 0,
     "xtick.minor.size": 0,
     "ytick.minor.size": 0,
-    # Names come from data: a dollar sign is a dollar sign.
+    # Names come from data, so a dollar sign must not start a formula.
     "text.parse_math": False,
-    # Letters stay letters: a browser has fonts for more scripts than matplotlib, and the file is small.
+    # Keep text as text: browsers have fonts for more scripts than matplotlib, and files are smaller.
     "svg.fonttype": "none",
     "svg.hashsalt": "tutelage",
     "figure.constrained_layout.use": True,
 }
 
 WIDTH = 4.7
-"""Inches: narrow enough that letters are legible on a phone."""
+"""Width in inches, narrow enough that text is legible on a phone."""
 
 
 def color(role: str) -> str:
-    """Returns a role's colour on paper."""
+    """Return the color of a role in light mode."""
     return PALETTE[role][0]
 
 
 def series(number: int) -> str:
-    """Returns the colour of the ``number``-th of things that have no role."""
+    """Return the color of series ``number``, for groups without a role."""
     return color(SERIES[number % len(SERIES)])
 
 
 def dashes(number: int) -> Any:
-    """Returns a line style: things that share a colour do not share it too."""
+    """Return the line style of series ``number``; series with the same color get different styles."""
     return DASHES[number // len(SERIES) % len(DASHES)]
 
 
 def new_axes(height: float = 3.0, width: float = WIDTH, **options: Any) -> tuple[Figure, Axes]:
-    """Returns a figure of that size, in inches, with its axes; ``options`` are of ``Figure.subplots``."""
+    """Return a figure and its axes; sizes are in inches, ``options`` are passed to ``Figure.subplots``."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(**options)
 
 
 def legend(axes: Axes, **options: Any) -> None:
-    """Adds a legend above the axes, out of the way of what is drawn."""
+    """Add a legend above the axes if there are several entries."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) < 2:
         return
@@ -112,14 +112,14 @@ def legend(axes: Axes, **options: Any) -> None:
 
 
 def accuracy_limits(values: Sequence[float]) -> tuple[float, float]:
-    """Returns the limits of an axis of percentages that shows these values, and hardly more than 100 %."""
+    """Return limits for an axis of percentages that fit the values and end just above 100 %."""
     low, high = min(values), max(values)
     margin = max(0.12 * (high - low), 0.5)
     return low - margin, min(high + margin, 100.4)
 
 
 def plain_log_ticks(axis: Axis) -> None:
-    """Labels a logarithmic axis with numbers as one says them: 1, 2, 5, 10, or tens alone over a wide range."""
+    """Label a logarithmic axis with plain numbers: 1, 2, 5, 10, or only powers of ten over a wide range."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
@@ -127,7 +127,7 @@ def plain_log_ticks(axis: Axis) -> None:
 
 
 def shortened(name: str, length: int = 18) -> str:
-    """Returns a name that fits beside a figure."""
+    """Return a name cut to ``length`` characters."""
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
@@ -136,7 +136,7 @@ def shortened_all(names: Sequence[str], length: int = 18) -> list[str]:
 
 
 def svg(figure: Figure) -> str:
-    """Returns the figure as SVG, on nothing, in the colours of paper."""
+    """Return the figure as SVG with a transparent background, in light mode."""
     out = io.StringIO()
     with _any_script():
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -144,7 +144,7 @@ def svg(figure: Figure) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """Returns the figure as PNG on white, 200 dots an inch."""
+    """Return the figure as PNG on white, at 200 dpi."""
     out = io.BytesIO()
     with _any_script():
         figure.savefig(out, format="png", dpi=200, facecolor="white", metadata={"Software": None})
@@ -153,7 +153,7 @@ def png(figure: Figure) -> bytes:
 
 @contextmanager
 def _any_script() -> Iterator[None]:
-    """Names may be in scripts that matplotlib's own font lacks; a browser has fonts for them."""
+    """Suppress warnings about characters that matplotlib's font lacks; browsers have fonts for them."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         yield
@@ -163,7 +163,7 @@ _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans'"
 
 
 def themed(text: str) -> str:
-    """Returns an SVG whose colours follow the reader's, light or dark, as a ``data:`` address for an image."""
+    """Return an SVG as a ``data:`` URI whose colors follow the reader's light or dark mode."""
     text = text[text.index("<svg") :]
     for role, (light, _) in PALETTE.items():
         text = re.sub(light, f"var(--{role})", text, flags=re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""From sections to one page of HTML that needs nothing beside it."""
+"""Render sections as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tutelage.report.page.pictures import data_uri
 
 
 def render(title: str, lead: str, foot: str, sections: Sequence[Section]) -> str:
-    """Returns the page; all that comes from data or names is escaped.
+    """Return the page; all text from data and names is escaped.
 
-    The page's security policy lets it load nothing from anywhere, and run its own script alone.
+    The page's Content-Security-Policy forbids loading anything and running any script but its own.
     """
     environment = Environment(
         loader=PackageLoader("tutelage.report"),

@@ -1,4 +1,4 @@
-"""Pixels: from arrays to images, and from images to addresses and sheets."""
+"""Convert arrays to images, images to ``data:`` URIs, and galleries to figures."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tutelage.report.page.blocks import Gallery
 from tutelage.report.page.drawing import color, shortened
 
 LARGEST = 160
-"""Side, in pixels, above which images are made smaller."""
+"""Maximum side in pixels; larger images are downscaled."""
 LOSSLESS = 64
-"""Side up to which images are small enough to be kept as they are."""
+"""Side in pixels up to which images are stored losslessly."""
 SIDE, GAP, LABEL, LINE = 1.3, 0.08, 0.18, 0.14
-"""Inches on a sheet: of a picture, between pictures, above for its label, below for each line."""
+"""Sizes on a sheet in inches: side of a picture, gap between pictures, height of a label, height of a line."""
 
 
 def picture(pixels: NDArray[np.uint8]) -> Image.Image:
-    """Returns (H, W, 3) pixels as an image of at most :data:`LARGEST` pixels a side."""
+    """Return pixels (H, W, 3) as an image with sides of at most ``LARGEST`` pixels."""
     image = Image.fromarray(pixels)
     image.thumbnail((LARGEST, LARGEST))
     return image
 
 
 def data_uri(image: Image.Image) -> str:
-    """Returns the image as a ``data:`` address: exact where it is small, else as JPEG."""
+    """Return the image as a ``data:`` URI, as PNG if it is small and JPEG otherwise."""
     out = io.BytesIO()
     if max(image.size) <= LOSSLESS:
         image.save(out, "PNG", optimize=True)
@@ -41,7 +41,7 @@ def data_uri(image: Image.Image) -> str:
 
 
 def sheet(gallery: Gallery) -> Figure:
-    """Returns the gallery as one figure: each card a row of pictures under their labels, with its lines below."""
+    """Return the gallery as one figure, with labels above the pictures of each card and its lines below."""
     wide = max(len(card.pictures) for card in gallery.cards)
     lines = max(len(card.lines) for card in gallery.cards)
     columns = max(2, 6 // wide)
@@ -49,7 +49,7 @@ def sheet(gallery: Gallery) -> Figure:
     size = columns * step, -(-len(gallery.cards) // columns) * height
     figure = Figure(figsize=size)
     figure.set_layout_engine("none")
-    # One pair of axes for all pictures, in inches from the upper left corner: a pair for each would take seconds.
+    # One pair of axes for all pictures, in inches from the upper left corner: one pair per picture would take seconds.
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     for number, card in enumerate(gallery.cards):

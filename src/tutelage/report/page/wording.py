@@ -1,10 +1,10 @@
-"""Numbers as words have them."""
+"""Format numbers and lists for text."""
 
 from __future__ import annotations
 
 
 def count(number: float) -> str:
-    """Returns a large number in thousands, millions or billions."""
+    """Return a number with the unit k, M or G."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= unit:
             return f"{number / unit:.3g} {name}"
@@ -12,21 +12,21 @@ def count(number: float) -> str:
 
 
 def signed(points: float, digits: int = 2) -> str:
-    """Returns a difference with its sign, and a real minus."""
+    """Return a difference with its sign, using a true minus sign."""
     text = f"{points:+.{digits}f}"
     return text.replace("-", "−") if float(text) else text[1:]
 
 
 def chance(p: float) -> str:
-    """Returns the p of a test."""
+    """Return the p-value of a test as text."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def plural(number: int, thing: str) -> str:
-    """Returns ``1 epoch``, ``2 epochs``."""
+    """Return ``1 epoch``, ``2 epochs``."""
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def listed(names: list[str]) -> str:
-    """Returns ``a``, ``a and b``, or ``a, b and c``."""
+    """Return ``a``, ``a and b``, or ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,1 +1,1 @@
-"""The sections of a report, one a file."""
+"""The sections of a report, one per file."""

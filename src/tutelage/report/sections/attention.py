@@ -1,4 +1,4 @@
-"""Where teacher and student look: attention maps at paired levels, over real images."""
+"""Attention maps of teacher and student at paired levels, on real images."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from tutelage.training.display import attention_maps
 
 SHOWN = 6
 COMPARED = 128
-"""Images over which the likeness of maps is averaged."""
+"""Number of images over which the similarity of maps is averaged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Looker:
-    """A network that is looked into, and where."""
+    """A network and the taps to compute attention maps from."""
 
     network: nn.Module
     normalization: nn.Module
     taps: list[str]
 
     def maps(self, images: Tensor) -> list[Tensor]:
-        """Returns a map (B, h, w) of unit norm for each tap, of un-normalised images."""
+        """Return a unit-norm map (B, h, w) for each tap from unnormalized images."""
         return attention_maps(self.network.cpu().eval(), self.normalization.cpu(), self.taps, images)
 
 
 def attention(material: Material) -> Section | None:
-    """Returns the section; None without a single teacher, or where its levels cannot be paired with the student's."""
+    """Return the section; None without exactly one teacher, or if its levels cannot be paired with the student's."""
     members, data = material.teacher.members if material.teacher is not None else [], material.data
     if len(members) != 1 or data is None or not material.predictions:
         return None
@@ -60,7 +60,7 @@ def attention(material: Material) -> Section | None:
     if material.alone is not None:
         alone = load_student(material.alone.typical.folder)
         lookers["alone"] = Looker(alone.network, alone.normalization, student_taps)
-    return Section("attention", "Where they look", _blocks(material, lookers, pairs))
+    return Section("attention", "Attention maps", _blocks(material, lookers, pairs))
 
 
 def _blocks(material: Material, lookers: dict[str, Looker], pairs: list[tuple[str, str]]) -> list[Block]:
@@ -78,11 +78,11 @@ def _blocks(material: Material, lookers: dict[str, Looker], pairs: list[tuple[st
             pictures = [Picture(picture(pixels[n]), "image", f"test image of class {name}")]
             for role in lookers:
                 over = overlay(pixels[n], maps[role][depth][n].numpy())
-                pictures.append(Picture(over, role, f"where {role} looks at level {depth + 1} on the image of {name}"))
+                pictures.append(Picture(over, role, f"attention of the {role} at level {depth + 1}, class {name}"))
             cards.append(Card(pictures, [name]))
-        caption = f"Teacher at {teacher_tap}, student at {student_tap}. Bright is where the activations are strong."
+        caption = f"Teacher at {teacher_tap}, student at {student_tap}. Bright areas have strong activations."
         tabs.append((f"Level {depth + 1}", [Gallery(f"attention-{depth + 1}", caption, cards)]))
-    text = f"The first {material.split} image of each of {len(shown)} classes: none was picked by hand."
+    text = f"The first {material.split} image of each of {len(shown)} classes, not selected by hand."
     blocks: list[Block] = [Words(text), Tabs("Level", tabs)]
     if len(lookers) > 1:
         blocks.append(_likeness(maps, pairs, len(places)))
@@ -90,7 +90,7 @@ def _blocks(material: Material, lookers: dict[str, Looker], pairs: list[tuple[st
 
 
 def _one_a_class(material: Material) -> list[int]:
-    """Returns the places of images, classes taking turns: the first of each, the second of each, …"""
+    """Return indices of images that alternate between classes: the first of each class, then the second, …"""
     labels = next(iter(material.predictions.values())).labels
     order = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[order], labels[order])
@@ -99,7 +99,7 @@ def _one_a_class(material: Material) -> list[int]:
 
 
 def overlay(pixels: NDArray[np.uint8], attention: NDArray[np.float32]) -> Image.Image:
-    """Returns the image in grey under its attention map, stretched from its least to its greatest value."""
+    """Return the image in gray, overlaid with its attention map, which is scaled to the full range."""
     image = picture(pixels)
     span = attention.max() - attention.min()
     scaled = (attention - attention.min()) / (span if span > 0 else 1)
@@ -112,7 +112,7 @@ def overlay(pixels: NDArray[np.uint8], attention: NDArray[np.float32]) -> Image.
 
 
 def likeness(one: Tensor, other: Tensor) -> float:
-    """Returns the mean cosine between two sets of maps (B, h, w), the larger averaged down to the smaller."""
+    """Return the mean cosine similarity of two sets of maps (B, h, w), the larger average-pooled to the smaller."""
     height, width = min(one.shape[1:], other.shape[1:], key=math.prod)
     first, second = (F.adaptive_avg_pool2d(maps[:, None], (height, width)).flatten(1) for maps in (one, other))
     return float(F.cosine_similarity(first, second).mean())
@@ -127,5 +127,5 @@ def _likeness(maps: dict[str, list[Tensor]], pairs: list[tuple[str, str]], count
         ]
         for depth, (teacher, student) in enumerate(pairs)
     ]
-    caption = f"Likeness to the teacher's attention: mean cosine of the maps over {count} images; 1 is the same map."
+    caption = f"Similarity to the teacher's attention: mean cosine of the maps over {count} images; 1 means equal maps."
     return Table(caption, ["level", *roles], rows)

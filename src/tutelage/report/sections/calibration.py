@@ -1,4 +1,4 @@
-"""Whether a network is as often right as it says, and as its teacher is."""
+"""Calibration of the networks, and agreement of the student with its teacher."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tutelage.report.page.wording import listed, signed
 
 BINS = 15
 FEWEST = 10
-"""Predictions below which a bin is not drawn: its accuracy is chance."""
+"""Bins with fewer predictions are not drawn, because their accuracy is too noisy."""
 OUTCOMES = ("both right", "student only", "teacher only", "same mistake", "different mistakes")
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Of predictions in bins of equal width by confidence; bins without predictions are left out."""
+    """Statistics of predictions in confidence bins of equal width; empty bins are left out."""
 
     confidence: NDArray[np.float64]
-    """Mean of each bin, in percent."""
+    """Mean confidence of each bin, in percent."""
     accuracy: NDArray[np.float64]
-    """Of each bin, in percent."""
+    """Accuracy of each bin, in percent."""
     count: NDArray[np.int64]
-    """Of the predictions in each bin."""
+    """Number of predictions in each bin."""
 
     @property
     def share(self) -> NDArray[np.float64]:
-        """Of all predictions; sums to 1."""
+        """Fraction of all predictions in each bin; sums to 1."""
         return self.count / self.count.sum()
 
     @property
@@ -43,12 +43,12 @@ class Calibration:
 
     @property
     def excess(self) -> float:
-        """Mean confidence less accuracy, in points: positive where the network is too sure."""
+        """Mean confidence minus accuracy in points; positive for an overconfident network."""
         return float((self.share * (self.confidence - self.accuracy)).sum())
 
 
 def calibrate(predictions: Sequence[Predictions]) -> Calibration:
-    """Returns the calibration of all predictions together, in 15 bins."""
+    """Return the calibration of all predictions together, in 15 bins."""
     confidence = np.concatenate([made.confidence for made in predictions]).astype(np.float64)
     right = np.concatenate([made.right for made in predictions])
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -59,7 +59,7 @@ def calibrate(predictions: Sequence[Predictions]) -> Calibration:
 
 
 def agreement(student: Predictions, teacher: Predictions) -> dict[str, float]:
-    """Returns the share of images of each of :data:`OUTCOMES`, in percent."""
+    """Return the percentage of images with each of the ``OUTCOMES``."""
     both_wrong, same = ~student.right & ~teacher.right, student.classes == teacher.classes
     masks = [
         student.right & teacher.right,
@@ -72,7 +72,7 @@ def agreement(student: Predictions, teacher: Predictions) -> dict[str, float]:
 
 
 def networks(material: Material) -> dict[str, list[Predictions]]:
-    """Returns the predictions that are compared, by the role of the network."""
+    """Return the predictions to compare, by the role of the network."""
     found = {"student": material.of(material.focus)}
     if material.alone is not None:
         found["alone"] = material.of(material.alone)
@@ -82,7 +82,7 @@ def networks(material: Material) -> dict[str, list[Predictions]]:
 
 
 def calibration(material: Material) -> Section | None:
-    """Returns the section; None where there are no predictions."""
+    """Return the section; None if there are no predictions."""
     by_role = networks(material)
     if "student" not in by_role:
         return None
@@ -98,8 +98,9 @@ def calibration(material: Material) -> Section | None:
 def _in_words(name: str, student: Calibration) -> str:
     text = f"The confidence of {name} is off by {student.error:.1f} points on average (ECE)"
     if abs(student.excess) < 1:
-        return f"{text}; it is neither too sure nor too doubtful."
-    return f"{text}; it is too {'sure' if student.excess > 0 else 'doubtful'}, by {abs(student.excess):.1f} points."
+        return f"{text}; overall it is neither over- nor underconfident."
+    over = "over" if student.excess > 0 else "under"
+    return f"{text}; overall it is {over}confident by {abs(student.excess):.1f} points."
 
 
 def _reliability(measured: dict[str, Calibration]) -> Chart:
@@ -119,7 +120,7 @@ def _reliability(measured: dict[str, Calibration]) -> Chart:
         "calibration",
         figure,
         f"Reliability diagram: accuracy against confidence in {BINS} bins. Calibration error in points: {errors}.",
-        "Below the dotted line a network is too sure of itself. The larger a dot, the more predictions it stands for.",
+        "Below the dotted line a network is overconfident. Larger dots stand for more predictions.",
     )
 
 
@@ -130,8 +131,8 @@ def _table(by_role: dict[str, list[Predictions]], measured: dict[str, Calibratio
         sure = 100 * float(np.mean([each.confidence.mean() for each in made]))
         top1 = float(np.mean([each.top1 for each in made]))
         rows.append([role, f"{top1:.2f}", f"{sure:.2f}", signed(found.excess, 1), f"{found.error:.2f}"])
-    headers = ["network", "top-1 %", "mean confidence %", "too sure by", "ECE"]
-    return Table(f"Calibration; the expected calibration error (ECE) in points, {BINS} bins.", headers, rows)
+    headers = ["network", "top-1 %", "mean confidence %", "overconfidence", "ECE"]
+    return Table(f"Overconfidence and expected calibration error (ECE) in points, {BINS} bins.", headers, rows)
 
 
 def _agreement(material: Material, teacher: Predictions) -> list[Block]:
@@ -158,7 +159,7 @@ def _agreement(material: Material, teacher: Predictions) -> list[Block]:
         f"{role}: " + ", ".join(f"{name} {s[name]:.1f} %" for name in OUTCOMES) for role, s in shares.items()
     )
     return [
-        Chart("agreement", figure, f"Who is right about an image. {said}.", "Who is right about an image."),
+        Chart("agreement", figure, f"Which network is right. {said}.", "Which network is right about an image."),
         Table(
             "Agreement with the teacher, in percent of the images.",
             ["images", *shares],

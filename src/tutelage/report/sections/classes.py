@@ -1,4 +1,4 @@
-"""Class by class: which are confused with which, and which gained and lost by the teaching."""
+"""Results per class: confusions, and changes in accuracy compared with the student alone or the teacher."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tutelage.report.page.drawing import color, new_axes, shortened_all
 from tutelage.report.page.wording import listed, signed
 
 MOST_CLASSES = 20
-"""As many as a matrix can hold with legible names."""
+"""Largest number of classes whose names are legible in the matrix."""
 CHOSEN = 12
-"""Classes shown where there are more than that."""
+"""Number of classes shown if there are more."""
 
 
 def classes(material: Material) -> Section | None:
-    """Returns the section; None where there are no predictions."""
+    """Return the section; None if there are no predictions."""
     students = material.of(material.focus)
     if not students:
         return None
@@ -31,15 +31,15 @@ def classes(material: Material) -> Section | None:
     drawn: list[Block] = [_matrix_chart(material, matrix)]
     pairs: list[Block] = [_pairs(material, matrix, reference)]
     if reference is None:
-        return Section("classes", "Class by class", [Beside([drawn, pairs])])
+        return Section("classes", "Results per class", [Beside([drawn, pairs])])
     text, *changes = _changes(material, students, *reference)
-    return Section("classes", "Class by class", [text, Beside([changes + pairs, drawn])])
+    return Section("classes", "Results per class", [text, Beside([changes + pairs, drawn])])
 
 
 def confusion(predictions: Sequence[Predictions], count: int) -> NDArray[np.float64]:
-    """Returns (K, K): of the images of each true class (row), the percentage predicted as each class.
+    """Return the confusion matrix (K, K): the percentage of images of each true class (row) predicted as each class.
 
-    Several runs are averaged. The row of a class without images is zero.
+    Several runs are averaged. Rows of classes without images are zero.
     """
     total = np.zeros((count, count))
     for made in predictions:
@@ -48,7 +48,7 @@ def confusion(predictions: Sequence[Predictions], count: int) -> NDArray[np.floa
 
 
 def _reference(material: Material) -> tuple[str, list[Predictions]] | None:
-    """What the students are compared with: themselves alone, else the teacher."""
+    """Return what the students are compared with: the students alone if available, otherwise the teacher."""
     if material.alone is not None and material.of(material.alone):
         return "alone", material.of(material.alone)
     if material.teacher_predictions is not None:
@@ -59,7 +59,7 @@ def _reference(material: Material) -> tuple[str, list[Predictions]] | None:
 def _changes(
     material: Material, students: Sequence[Predictions], name: str, reference: Sequence[Predictions]
 ) -> list[Block]:
-    """What each class gained over the reference, in points: drawn, said, and as a table."""
+    """Return the change of each class from the reference in points, as text, chart and table."""
     names, count = material.classes, len(material.classes)
     ours, theirs = (np.diag(confusion(made, count)) for made in (students, reference))
     images = np.bincount(students[0].labels, minlength=count)
@@ -72,7 +72,7 @@ def _changes(
     rows = [
         [names[k], f"{images[k]:,}", f"{theirs[k]:.1f}", f"{ours[k]:.1f}", signed(float(change[k]), 1)] for k in there
     ]
-    table = Table(f"Accuracy on each class in percent, {name} and after; change in points.", columns, rows)
+    table = Table(f"Accuracy per class in percent, compared with {name}; change in points.", columns, rows)
     return [
         Words(text),
         _change_chart(names, change, shown, against, len(there)),
@@ -86,9 +86,9 @@ def _in_words(names: Sequence[str], change: NDArray[np.float64], order: Sequence
     def some(places: Sequence[int]) -> str:
         return listed([f"{names[k]} ({signed(float(change[k]), 1)})" for k in places[:3]])
 
-    text = f"Of {len(order)} classes, {len(gained)} gained against {against} and {len(lost)} lost."
-    text += f" Most gained: {some(gained)}." if gained else ""
-    return text + (f" Most lost: {some(lost)}." if lost else "")
+    text = f"Compared with {against}, {len(gained)} of {len(order)} classes improved and {len(lost)} got worse."
+    text += f" Largest gains: {some(gained)}." if gained else ""
+    return text + (f" Largest losses: {some(lost)}." if lost else "")
 
 
 def _change_chart(
@@ -109,12 +109,12 @@ def _change_chart(
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.16)
-    axes.set_xlabel(f"points against {against}")
+    axes.set_xlabel(f"change from {against}, points")
     some = "" if len(shown) == total else f" Of {total}, the {CHOSEN // 2} best and the {CHOSEN // 2} worst."
-    alt = f"Change of each class against {against}: " + ", ".join(
+    alt = f"Change of each class from {against}: " + ", ".join(
         f"{names[k]} {signed(float(change[k]), 1)}" for k in shown
     )
-    return Chart("classes-change", figure, alt + ".", f"Classes that gained and lost against {against}.{some}")
+    return Chart("classes-change", figure, alt + ".", f"Change in accuracy per class, compared with {against}.{some}")
 
 
 def _matrix_chart(material: Material, matrix: NDArray[np.float64]) -> Chart:
@@ -142,13 +142,13 @@ def _matrix_chart(material: Material, matrix: NDArray[np.float64]) -> Chart:
     axes.set_aspect("equal")
     axes.grid(visible=False)
     seeds = f", mean of {material.focus.seeds}" if len(material.focus.runs) > 1 else ""
-    some = "" if len(shown) == total else f" Of {total} classes, the {len(shown)} of the most frequent confusions."
+    some = "" if len(shown) == total else f" Shown are the {len(shown)} of {total} classes with the most confusions."
     right_most = max(shown, key=lambda k: matrix[k, k])
     alt = (
-        f"Confusion matrix of {len(shown)} classes. Best recognised: {material.classes[right_most]} "
+        f"Confusion matrix of {len(shown)} classes. Best recognized: {material.classes[right_most]} "
         f"({matrix[right_most, right_most]:.0f} %). The table below names the most frequent confusions."
     )
-    caption = f"Of the images of each true class, the percentage predicted as each class{seeds}.{some}"
+    caption = f"Percentage of images of each true class predicted as each class{seeds}.{some}"
     return Chart("classes-confusion", figure, alt, caption, wide=True)
 
 
@@ -157,7 +157,7 @@ def _long(names: Sequence[str]) -> bool:
 
 
 def most_confused(matrix: NDArray[np.float64], count: int) -> list[int]:
-    """Returns about ``count`` classes, those of the most frequent confusions, in their own order."""
+    """Return about ``count`` classes with the most frequent confusions, in their original order."""
     chosen: list[int] = []
     for true, predicted in _mistakes(matrix):
         if len(chosen) >= count:
@@ -167,7 +167,7 @@ def most_confused(matrix: NDArray[np.float64], count: int) -> list[int]:
 
 
 def _mistakes(matrix: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Returns the (true, predicted) pairs of different classes, the most frequent first."""
+    """Return the (true, predicted) pairs of different classes, most frequent first."""
     wrong = matrix * (1 - np.eye(len(matrix)))
     order = np.argsort(-wrong, axis=None, kind="stable")[: 4 * CHOSEN]
     return [(int(t), int(p)) for t, p in zip(*np.unravel_index(order, wrong.shape)) if wrong[t, p] > 0]
@@ -180,7 +180,7 @@ def _pairs(material: Material, matrix: NDArray[np.float64], reference: tuple[str
     for true, predicted in _mistakes(matrix)[:6]:
         then = [f"{before[true, predicted]:.1f}"] if before is not None else []
         rows.append([names[true], names[predicted], *then, f"{matrix[true, predicted]:.1f}"])
-    headers = ["true class", "taken for", *([f"{reference[0]} %"] if reference is not None else []), "student %"]
+    headers = ["true class", "predicted as", *([f"{reference[0]} %"] if reference is not None else []), "student %"]
     return Table(
-        "The most frequent confusions, in percent of the images of the true class.", headers, rows, ["taken for"]
+        "Most frequent confusions, in percent of the images of the true class.", headers, rows, ["predicted as"]
     )

@@ -1,4 +1,4 @@
-"""Teacher, student alone and distilled students side by side."""
+"""Comparison of teacher, student alone and distilled students."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tutelage.study import NOTE, Row, columns
 
 
 def comparison(material: Material, costs: Mapping[str, Cost]) -> Section | None:
-    """Returns the section; None where there is one network alone."""
+    """Return the section; None if there is only one network."""
     if len(material.groups) == 1 and material.focus.row.teacher_top1 is None:
         return None
     sides: list[list[Block]] = [[_chart(material)]]
@@ -29,11 +29,11 @@ def comparison(material: Material, costs: Mapping[str, Cost]) -> Section | None:
     varying = differing_settings([run for group in material.groups for run in group.runs])
     if varying:
         text = (
-            f"The runs differ in more than method, networks and seed: in {', '.join(varying)}. Differences between "
-            f"them may come from there."
+            f"The runs also differ in other settings: {', '.join(varying)}. Differences between their results may come "
+            f"from these."
         )
         blocks.append(Words(text, quiet=True))
-    return Section("comparison", "Side by side", blocks)
+    return Section("comparison", "Comparison", blocks)
 
 
 def _chart(material: Material) -> Chart:
@@ -55,11 +55,11 @@ def _chart(material: Material) -> Chart:
     means = "; ".join(f"{group.label} {group.row.figure} %" for group in marks)
     taught = "".join(f"; teacher {name} {fmean(values):.2f} %" for name, values in teachers.items())
     alt = f"Top-1 accuracy on {material.split}: {means}{taught}."
-    return Chart("comparison", figure, alt, "A dot a seed, a bar their mean.")
+    return Chart("comparison", figure, alt, "One dot per seed; the bar is their mean.")
 
 
 def _teachers(material: Material) -> dict[str, list[float]]:
-    """Returns the accuracies of the different teachers, by the names of their networks."""
+    """Return the accuracies of the different teachers by network name."""
     found: dict[str, dict[str, float]] = {}
     for run in (run for group in material.groups for run in group.runs):
         if run.result.teacher is not None and run.result.teacher_top1 is not None:
@@ -82,7 +82,7 @@ def _table(material: Material, costs: Mapping[str, Cost]) -> Table:
         cells.insert(0, [known.get(header, "") for header in headers])
     note = f"{NOTE} " if len(rows) > 1 else ""
     kept = [n for n, header in enumerate(headers) if header not in ("on", "images/s")]
-    caption = f"{note}Milliseconds an image: measured now, one image at a time, on {measured_on()}."
+    caption = f"{note}Latency: measured now, one image at a time, on {measured_on()}."
     words = ["method", "teacher", "setting"]
     return Table(caption, [headers[n] for n in kept], [[line[n] for n in kept] for line in cells], words)
 

@@ -1,4 +1,4 @@
-"""What each network costs to run."""
+"""Inference cost of each network."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tutelage.runs import describe_device, load_student
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one forward pass of one image."""
+    """Cost of a forward pass for one image."""
 
     parameters: int
     macs: int
     latency: float
-    """In milliseconds, on this machine."""
+    """Milliseconds on this machine."""
 
 
 def measure_costs(material: Material) -> dict[str, Cost]:
-    """Returns the cost of each student, and of the teacher under ``teacher``; of what is still there."""
+    """Return the cost of each available student, and of the teacher under the key ``teacher``."""
     costs: dict[str, Cost] = {}
     for group in material.groups:
         if group.row.student in costs:
@@ -47,6 +47,6 @@ def _cost(network: nn.Module, size: tuple[int, int]) -> Cost:
 
 
 def measured_on() -> str:
-    """Says where latencies were measured."""
+    """Return a description of the device that latencies are measured on."""
     threads = torch.get_num_threads()
     return f"{describe_device(torch.device('cpu'))}, {threads} thread{'' if threads == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The images that tell most: where one network is right and the other is wrong, and sure of it."""
+"""Images on which one network is right and the other is confidently wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 12
 
 
 def disagreements(material: Material) -> Section | None:
-    """Returns the section; None without a teacher's and a student's predictions, or where they never disagree."""
+    """Return the section; None without predictions of teacher and student, or if they never disagree."""
     teacher, student = material.teacher_predictions, material.predictions.get(material.run.folder)
     if teacher is None or student is None:
         return None
@@ -25,13 +25,13 @@ def disagreements(material: Material) -> Section | None:
         places = telling(right, wrong)
         if places:
             found = int((right.right & ~wrong.right).sum())
-            text = f"{found:,} of {len(right.labels):,} images; those on which the one that is wrong is most sure."
+            text = f"{found:,} of {len(right.labels):,} images; shown are the most confident mistakes."
             tabs.append((title, [Words(text, quiet=True), _gallery(material, name, places, teacher, student)]))
-    return Section("disagreements", "Telling disagreements", [Tabs("Who is right", tabs)]) if tabs else None
+    return Section("disagreements", "Disagreements", [Tabs("Which is right", tabs)]) if tabs else None
 
 
 def telling(right: Predictions, wrong: Predictions, count: int = SHOWN) -> list[int]:
-    """Returns the places of images that ``right`` knows and ``wrong`` does not, by falling confidence of ``wrong``."""
+    """Return indices of images that only ``right`` predicts correctly, most confident mistakes of ``wrong`` first."""
     places = np.flatnonzero(right.right & ~wrong.right)
     return [int(place) for place in places[np.argsort(-wrong.confidence[places], kind="stable")][:count]]
 
@@ -44,5 +44,5 @@ def _gallery(material: Material, name: str, places: list[int], teacher: Predicti
         for role, made in (("teacher", teacher), ("student", student)):
             lines.append(f"{role}: {material.classes[made.classes[place]]} {100 * made.confidence[place]:.0f} %")
         cards.append(Card([Picture(picture(pixels), "", f"{material.split} image of class {true}")], lines))
-    caption = "True class, and what each network says, with its probability."
+    caption = "The true class, and the prediction of each network with its probability."
     return Gallery(f"disagreements-{name}", caption, cards)

@@ -1,4 +1,4 @@
-"""Accuracy against size and against time: which networks no other one beats at both."""
+"""Accuracy against size and latency, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from tutelage.report.sections.marks import marks_of
 
 @dataclass(frozen=True)
 class Point:
-    """A network: what it costs, what it reaches, and how it is drawn."""
+    """A network's cost, accuracy and look in the chart."""
 
     cost: float
     top1: float
     name: str
     color: str
     own: bool
-    """Whether the legend tells its colour."""
+    """Whether it has its own color in the legend."""
     marker: str
 
 
 def frontier(material: Material, costs: Mapping[str, Cost]) -> Tabs | None:
-    """Returns the charts; None where all networks are of one size."""
+    """Return the charts; None if all networks have the same cost."""
     tabs: list[tuple[str, list[Block]]] = []
     for title, attribute, unit in (
         ("Parameters", "parameters", "parameters"),
         ("MACs", "macs", "multiply-accumulates of one image"),
-        ("Latency", "latency", f"milliseconds an image ({measured_on()})"),
+        ("Latency", "latency", f"milliseconds per image ({measured_on()})"),
     ):
         points = _points(material, {name: getattr(cost, attribute) for name, cost in costs.items()})
         if len({point.cost for point in points}) > 1:
@@ -44,7 +44,7 @@ def frontier(material: Material, costs: Mapping[str, Cost]) -> Tabs | None:
 
 
 def front(points: Sequence[Point]) -> list[Point]:
-    """Returns the points that no other one beats in accuracy at no higher cost, by rising cost."""
+    """Return the points that no other point matches in accuracy at lower or equal cost, by increasing cost."""
     best: list[Point] = []
     for point in sorted(points, key=lambda point: (point.cost, -point.top1)):
         if not best or point.top1 > best[-1].top1:
@@ -95,9 +95,9 @@ def _chart(name: str, points: Sequence[Point], unit: str, split: str) -> Chart:
     return Chart(
         name,
         figure,
-        f"Top-1 accuracy against {unit}. Not beaten by any other: {front_words}.",
-        f"Up and to the left is better. The line joins what no other network beats at no higher cost: {front_words}."
-        + ("" if all(p.own for p in points) else " Grey: the rest."),
+        f"Top-1 accuracy against {unit}. Pareto front: {front_words}.",
+        f"Up and to the left is better. The line is the Pareto front: {front_words}."
+        + ("" if all(p.own for p in points) else " Gray: other runs."),
     )
 
 

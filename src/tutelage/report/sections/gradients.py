@@ -1,4 +1,4 @@
-"""What each term does to the student over the run: how hard it pulls, and whether with the task."""
+"""Gradients of each term over the run: their norm, and their direction relative to the cross-entropy's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NORM, COSINE = "gradient/", "cosine/"
 
 
 def pulls(metrics: Metrics, terms: Sequence[str]) -> list[tuple[str, list[Block]]]:
-    """Returns tabs of the gradients of ``terms``; none where the metrics have but one term's, or none."""
+    """Return tabs with the gradients of ``terms``; none if fewer than two terms were measured."""
     measured = [term for term in terms if any(NORM + term in record for record in metrics)]
     others = [term for term in measured if any(COSINE + term in record for record in metrics)]
     if len(measured) < 2:
@@ -27,20 +27,20 @@ def pulls(metrics: Metrics, terms: Sequence[str]) -> list[tuple[str, list[Block]
         axes.set_yscale("log")
         plain_log_ticks(axes.yaxis)
     text = f"Norm of each term's gradient by epoch; at the end {last}."
-    caption = "How hard each term, weight included, pulls at the student's weights."
+    caption = "Norm of each term's gradient with respect to the student's weights, including the term's weight."
     tabs: list[tuple[str, list[Block]]] = [("Gradients", [Chart("learning-gradients", norms, text, caption)])]
     if others:
         cosines, axes, last = _drawn(metrics, COSINE, terms, others)
-        axes.set_ylabel("cosine with the task's gradient")
+        axes.set_ylabel("cosine with the cross-entropy")
         axes.axhline(0, color=color("muted"), linewidth=1)
         text = f"Cosine of each term's gradient with that of the cross-entropy by epoch; at the end {last}."
-        caption = "Above zero a term pulls the same way as the cross-entropy with the labels, below zero against it."
-        tabs.append(("With the task", [Chart("learning-cosines", cosines, text, caption)]))
+        caption = "Positive: the term's gradient points in the direction of the cross-entropy's; negative: against it."
+        tabs.append(("Direction", [Chart("learning-cosines", cosines, text, caption)]))
     return tabs
 
 
 def _drawn(metrics: Metrics, what: str, terms: Sequence[str], measured: Sequence[str]) -> tuple[Figure, Axes, str]:
-    """Draws a line for each term in its own colour, and returns what the last figures are in words."""
+    """Draw a line for each term in its own color, and return the last values as text."""
     figure, axes = new_axes(3.0)
     for term in measured:
         place = terms.index(term)

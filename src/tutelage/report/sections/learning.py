@@ -1,4 +1,4 @@
-"""Learning curves: accuracy, the loss by stage and term, the learning rate."""
+"""Learning curves: accuracy, loss by term, gradients and learning rate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TERM = "train/"
 
 
 def learning(material: Material) -> Section | None:
-    """Returns the section; None where a run left no metrics."""
+    """Return the section; None if the run has no metrics."""
     metrics = material.run.metrics
     if not metrics:
         return None
@@ -33,14 +33,14 @@ def learning(material: Material) -> Section | None:
         tabs.append(("Each term", [_each_term(metrics, terms)]))
     tabs += pulls(metrics, terms)
     tabs.append(("Learning rate", [_rate(metrics)]))
-    columns.append([Tabs("Of one run", tabs)])
-    text = f"Loss, terms and rate are of {material.run.folder}."
+    columns.append([Tabs("One run", tabs)])
+    text = f"Loss, terms and learning rate are from {material.run.folder}."
     blocks: list[Block] = [Words(text, quiet=True)] if len(material.groups) > 1 or len(material.focus.runs) > 1 else []
     return Section("learning", "Learning curves", [*blocks, Beside(columns)])
 
 
 def _terms(metrics: Metrics) -> list[str]:
-    """Returns the terms of all stages, in order of appearance."""
+    """Return the terms of all stages in order of appearance."""
     keys = [key for record in metrics for key in record if key.startswith(TERM)]
     return [key.removeprefix(TERM) for key in dict.fromkeys(keys) if key != f"{TERM}loss"]
 
@@ -69,8 +69,8 @@ def _accuracy(material: Material) -> Chart:
         figure,
         f"Validation top-1 by epoch. The run shown in detail goes from {start:.1f} % to {end:.1f} %.",
         "Accuracy on the validation images after each epoch"
-        + (": thin lines are seeds." if several else ".")
-        + ("" if all(mark.own for mark in marks_of(material).values()) else " Grey: the rest."),
+        + ("; thin lines are seeds." if several else ".")
+        + ("" if all(mark.own for mark in marks_of(material).values()) else " Gray: other runs."),
     )
 
 
@@ -85,14 +85,14 @@ def _loss(metrics: Metrics, terms: Sequence[str]) -> Chart:
         axes.set_yscale("log")
         plain_log_ticks(axes.yaxis)
     label_epochs(axes, metrics)
-    axes.set_ylabel("loss, weights included")
+    axes.set_ylabel("weighted loss")
     legend(axes)
     start, end = _ends(metrics, f"{TERM}loss")
     return Chart(
         "learning-loss",
         figure,
         f"Training loss by epoch, with its terms {listed(list(terms))}: from {start:.3g} to {end:.3g}.",
-        "What each term adds to the training loss.",
+        "Contribution of each term to the training loss.",
     )
 
 
@@ -113,7 +113,7 @@ def _each_term(metrics: Metrics, terms: Sequence[str]) -> Chart:
             axes.tick_params(labelbottom=True)
     falls = [f"{term} from {start:.3g} to {end:.3g}" for term in terms for start, end in [_ends(metrics, TERM + term)]]
     return Chart(
-        "learning-terms", figure, f"Each term by epoch: {listed(falls)}.", "Each term by itself, from zero upwards."
+        "learning-terms", figure, f"Each term by epoch: {listed(falls)}.", "Each term separately; axes start at zero."
     )
 
 
@@ -133,7 +133,7 @@ def _rate(metrics: Metrics) -> Chart:
 
 
 def _mean(curves: Sequence[tuple[list[int], list[float]]]) -> tuple[list[int], Any]:
-    """The mean of the seeds, as far as all of them go."""
+    """Return the mean over seeds, up to the shortest curve."""
     length = min(len(values) for _, values in curves)
     return curves[0][0][:length], np.mean([values[:length] for _, values in curves], axis=0)
 

@@ -1,4 +1,4 @@
-"""How each group of runs is called and coloured in the figures, the same in all of them."""
+"""Name and color of each group of runs, the same in all figures."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from tutelage.report.material.material import Material
 from tutelage.report.page.drawing import color, series, shortened
 
 MOST = 6
-"""As many groups, besides those shown in detail, have a colour of their own; the best ones."""
+"""Number of groups, besides those shown in detail, that get their own color; the best ones."""
 
 
 class Mark(NamedTuple):
-    """A group's name, short enough for a figure, and its colour."""
+    """Short name and color of a group."""
 
     name: str
     color: str
     own: bool
-    """Whether no other group has that colour."""
+    """Whether the color is unique to this group."""
 
 
 def marks_of(material: Material) -> dict[Group, Mark]:
-    """Returns the groups, best first, each with its mark."""
+    """Return the marks of all groups, best group first."""
     one_student = len({group.row.student for group in material.groups}) == 1
     marks, number = {}, 0
     for group in sorted(material.groups, key=lambda group: -group.row.mean):

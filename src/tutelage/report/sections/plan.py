@@ -1,4 +1,4 @@
-"""What was going to happen: networks, stages, terms and taps, as the run itself showed them."""
+"""The plan of the run: networks, stages, terms and taps."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from tutelage.training.evaluation import ACCURACY, Measured
 from tutelage.training.job import build_job
 
 CAPTIONS = {
-    "network": "The networks; MACs are the multiply-accumulates of one image.",
-    "stage": "The stages: each term with its weight, what it reads of both networks, and the connector between them.",
+    "network": "Networks; MACs are the multiply-accumulates for one image.",
+    "stage": "Stages: each term with its weight, its taps in both networks, and the connector between them.",
 }
 
 
 def plan(material: Material) -> Section | None:
-    """Returns the plan, built anew from the settings, else as it was logged; None where neither can be had."""
+    """Return the plan, rebuilt from the settings or else taken from the log; None if neither is possible."""
     run = material.run
     blocks: list[Block] = []
     if run.settings is not None and material.data is not None:
         try:
             blocks = _built(run, run.settings, material.data)
         except TutelageError as error:
-            material.missing.append(f"The plan could not be built anew: {error}.")
+            material.missing.append(f"The plan could not be rebuilt: {error}.")
     if not blocks and run.log:
-        blocks = [Code("As the run showed it", _logged(run.log))]
-    return Section("plan", "The plan", blocks) if blocks else None
+        blocks = [Code("Logged by the run", _logged(run.log))]
+    return Section("plan", "Plan", blocks) if blocks else None
 
 
 def _built(run: Run, settings: RunSettings, data: ImageData) -> list[Block]:
@@ -46,7 +46,7 @@ def _built(run: Run, settings: RunSettings, data: ImageData) -> list[Block]:
 
 
 def _teacher_measured(run: Run) -> Measured | None:
-    """The teacher's figure as the run recorded it."""
+    """Return the teacher's accuracy as recorded by the run."""
     recorded = run.teacher
     return Measured(recorded.get("measure", ACCURACY), recorded["split"], recorded["top1"]) if recorded else None
 
@@ -62,7 +62,7 @@ def _block(renderable: RenderableType) -> list[Block]:
 
 
 def _logged(log: str) -> str:
-    """Returns the log up to the first epoch."""
+    """Return the log up to the first epoch."""
     lines = log.splitlines()
     first = next((number for number, line in enumerate(lines) if " epoch " in line and " loss " in line), len(lines))
     return "\n".join(line.rstrip() for line in lines[:first])

@@ -1,4 +1,4 @@
-"""What is needed to do it again: the command, the settings, where it ran."""
+"""How to reproduce the run: command, settings and environment."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tutelage.report.page.blocks import Block, Code, Details, Section, Table, Wo
 
 
 def reproduce(material: Material) -> Section:
-    """Returns the section."""
+    """Return the section."""
     run = material.run
-    text = f"These are of {run.folder}"
-    text += ", the run of median accuracy." if len(material.focus.runs) > 1 else "."
+    text = f"For {run.folder}"
+    text += ", the run with median accuracy." if len(material.focus.runs) > 1 else "."
     blocks: list[Block] = [Words(text)]
-    blocks += [Code("The command that repeats the run", repeat_command(run))]
+    blocks += [Code("Command to repeat the run", repeat_command(run))]
     config = yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True)
     blocks.append(Details("All settings, resolved (config.yaml)", [Code("config.yaml", config.rstrip())]))
     if run.environment:
         rows = [[key.replace(".", " "), str(value)] for key, value in flatten(run.environment).items()]
-        table = Table("Where the run was trained.", ["what", "value"], rows, ["value"])
+        table = Table("Environment of the training.", ["what", "value"], rows, ["value"])
         blocks.append(Details("Environment", [table]))
-    return Section("reproduce", "To repeat it", blocks)
+    return Section("reproduce", "Reproduce", blocks)
 
 
 def repeat_command(run: Run) -> str:
-    """Returns a command line with all settings that are not the defaults; else one that names the run's own file."""
+    """Return a command line with all non-default settings, or with the run's config file if they are not valid."""
     if run.settings is None:
         verb = "train" if "model" in run.config else "distill"
         return shlex.join(["tutelage", verb, str(run.folder / "config.yaml"), "out=NEW_FOLDER"])

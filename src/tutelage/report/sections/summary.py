@@ -1,4 +1,4 @@
-"""The result in words: what was trained, what came of it, and what cannot be said."""
+"""Summary of the results in text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tutelage.training.evaluation import IMBALANCED
 
 
 def summary(material: Material) -> Section:
-    """Returns the opening section."""
+    """Return the opening section."""
     sentences = [_what(material), _result(material), _choice(material), _gain(material)]
     blocks: list[Block] = [Words(text) for text in sentences if text]
     blocks.insert(0, Figures(_figures(material)))
     if material.missing:
-        blocks.append(Details("What this report cannot show", [Words(reason) for reason in material.missing]))
+        blocks.append(Details("Not shown in this report", [Words(reason) for reason in material.missing]))
     return Section("summary", "Summary", blocks)
 
 
@@ -31,7 +31,7 @@ def _figures(material: Material) -> list[tuple[str, str, str, str]]:
         items.append((f"{alone.row.student} alone", f"{alone.row.mean:.2f} %", _spread(alone) + unit, "alone"))
     closed = focus.row.gap_closed(alone.row) if alone is not None and _may_be_said(focus, alone) else None
     if closed is not None and closed > 0:
-        items.append(("gap closed", f"{closed:.0f} %", "of the way from alone to teacher", "student"))
+        items.append(("gap closed", f"{closed:.0f} %", "from student alone to teacher", "student"))
     if result.teacher_parameters:
         share = 100 * result.parameters / result.teacher_parameters
         items.append(("size", f"{share:.3g} %", "of the teacher's parameters", "student"))
@@ -48,9 +48,9 @@ def _what(material: Material) -> str:
     train = f"{len(material.data.train):,} training images of " if material.data is not None else ""
     where = f"on {train}{result.data}, {plural(result.epochs, 'epoch')}"
     if material.focus.alone:
-        return f"{result.student} ({size}) was trained on labels alone {where}."
+        return f"{result.student} ({size}) was trained without a teacher {where}."
     teacher_size = f" ({result.teacher_parameters:,})" if result.teacher_parameters else ""
-    under = f"under {result.teacher}{teacher_size} " if result.teacher else ""
+    under = f"from {result.teacher}{teacher_size} " if result.teacher else ""
     return f"{result.student} ({size}) was distilled {under}with the method {material.focus.method} {where}."
 
 
@@ -60,14 +60,14 @@ def _result(material: Material) -> str:
     text = f"It reaches {focus.row.figure} % top-1 on the {result.split} split ({result.rule}{spread})."
     if result.balanced_top1 is not None and result.majority is not None and result.majority > IMBALANCED:
         text += (
-            f" Balanced over the classes it reaches {result.balanced_top1:.2f} %; {result.majority:.2f} % of the "
-            f"images are of one class."
+            f" Its balanced accuracy is {result.balanced_top1:.2f} %; {result.majority:.2f} % of the images belong to "
+            f"one class."
         )
     if focus.row.teacher_top1 is not None:
         text += f" The teacher reaches {focus.row.teacher_top1:.2f} %."
         agreement = [run.result.agreement for run in focus.runs if run.result.agreement is not None]
         if agreement and not focus.alone:
-            text += f" Both name the same class for {fmean(agreement):.1f} % of the images."
+            text += f" Both predict the same class for {fmean(agreement):.1f} % of the images."
     elif result.teacher is not None and not focus.alone:
         text += " The teacher has no classifier for these classes."
         recorded = material.run.teacher
@@ -81,8 +81,8 @@ def _choice(material: Material) -> str:
     if len(rivals) < 2:
         return ""
     return (
-        f"Of the {len(rivals)} distilled students here it has the highest mean, which is why it is the one shown in "
-        f"detail. It was picked by the same images it is measured on, which flatters it a little."
+        f"It has the highest mean of the {len(rivals)} distilled students and is therefore shown in detail. It was "
+        f"selected on the images it is measured on, so its accuracy is slightly optimistic."
     )
 
 
@@ -92,15 +92,15 @@ def _gain(material: Material) -> str:
         return ""
     if alone is None:
         return (
-            "How much of this is owed to the teacher cannot be said: there is no run of the same student alone "
-            "(method=none, all else equal) to compare with."
+            "The effect of the teacher cannot be measured: there is no run of the same student alone (method=none, "
+            "other settings equal) to compare with."
         )
     gap = _gap(focus, alone) if _may_be_said(focus, alone) else ""
     return f"{_difference(focus, alone)} {gap}"
 
 
 def _may_be_said(focus: Group, alone: Group) -> bool:
-    """Whether a gap can be spoken of: not where the seeds show no difference."""
+    """Return whether to report a gap; not if the seeds show no difference."""
     found = focus.row.difference(alone.row)
     return found is None or found.shown
 
@@ -110,17 +110,17 @@ def _difference(focus: Group, alone: Group) -> str:
     student = f"the same student alone ({alone.row.figure} %, {alone.seeds})"
     found = focus.row.difference(alone.row)
     if found is None:
-        text = f"gained {gain:.2f} points over" if gain > 0 else f"did not help: it ends {-gain:.2f} points below"
+        text = f"gained {gain:.2f} points over" if gain > 0 else f"did not help: the result is {-gain:.2f} points below"
         several = min(len(focus.runs), len(alone.runs)) > 1
         why = (
-            "The accuracy is the same for all seeds, so the difference cannot be tested: use a larger test split."
+            "All seeds have the same accuracy, so the difference cannot be tested; use a larger test split."
             if several
-            else "One seed cannot tell such a difference from chance: train both with three seeds or more."
+            else "One seed cannot distinguish this difference from chance; train both with at least three seeds."
         )
         return f"In these runs distillation {text} {student}. {why}"
     numbers = f"95 % confidence interval {signed(found.low)} to {signed(found.high)}, Welch's t-test, {chance(found.p)}"
     if not found.shown:
-        return f"Against {student} that is {signed(gain)} points ({numbers}): the seeds do not show a difference."
+        return f"The difference from {student} is {signed(gain)} points ({numbers}); the seeds do not show an effect."
     if gain < 0:
         return f"Distillation did not help here: {student} is {-gain:.2f} points better ({numbers})."
     return f"Distillation gains {gain:.2f} points over {student} ({numbers})."
@@ -131,7 +131,7 @@ def _gap(focus: Group, alone: Group) -> str:
     if teacher is None:
         return ""
     if closed is None:
-        return "The teacher is no better than the student alone, so there is no gap to close."
+        return "The teacher is not better than the student alone, so there is no gap to close."
     if closed < 0:
-        return f"The gap to the teacher has grown by {-closed:.0f} %."
-    return f"It closes {closed:.0f} % of the gap between the student alone and its teacher."
+        return f"The gap to the teacher grew by {-closed:.0f} %."
+    return f"Distillation closes {closed:.0f} % of the gap between the student alone and the teacher."
