@@ -103,7 +103,7 @@ def test_a_teacher_and_a_student_from_a_run_take_the_order_of_the_data(folder: P
 
 
 def test_a_teacher_of_other_classes_is_no_teacher_of_logits(folder: Path) -> None:
-    with pytest.raises(TutelageError, match="the teacher's classes are not the data's"):
+    with pytest.raises(TutelageError, match="the teacher's classes differ from the data's"):
         distill(data=str(folder / "others"), teacher=folder / "run", student="resnet8", out=folder / "no", **QUICK)
 
 

@@ -155,7 +155,7 @@ def test_runs_may_share_a_fine_tuned_teacher(whole: Path, tmp_path: Path) -> Non
     assert shared.teacher.name == str(whole / "teacher") and shared.teacher.finetune is None
     assert shared.method == "kd+at" and (whole / "teacher" / "result.json").stat().st_mtime_ns == written
     other = load(DistillSettings, {**RUN, "teacher": FULL | {"epochs": 3}})
-    with pytest.raises(TutelageError, match=r"trained otherwise \(epochs, schedule differ\)"):
+    with pytest.raises(TutelageError, match=r"trained with other settings \(epochs, schedule\)"):
         prepare_teacher(other, whole / "teacher")
     alone = load(DistillSettings, {**RUN, "method": "none"})
     assert prepare_teacher(alone, tmp_path / "none") is alone
@@ -285,7 +285,7 @@ def test_images_without_labels(
     monkeypatch.chdir(tmp_path)
     run = {**RUN, "data": str(pictures), "epochs": 1}
     assert "has no labels" in message(data=str(pictures), method="none")
-    assert "give kd.labels=false" in message(data=str(pictures), teacher=str(stranger))
+    assert "set kd.labels=false" in message(data=str(pictures), teacher=str(stranger))
     assert "needs them" in message(data=str(pictures), teacher=str(stranger), method="at_gradient")
 
     result = distill(**run, teacher=str(stranger), kd={"labels": False}, out="taught")

@@ -1,4 +1,4 @@
-"""What is shown and logged of a run."""
+"""Output of a run: plan, progress, logs and attention maps."""
 
 from tutelage.training.display.attention import attention_maps
 from tutelage.training.display.plan import describe_plan

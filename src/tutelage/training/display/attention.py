@@ -1,4 +1,4 @@
-"""Where the networks look: attention maps over a few validation images, teacher and student side by side."""
+"""Attention maps of teacher and student on a few validation images, for loggers."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 ROWS = 4
-"""Images shown."""
+"""Number of images shown."""
 SIDE = 96
-"""Pixels of each cell."""
+"""Side of a cell in pixels."""
 GAP = 2
-"""White pixels around it."""
+"""White border of a cell in pixels."""
 
 
 class Column(NamedTuple):
-    """One column of the picture."""
+    """A column of the picture."""
 
     title: str
     cells: Tensor
@@ -37,9 +37,9 @@ class Column(NamedTuple):
 
 
 def log_attention(job: Job, student: nn.Module, engine: Accelerator, epoch: int) -> None:
-    """Gives a picture of the attention maps to every logger that takes images, in the main process.
+    """Log a picture of the attention maps with all loggers that support images, in the main process.
 
-    ``student`` is the plain network. Nothing is logged where a network has no maps.
+    ``student`` is the plain network. Nothing is logged if a network has no maps.
     """
     trackers = [tracker for tracker in engine.trackers if hasattr(tracker, "log_images")]
     if not trackers or not engine.is_main_process or job.data.validation is None:
@@ -54,13 +54,13 @@ def log_attention(job: Job, student: nn.Module, engine: Accelerator, epoch: int)
 
 
 def _spread(split: Split) -> Tensor:
-    """Returns ROWS images, evenly spread over the split, (N, 3, H, W) uint8."""
+    """Return ROWS evenly spaced images of the split, (N, 3, H, W) uint8."""
     rows = split.rows[np.linspace(0, len(split) - 1, min(ROWS, len(split))).astype(int)]
     return next(iter(EvalLoader(Split(split.samples, rows), ROWS))).images
 
 
 def _columns(job: Job, student: nn.Module, images: Tensor) -> list[Column]:
-    """Return the maps at the paired levels, or at the student's own levels without a teacher."""
+    """Return the maps at paired levels, or at the student's own levels without a teacher."""
     ours = Probe(student, job.input_size)
     if job.teacher is None:
         taps = [level.name for level in ours.levels if len(level.shape) == 3]
@@ -75,7 +75,7 @@ def _columns(job: Job, student: nn.Module, images: Tensor) -> list[Column]:
 
 @torch.no_grad()
 def attention_maps(network: nn.Module, normalization: nn.Module, taps: Sequence[str], images: Tensor) -> list[Tensor]:
-    """Returns the attention map (B, h, w), of unit norm, at each tap for un-normalised images."""
+    """Return a unit-norm attention map (B, h, w) at each tap for unnormalized images."""
     images = normalization(images)
     _, features = tapped(network, taps, logits=False).eval()(images)
     found = [as_map(features[tap].float(), images.shape[2:]) for tap in taps]
@@ -97,12 +97,12 @@ def _maps(role: str, network: nn.Module, normalization: nn.Module, taps: Sequenc
 
 
 def _shown(images: Tensor) -> Tensor:
-    """Returns (N, 3, H, W) uint8 as cells."""
+    """Return uint8 images (N, 3, H, W) as cells."""
     return F.interpolate(images.cpu().float() / 255, (SIDE, SIDE)).permute(0, 2, 3, 1)
 
 
 def draw(columns: Sequence[Column]) -> Tensor:
-    """Returns the columns under their titles as one picture, (1, 3, H, W) in [0, 1]."""
+    """Return a picture (1, 3, H, W) in [0, 1] of the columns under their titles."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Who else is told of a run: TensorBoard in its folder, W&B and MLflow by choice, all as trackers of Accelerate."""
+"""Loggers of a run: TensorBoard in its folder, optionally W&B and MLflow, all through Accelerate's trackers."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from accelerate.tracking import GeneralTracker
 
 PROJECT = "tutelage"
-"""The project in W&B, the experiment in MLflow, unless the user's environment names another."""
+"""Default project in W&B and experiment in MLflow; the user's environment variables take precedence."""
 
 NAMES = "loggers.json"
-"""The file of a run that says under which names W&B and MLflow know it."""
+"""File in the run folder with the run's IDs in W&B and MLflow."""
 
 
 def check_loggers(settings: RunSettings) -> None:
-    """Raises :class:`TutelageError` where the package of a logger is not installed."""
+    """Raise TutelageError if the package of a logger is not installed."""
     from accelerate.tracking import LoggerType, get_available_trackers
 
     for name in settings.loggers:
         if LoggerType(name) not in get_available_trackers():
             raise TutelageError(
-                f"loggers names {name}, whose package is not installed: pip install 'tutelage[loggers]', or leave it "
-                f"out (loggers=[tensorboard] is the default, loggers=[] is none)"
+                f"loggers includes {name}, whose package is not installed; run pip install 'tutelage[loggers]' or "
+                f"remove it (default: loggers=[tensorboard]; none: loggers=[])"
             )
 
 
 @contextmanager
 def open_loggers(engine: Accelerator, settings: RunSettings, folder: RunFolder) -> Iterator[None]:
-    """Starts the loggers of the run in ``folder``, and ends them when the block is left.
+    """Start the loggers of the run in ``folder``, and finish them at the end of the block.
 
-    They get the settings and what ``log.txt`` says so far: the plan. Within the block ``engine.log`` reaches all of
-    them. Where the run is resumed, W&B and MLflow go on with what they have of it.
+    They receive the settings and the current content of ``log.txt``, which is the plan. Inside the block ``engine.log``
+    writes to all of them. If the run is resumed, W&B and MLflow continue their existing records.
     """
     path = folder.path / NAMES
     names = read_json(path, dict[str, str]) if path.exists() else {}
@@ -60,19 +60,19 @@ def open_loggers(engine: Accelerator, settings: RunSettings, folder: RunFolder) 
         stay_together()
         raise
     finally:
-        # Not end_training, which parts the processes: another run may follow.
+        # Not end_training, which destroys the process group: another run may follow.
         for tracker in engine.trackers:
             tracker.finish()
 
 
 def _build(logger: str, path: Path, name: str | None) -> GeneralTracker:
-    """Returns a tracker that goes on with ``name``, where it has one, and reports to nobody unless the user says so."""
+    """Return a tracker that continues ``name`` if set, and is offline unless the environment says otherwise."""
     from accelerate.tracking import MLflowTracker, TensorBoardTracker, WandBTracker
 
     if logger == "tensorboard":
         return TensorBoardTracker("", path)
     if logger == "wandb":
-        # Absolute, as its service keeps the working directory that it was started in.
+        # Absolute, because its service keeps the working directory that it was started in.
         ours = {"project": PROJECT, "dir": str(path.resolve()), "mode": "offline"}
         chosen = {key: os.environ.get(f"WANDB_{key.upper()}", default) for key, default in ours.items()}
         if chosen["mode"] == "offline":
@@ -85,25 +85,25 @@ def _build(logger: str, path: Path, name: str | None) -> GeneralTracker:
 def _introduce(tracker: GeneralTracker, settings: RunSettings, folder: RunFolder) -> None:
     if tracker.name == "tensorboard":
         plan = (folder.path / "log.txt").read_text(encoding="utf-8")
-        # Its own form for settings makes a folder beside the curves.
+        # TensorBoard's format for hyperparameters would create another folder next to the curves.
         tracker.log({"plan": _as_code(plan), "config": _as_code(dump(settings))}, step=0)
     else:
         tracker.store_init_configuration(flatten(_used(settings)))
 
 
 def _name(tracker: GeneralTracker) -> str | None:
-    """Returns what a resumed run has to tell the logger to go on."""
+    """Return the ID with which a resumed run continues in the logger."""
     if tracker.name == "wandb":
         return tracker.run.id
     return tracker.active_run.info.run_id if tracker.name == "mlflow" else None
 
 
 def _as_code(text: str) -> str:
-    """Returns Markdown that keeps lines and columns."""
+    """Return Markdown that preserves lines and columns."""
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _used(settings: RunSettings) -> dict[str, Any]:
-    """Returns the settings without those of methods that are not in the run."""
+    """Return the settings without those of unused methods."""
     methods = settings.methods() if isinstance(settings, DistillSettings) else {}
     return settings.model_dump(mode="json", exclude=set(METHODS) - set(methods))

@@ -1,4 +1,4 @@
-"""The one screen before training: data, networks, what is tapped, the stages; then what trials and measuring show."""
+"""The plan printed before training: data, networks, taps and stages, then results of trials and measurements."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tutelage.training.evaluation.measuring import IMBALANCED, Measured
 from tutelage.training.job.job import Job
 
 NOTE = 150
-"""Characters of a note that are shown; teacher.json has all of them."""
+"""Maximum length of a note in characters; teacher.json contains the full text."""
 
 
 def describe_plan(job: Job, measured: Measured | None = None) -> Group:
-    """Return what is about to happen, as far as it is known; ``measured`` is the teacher's accuracy, if it is known."""
+    """Return the plan of a run; ``measured`` is the teacher's accuracy, if known."""
     return Group(_data_line(job.data), _networks(job, measured), *_notes(job), _stages(job), _settings_line(job))
 
 
 class Plan:
-    """The plan of a run as it grows: printed at once, part by part, and kept for the run's log."""
+    """The plan of a run. Parts are printed when added, and stored for the run's log."""
 
     def __init__(self) -> None:
         self._parts: list[Group | str] = []
@@ -41,14 +41,14 @@ class Plan:
         build_console().print(part, highlight=False, soft_wrap=isinstance(part, str), markup=False, emoji=False)
 
     def log(self, folder: RunFolder) -> None:
-        """Write all parts so far to the run's log."""
+        """Write all parts to the run's log."""
         for part in self._parts:
             folder.log(part)
 
 
 def _data_line(data: ImageData) -> Text:
     labelled = int((data.train.labels >= 0).sum())
-    counts = [f"{len(data.train):,} train" + (f" ({labelled:,} labelled)" if 0 < labelled < len(data.train) else "")]
+    counts = [f"{len(data.train):,} train" + (f" ({labelled:,} labeled)" if 0 < labelled < len(data.train) else "")]
     counts += [f"{len(data.validation):,} validation"] if data.validation is not None else []
     counts += [f"{len(data.test):,} test"] if data.test is not None else []
     names = ", ".join(data.classes[:10]) + (", …" if len(data.classes) > 10 else "")
@@ -57,7 +57,7 @@ def _data_line(data: ImageData) -> Text:
 
 
 def _majority(data: ImageData) -> str:
-    """The most frequent class, where it has most of the training images."""
+    """Return the most frequent class if it covers most training images; empty otherwise."""
     counts = data.train.labels[data.train.labels >= 0].bincount()
     if len(counts) < 2 or 100 * counts.max() <= IMBALANCED * counts.sum():
         return ""
@@ -88,7 +88,7 @@ def _networks(job: Job, measured: Measured | None) -> Table:
 
 
 def _notes(job: Job) -> list[Text]:
-    """What was done to the weights as they were read, and what of the student stays as it is."""
+    """Return notes on how weights were read, and on what is frozen in the student."""
     notes = [(_role(job), note) for note in job.spec.notes]
     for member in job.teacher.members if job.teacher is not None else []:
         notes += [("teacher", note) for note in spec_of(member.network).notes]
@@ -96,7 +96,7 @@ def _notes(job: Job) -> list[Text]:
     if isinstance(job.settings, TrainSettings) and frozen:
         trained = sum(parameter.numel() for parameter in job.student.parameters() if parameter.requires_grad)
         notes.append(
-            ("model", f"its classifier alone is trained: {shown_count(trained)} parameters; the rest is frozen")
+            ("model", f"only the classifier is trained ({shown_count(trained)} parameters); the rest is frozen")
         )
     return [Text(f"{role:<9}{shorten(note, NOTE, placeholder=' …')}") for role, note in notes]
 

@@ -1,4 +1,4 @@
-"""What is seen while a run trains: a bar on a terminal, one line an epoch elsewhere."""
+"""Progress of a run: a bar on a terminal, otherwise one line per epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tutelage.console import Advance, build_console, live_rows, phase
 
 
 class Lines:
-    """One plain line an epoch, for files and pipes."""
+    """One plain line per epoch, for files and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -28,11 +28,11 @@ class Lines:
     ) -> None: ...
 
     def validating(self, images: int) -> AbstractContextManager[Advance]:
-        """Say nothing: the line of the epoch follows."""
+        """Show nothing; the line of the epoch follows."""
         return nullcontext(lambda count: None)
 
     def finish(self, line: str) -> None:
-        """Print the line of an epoch, cut where a terminal has no room for it."""
+        """Print the line of an epoch, cut off at the width of a terminal."""
         cut = self._console.is_terminal
         self._console.print(
             line, highlight=False, soft_wrap=not cut, no_wrap=True, overflow="ellipsis" if cut else "ignore"
@@ -40,7 +40,7 @@ class Lines:
 
 
 class Bar(Lines):
-    """A live bar over all steps of the run too, with stage, epoch, images/s, loss terms and the time left."""
+    """In addition, a live bar over all steps with stage, epoch, images/s, loss terms and remaining time."""
 
     def __init__(self, console: Console, screen: Console, steps: int) -> None:
         super().__init__(console)
@@ -65,7 +65,7 @@ class Bar(Lines):
     def advance(
         self, done: int, terms: dict[str, float], images_per_second: float, cached: float | None = None
     ) -> None:
-        """Show where the run is; ``cached`` is the share of batches whose targets were stored."""
+        """Update the bar; ``cached`` is the fraction of batches with cached targets."""
         shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
         shown += f" cache {100 * cached:.0f} %" if cached is not None else ""
         self._rows.update(self._row, completed=done, note=f"{images_per_second:,.0f} images/s  {shown}")
@@ -76,6 +76,6 @@ class Bar(Lines):
 
 
 def build_display(console: Console, steps: int) -> Lines:
-    """Return a bar where there is a terminal to show it on, plain lines where there is none."""
+    """Return a bar if there is a terminal, and plain lines otherwise."""
     screen = build_console(stderr=True)
     return Bar(console, screen, steps) if screen.is_terminal and not screen.quiet else Lines(console)

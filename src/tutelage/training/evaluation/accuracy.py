@@ -1,4 +1,4 @@
-"""Accuracy of a network on a split: every sample once, on any number of processes, in the precision of the run."""
+"""Evaluate a network on a split, on any number of processes and in the precision of the run."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one network on one split; accuracies in percent, None where nothing has a label."""
+    """Results of one network on one split; accuracies in percent, None without labels."""
 
     top1: float | None
     top5: float | None
     loss: float | None
     balanced: float | None
-    """Mean over the classes of the share of their images that is recognized."""
+    """Mean accuracy over classes."""
     majority: float | None
-    """Share of the most frequent class: the top-1 of a network that always answers it."""
+    """Percentage of the most frequent class, which is the top-1 accuracy of always predicting it."""
     agreement: float | None
-    """Share of samples, in percent, on which the prediction is that of the reference."""
+    """Percentage of samples with the same prediction as the reference."""
     predictions: Tensor
-    """This process's predicted classes, in the order of its loader."""
+    """Classes predicted by this process, in the order of its loader."""
 
     @property
     def score(self) -> float | None:
-        """What tells a better network from a worse: accuracy; agreement where there are no labels."""
+        """Return the value for comparing networks: accuracy, or agreement without labels."""
         return self.top1 if self.top1 is not None else self.agreement
 
 
@@ -50,11 +50,15 @@ def evaluate_network(
     reference: Tensor | None = None,
     advance: Advance = lambda count: None,
 ) -> Evaluation:
-    """Evaluate ``network`` on ``split`` in the precision of ``engine``; it takes un-normalised images.
+    """Evaluate ``network`` on ``split`` in the precision of ``engine``.
 
-    A module has to be in eval mode.
-    ``reference`` holds predictions that an earlier call on the same split returned, of the teacher for example.
-    ``advance`` is told of every batch how many images of the split it covers, over all processes.
+    Args:
+        network: Function or module in eval mode that takes unnormalized images.
+        split: The images; each is evaluated once.
+        batch_size: Images per batch and process.
+        engine: The accelerator of the run.
+        reference: Predictions of an earlier call on the same split, e.g. by the teacher.
+        advance: Called after each batch with the number of images it covers over all processes.
     """
     from accelerate.utils import gather_object
 
@@ -79,7 +83,7 @@ def evaluate_network(
     classes = int(split.labels.max()) + 1 if len(split) else 0
     by_class = [truth[rows].bincount(minlength=classes).tolist() for rows in (predicted == truth, truth >= 0)]
     same = int((predicted == reference).sum()) if reference is not None else 0
-    # Batches are added up on the host: float32 would round, and MPS has no float64.
+    # Batch sums are added on the host, because float32 would round and MPS has no float64.
     own = [math.fsum(values) for values in zip(*torch.stack(sums).tolist())] if sums else [0.0] * 4
     everyone = gather_object([[*own, same, len(predicted), *by_class[0], *by_class[1]]])
     top1, top5, loss_sum, labelled, agreeing, seen, *each = (math.fsum(values) for values in zip(*everyone))

@@ -1,4 +1,4 @@
-"""What a teacher is worth on the data, measured before it teaches."""
+"""Measure the accuracy of a teacher before distillation."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 ACCURACY = "top-1 accuracy"
 IMBALANCED = 60
-"""Percent of the images in one class from which on accuracy alone says little."""
+"""Percentage of images in one class above which accuracy alone is misleading."""
 NEIGHBOUR_ACCURACY = f"accuracy of the {NEIGHBOURS} nearest neighbours of its pooled features"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The teacher's figure on a split, and what it is."""
+    """A teacher's accuracy on a split, and how it was measured."""
 
     kind: str
     split: str
     top1: float | None
-    """In percent; None where the data have no labels."""
+    """In percent; None without labels."""
     balanced: float | None = None
-    """Mean of the accuracies of each class; None unless ``kind`` is accuracy."""
+    """Mean accuracy over classes; None unless ``kind`` is ``ACCURACY``."""
     majority: float | None = None
-    """Share of the most frequent class of the split."""
+    """Percentage of the most frequent class of the split."""
     predictions: Tensor | None = None
-    """This process's predictions of the data's classes; None where it has no classifier for them."""
+    """This process's predictions; None if the teacher has no classifier for the data's classes."""
 
     def describe(self, teachers: int) -> str:
-        """Return the line with which the plan of a run under so many ``teachers`` goes on."""
+        """Return the line of the plan for a run with this number of ``teachers``."""
         if self.top1 is None:
             return f"teacher  {self}"
         if self.kind != ACCURACY:
@@ -54,17 +54,16 @@ class Measured:
 
 
 def describe_imbalance(balanced: float | None, majority: float | None) -> str:
-    """Return what is added to a top-1 accuracy where one class has most of the images; nothing elsewhere."""
+    """Return an addition to a top-1 accuracy if most images are of one class; empty otherwise."""
     if balanced is None or majority is None or majority <= IMBALANCED:
         return ""
     return f", {balanced:.2f} % balanced over the classes; always the most frequent class: {majority:.2f} %"
 
 
 def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
-    """Measure the teacher on the validation data, on the test data where there are none; None without a teacher.
+    """Measure the teacher on the validation data, or on the test data if there are none; None without a teacher.
 
-    One whose logits are about the data's classes is measured by its accuracy, any other by its features' nearest
-    neighbors.
+    A teacher with the data's classes is measured by its accuracy, any other by the nearest neighbors of its features.
     """
     teacher, data = job.teacher, job.data
     if teacher is None:
@@ -73,7 +72,7 @@ def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
     if job.teacher_knows_classes:
         results = _evaluate(teacher, job, engine, name, split)
         return Measured(ACCURACY, name, results.top1, results.balanced, results.majority, results.predictions)
-    # Where there are several, each would have features of its own.
+    # Several teachers would each have their own features.
     embed = teacher.members[0].embedder()
     size = job.settings.batch_size
     with phase(f"measuring the teacher's features on {name}", bank_size(data.train) + len(split)) as advance:
@@ -82,7 +81,7 @@ def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
 
 
 def evaluate_teacher(job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation | None:
-    """Evaluate the teacher on a split; None where there is none with the classes of the data."""
+    """Evaluate the teacher on a split; None if there is no teacher with the data's classes."""
     if job.teacher is None or not job.teacher_knows_classes:
         return None
     return _evaluate(job.teacher, job, engine, name, split)

@@ -1,4 +1,4 @@
-"""Accuracy of features without a classifier: by their nearest neighbours among the training images."""
+"""Accuracy of features without a classifier, by nearest neighbors among the training images."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
 BANK = 5000
-"""Training images that are compared with, balanced over the classes: enough to tell, and soon read."""
+"""Number of training images to compare with, balanced over classes: a reliable estimate that is quick to read."""
 
 
 def nearest_classes(bank: Tensor, labels: Tensor, features: Tensor, classes: int) -> Tensor:
-    """Returns the class (B,) that the 20 nearest features of the bank vote for, as in DINO's protocol.
+    """Return the class (B,) that the 20 nearest features of the bank vote for, as in DINO's protocol.
 
-    Nearness is the cosine; each neighbour's vote weighs exp(cosine / 0.07) (Wu et al., 2018; Caron et al., 2021).
-    ``bank`` is (N, D) with ``labels`` (N,), ``features`` (B, D).
+    Similarity is the cosine, and each neighbor's vote is weighted by exp(cosine / 0.07) (Wu et al., 2018; Caron et al.,
+    2021). ``bank`` is (N, D) with ``labels`` (N,), ``features`` is (B, D).
     """
     cosines = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T
     cosines, nearest = cosines.topk(min(NEIGHBOURS, len(bank)))
@@ -43,10 +43,10 @@ def neighbour_accuracy(
     engine: Accelerator,
     advance: Advance = lambda count: None,
 ) -> float | None:
-    """Returns the share of a split's labelled images, in percent, whose neighbours in ``train`` vote for their class.
+    """Return the percentage of labeled images whose neighbors in ``train`` vote for their class.
 
-    ``embed`` takes un-normalised images. None where either has no labels. ``advance`` is told how many images of
-    :func:`bank_size` and of the split each batch covers.
+    ``embed`` takes unnormalized images. Returns None if ``train`` or ``split`` has no labels. ``advance`` is called
+    with the number of images each batch covers, out of those of ``bank_size`` and the split.
     """
     own = EvalLoader(_bank(train), batch_size)
     shared = EvalLoader(split, batch_size, engine.process_index, engine.num_processes)
@@ -61,7 +61,7 @@ def neighbour_accuracy(
 
 
 def bank_size(train: Split) -> int:
-    """Return how many training images are compared with."""
+    """Return the number of training images to compare with."""
     return len(_bank(train))
 
 
@@ -74,7 +74,7 @@ def _bank(train: Split) -> Split:
 def _embed(
     embed: Callable[[Tensor], Tensor], loader: EvalLoader, engine: Accelerator, advance: Advance
 ) -> tuple[Tensor, Tensor]:
-    """The features and labels of what has labels."""
+    """Return the features and labels of the labeled images."""
     features, labels = [torch.empty(0, device=engine.device)], [torch.empty(0, dtype=torch.int64)]
     for batch in loader:
         images = batch.images.to(engine.device).contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""From settings to a job: everything a run needs, assembled and checked."""
+"""Assemble and check everything a run needs from its settings."""
 
 from tutelage.training.job.checks import check_cacheable, check_trained
 from tutelage.training.job.classes import match_data

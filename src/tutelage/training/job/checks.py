@@ -1,4 +1,4 @@
-"""What does not go together, found before any training."""
+"""Checks for incompatible settings, data and networks, before any training."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from tutelage.terms import Stage
 from tutelage.training.job.networks import can_resize
 
 FEW_VIEWS = 10
-"""Fewer views of each image than this bring a warning: targets that do not move are overfitted (Beyer et al., 2022)."""
+"""Fewer views per image cause a warning, because the student overfits fixed targets (Beyer et al., 2022)."""
 
 
 def check_classes(data: ImageData) -> None:
-    """Raises :class:`TutelageError` if the labels of the training images are all the same."""
+    """Raise TutelageError if all training images have the same label."""
     labels = data.train.labels
     found = labels[labels >= 0].unique().tolist()
     if len(found) == 1:
         raise TutelageError(
-            f"data={data.name} has one class, '{data.classes[found[0]]}', and nothing to tell it from: add another "
-            f"class folder, take labels from a table with data=FILE.csv, or set data to a folder of images alone to "
-            f"train without labels"
+            f"data={data.name} has only one class, '{data.classes[found[0]]}'; add another class folder, read labels "
+            f"from a table with data=FILE.csv, or set data to a folder that directly contains the images to train "
+            f"without labels"
         )
 
 
 def check_size(setting: str, network: nn.Module, size: tuple[int, int]) -> None:
-    """Raises :class:`TutelageError` that names ``setting`` if the network does not run on images of ``size``."""
+    """Raise TutelageError that names ``setting`` if the network does not accept images of ``size``."""
     try:
         dry_run(network, size)
     except TutelageError as error:
         own = native_size(network)
         if own == size:
-            raise TutelageError(f"{error} Set {setting} to a size that it takes.") from None
-        fits = f", or {setting}={_size(size)} to fit the network to the images" if can_resize(network) else ""
-        raise TutelageError(f"{error} Set {setting}={_size(own)} to resize the images for it{fits}.") from None
+            raise TutelageError(f"{error} Set {setting} to a size that it accepts.") from None
+        fits = f", or {setting}={_size(size)} to adapt the network to the images" if can_resize(network) else ""
+        raise TutelageError(f"{error} Set {setting}={_size(own)} to resize the images{fits}.") from None
 
 
 def _size(size: tuple[int, int]) -> str:
@@ -51,30 +51,32 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def weigh_classes(settings: RunSettings, data: ImageData) -> list[float] | None:
-    """Returns the weights of the classes in the cross-entropy; None if all are equal.
+    """Return the class weights of the cross-entropy; None if all are equal.
 
-    Balanced weights are n / (K · n_k), the mean over the n labelled training images being 1. Raises
-    :class:`TutelageError` if the weights are not one per class, or there are no labels.
+    Balanced weights are n / (K · n_k), with mean 1 over the n labeled training images.
+
+    Raises:
+        TutelageError: If there is not one weight per class, or there are no labels.
     """
     weights, labels = settings.class_weights, data.train.labels
     if weights is None:
         return None
     if not (labels >= 0).any():
-        raise TutelageError(f"class_weights: data={data.name} has no labels to weigh; leave class_weights out")
+        raise TutelageError(f"class_weights needs labels, and data={data.name} has none; remove class_weights")
     if weights == "balanced":
         counts = labels[labels >= 0].bincount(minlength=len(data.classes))
         share = counts.sum() / ((counts > 0).sum() * counts.clamp(min=1))
         return torch.where(counts > 0, share, 0.0).tolist()
     if len(weights) != len(data.classes):
         raise TutelageError(
-            f"class_weights has {len(weights)} values, and data={data.name} has {len(data.classes)} classes: set one "
+            f"class_weights has {len(weights)} values, and data={data.name} has {len(data.classes)} classes; set one "
             f"per class, in the order {', '.join(data.classes[:5])}{', …' if len(data.classes) > 5 else ''}"
         )
     return list(weights)
 
 
 def check_smallest_batch(distiller: Distiller, settings: RunSettings, data: ImageData, processes: int) -> None:
-    """Raises :class:`TutelageError` if a batch normalization would see one value per channel, which has no variance."""
+    """Raise TutelageError if a batch normalization would see a single value per channel, which has no variance."""
     share = max(1, min(settings.batch_size, len(data.train)) // processes)
     if share // min(settings.accumulate, share) > 1:
         return
@@ -99,100 +101,102 @@ def _one_image(settings: RunSettings, data: ImageData, processes: int) -> str:
     problem = "batch normalization needs two values per channel"
     each = f" in each of {processes} processes" if processes > 1 else ""
     if settings.batch_size > len(data.train):
-        return f"data={data.name} has too few training images ({len(data.train)}): {problem}{each}; add images"
+        return f"data={data.name} has too few training images ({len(data.train)}), and {problem}{each}; add images"
     if settings.accumulate > 1:
         return (
-            f"accumulate={settings.accumulate} cuts batches of batch_size={settings.batch_size} into parts of one "
-            f"image{each}, and {problem}: lower accumulate or raise batch_size"
+            f"accumulate={settings.accumulate} splits batches of batch_size={settings.batch_size} into single images"
+            f"{each}, and {problem}; lower accumulate or raise batch_size"
         )
-    return f"batch_size={settings.batch_size} is one image{each}, and {problem}: set batch_size={2 * processes} or more"
+    return f"batch_size={settings.batch_size} is one image{each}, and {problem}; set batch_size={2 * processes} or more"
 
 
 def check_trained(teacher: BaseTeacher | None, finetune: str | None = None) -> None:
-    """Raises :class:`TutelageError` where a network that is to teach has never been trained, and will not be.
+    """Raise TutelageError if a teacher has random weights and is not fine-tuned.
 
-    ``finetune`` is what of it is trained beforehand: a ``head`` alone is not enough.
+    Args:
+        teacher: The teacher, if any.
+        finetune: The part that is fine-tuned first. Training only the ``head`` of a random network is not enough.
     """
     for member in teacher.members if teacher is not None else []:
         if member.source == "random" and finetune != "full":
             raise TutelageError(
-                f"teacher={member.name} has random weights, which teach nothing: give a run folder (tutelage train "
-                f"data=… model={member.name} out=runs/teacher, then teacher=runs/teacher), teacher.weights=FILE, or "
-                f"teacher.finetune=full, which trains it first"
+                f"teacher={member.name} has random weights; set teacher to a trained run (tutelage train data=… "
+                f"model={member.name} out=runs/teacher, then teacher=runs/teacher), set teacher.weights=FILE, or "
+                f"teacher.finetune=full to train it first"
             )
 
 
 def without_labels(stages: Sequence[Stage], methods: Mapping[str, Method], data: str) -> list[Stage]:
-    """Returns the stages without their cross-entropy, for images that have no labels.
+    """Return the stages without cross-entropy, for images without labels.
 
-    Raises :class:`TutelageError` where a method is nothing without labels, or is asked to use them.
+    Raises:
+        TutelageError: If a method needs labels, or is set to use them.
     """
-    missing = f"data={data} has no labels (images of a class belong in {data}/CLASS/IMAGE.jpg)"
+    missing = f"data={data} has no labels (put the images of each class into {data}/CLASS/)"
     if getattr(methods.get("kd"), "labels", False):
-        raise TutelageError(f"{missing}, and kd has a cross-entropy with them: give kd.labels=false")
+        raise TutelageError(f"{missing}, and kd uses them in its cross-entropy; set kd.labels=false")
     for stage in stages:
         if not stage.terms or stage.terms_need_labels:
             raise TutelageError(
-                f"{missing}, and stage '{stage.name}' of method={'+'.join(methods)} needs them: give method=kd "
-                f"kd.labels=false, or a method that reads features only (such as method=at)"
+                f"{missing}, and stage '{stage.name}' of method={'+'.join(methods)} needs them; set method=kd "
+                f"kd.labels=false, or a method that only reads features (such as method=at)"
             )
     return [replace(stage, task_weight=0.0) for stage in stages]
 
 
 def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
-    """Raises :class:`TutelageError` where images are mixed and a method needs each whole, with its own label."""
+    """Raise TutelageError if images are mixed and a method needs single images with their own labels."""
     whole = [name for name, method in methods.items() if method.single_samples]
     if whole and data.mixing:
         given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
         raise TutelageError(
-            f"{given} mixes images, and method={whole[0]} needs each whole, with its own label: "
-            f"give {' '.join(f'data.{name}=0' for name in data.mixing)}, or choose another method"
+            f"{given} mixes images, but method={whole[0]} needs single images with their own labels; "
+            f"set {' '.join(f'data.{name}=0' for name in data.mixing)} or another method"
         )
 
 
 def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
-    """Raises :class:`TutelageError` where targets are to be stored and cannot be, naming the setting or the term."""
+    """Raise TutelageError that names the setting or term if targets are to be cached and cannot be."""
     if settings.cache.views is None:
         return
     given = f"cache.views={settings.cache.views}"
     if settings.data.mixing:
         mixed = " and ".join(f"data.{name}={getattr(settings.data, name):g}" for name in settings.data.mixing)
         raise TutelageError(
-            f"{given} stores targets of single images, and {mixed} mixes each with another one every epoch: leave one "
-            f"of them out"
+            f"{given} caches targets of single images, but {mixed} mixes each with a different image every epoch; "
+            f"remove one of them"
         )
     if settings.cache.top_k is not None and not any(stage.teacher_logits for stage in stages):
         raise TutelageError(
-            f"cache.top_k={settings.cache.top_k}: method={settings.method} keeps no logits: leave it out"
+            f"cache.top_k={settings.cache.top_k} applies to logits, and method={settings.method} caches none; remove it"
         )
     for stage in stages:
         if stage.teacher_mode == "batch":
             raise TutelageError(
-                f"{given}: the teacher of method={settings.method} normalises by the statistics of each batch, so that "
-                f"what it gives for an image depends on the others: leave cache.views out, or choose another method"
+                f"{given}: the teacher of method={settings.method} normalizes with the statistics of each batch, so "
+                f"its output for an image depends on the other images; remove cache.views or set another method"
             )
         for term in stage.terms:
             if term.teacher_taps and term.kept is None:
                 raise TutelageError(
-                    f"{given}: what the term {term.name} keeps of the teacher cannot pay: it takes more room than the "
-                    f"teacher takes time, or is no function of the image alone. Leave cache.views out, or choose "
-                    f"targets that are small: method=kd, at, fsp, or with cache.features=true fitnets and "
-                    f"nst.layers=last"
+                    f"{given}: caching the term {term.name} is not worthwhile, because its targets need more space "
+                    f"than recomputing costs time, or depend on other images. Remove cache.views, or use small "
+                    f"targets: method=kd, at, fsp, or with cache.features=true fitnets and nst.layers=last"
                 )
             if term.kept is not None and term.kept.kind == "features" and not settings.cache.features:
                 raise TutelageError(
-                    f"{given}: the term {term.name} keeps feature maps, which take much room: say cache.features=true "
-                    f"to store them (the size is told before they are computed), or leave cache.views out"
+                    f"{given}: the term {term.name} caches feature maps, which need much space; set "
+                    f"cache.features=true to allow it (the size is printed first), or remove cache.views"
                 )
 
 
 def warn_of_few_views(settings: RunSettings) -> None:
-    """Warns where so few views are stored that the student may learn the targets by heart."""
+    """Warn if so few views are cached that the student may overfit the targets."""
     if not isinstance(settings, DistillSettings) or not isinstance(settings.cache.views, int):
         return
     if settings.cache.views < min(FEW_VIEWS, settings.epochs):
         warnings.warn(
-            f"cache.views={settings.cache.views}: with fewer than {FEW_VIEWS} views of each image a student tends to "
-            f"learn the targets by heart",
+            f"The student may overfit the cached targets, because cache.views={settings.cache.views} is low; set "
+            f"{FEW_VIEWS} or more",
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Models and data meet by the names of their classes, not by their order."""
+"""Match the classes of models and data by name, not by order."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from tutelage.models import match_classes
 
 
 def class_places(wanted: Sequence[str], names: Sequence[str] | None, count: int) -> list[int]:
-    """Return where, among the ``count`` classes of a model, each wanted class is.
+    """Return the index of each wanted class among the ``count`` classes of a model.
 
-    Classes are matched by name, as :func:`match_classes` does, and without the numbers before them (``1_cat``) where
-    both sides stay unambiguous. The classes of a model without names are taken in their order if they are as many.
+    Classes are matched by name as in ``match_classes``. Leading numbers (``1_cat``) are ignored if both sides stay
+    unambiguous. A model without class names matches in order if the number of classes is the same.
 
     Raises:
-        TutelageError: a class has no counterpart.
+        TutelageError: If a class has no match.
 
-    >>> class_places(["2_dog", "1_cat"], ["cat", "dog", "owl"], 3)
-    [1, 0]
+    Example:
+        >>> class_places(["2_dog", "1_cat"], ["cat", "dog", "owl"], 3)
+        [1, 0]
     """
     if names is None:
         if len(wanted) != count:
-            raise TutelageError(f"the model has {count} classes without names, and the data {len(wanted)}")
+            raise TutelageError(f"the model has {count} classes without names, and the data have {len(wanted)} classes")
         return list(range(count))
     places = {name: place for place, name in enumerate(names)}
     if all(name in places for name in wanted):
@@ -41,9 +42,10 @@ def class_places(wanted: Sequence[str], names: Sequence[str] | None, count: int)
 
 
 def match_data(data: ImageData, names: Sequence[str] | None, count: int, model: str) -> ImageData:
-    """Return the data with the classes of a model, in its order; images of classes they lack are none.
+    """Return the data with the classes of a model, in the model's order; classes missing in the data have no images.
 
-    Raises :class:`TutelageError`, naming the ``model``, if the data have a class that the model does not have.
+    Raises:
+        TutelageError: If the data have a class that the ``model`` does not have.
     """
     if not data.classes:
         return data
@@ -51,8 +53,8 @@ def match_data(data: ImageData, names: Sequence[str] | None, count: int, model: 
         places = class_places(data.classes, names, count)
     except TutelageError as error:
         raise TutelageError(
-            f"{model} and {data.name} do not have the same classes: {error}. Rename or remove the class folder, or "
-            f"choose a model of these classes"
+            f"{model} and {data.name} do not have the same classes: {error}. Rename or remove the class folder, or use "
+            f"a model with these classes"
         ) from None
     if places == list(range(count)):
         return data

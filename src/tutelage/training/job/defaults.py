@@ -1,10 +1,10 @@
-"""Chooses what the settings of the optimization leave open: optimizer, learning rate, decay, schedule, clipping.
+"""Choose optimization settings that are left open: optimizer, learning rate, decay, schedule, clipping.
 
-The rules are those of timm's and torchvision's reference recipes, reduced to what holds for any network: a higher rate
-where batch normalization follows the convolutions, a smaller one where the weights are trained already, rates scaled to
-the batch, a warm-up, a cosine to zero, no decay of norms and biases. The optimizer is AdamW for all. Its step does not
-depend on the scale of the loss, and the terms of a distillation may be a hundred times the cross-entropy: at SGD's rate
-for labels alone, distilled students trained worse or diverged.
+The rules follow timm's and torchvision's reference recipes, reduced to what works for any network: a higher rate with
+batch normalization, a lower rate for pretrained weights, rates scaled with the batch size, a warm-up, cosine decay to
+zero, no weight decay for norms and biases. The optimizer is always AdamW, because its step does not depend on the scale
+of the loss, and distillation terms may be a hundred times the cross-entropy. With SGD's usual rate for labels alone,
+distilled students trained worse or diverged.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ OPEN: dict[str, Any] = {
     "clip": "auto",
     "bn_momentum": "auto",
 }
-"""The settings that :func:`settle` fills in, and the value that leaves each open."""
+"""The settings that ``settle`` fills in, and the value that leaves each open."""
 
 REFERENCE_BATCH = 256
-"""The batch that the rates below are meant for. SGD's rate grows with the batch, AdamW's with its square root."""
+"""Batch size for the rates below. SGD's rate scales with the batch size, AdamW's with its square root."""
 RATES = {
     "adamw": {"convolutional": 3e-3, "transformer": 1e-3, "unnormalized": 1e-3, "pretrained": 3e-4},
     "sgd": {"convolutional": 0.1, "transformer": 0.1, "unnormalized": 0.1, "pretrained": 0.01},
 }
-"""Peak learning rates from scratch by the kind of network, and of any that is trained already."""
+"""Peak learning rates by kind of network, from scratch and for pretrained networks."""
 DECAYS = {"sgd": 5e-4, "adamw": 0.05}
 CLIPS = {"sgd": 5.0, "adamw": 1.0}
 """Cross-entropy alone rarely reaches the first; terms on feature maps exceed it by orders of magnitude."""
 LONGEST_WARMUP = 5.0
 WARMUP_SHARE = 0.1
 HIGHEST_ADAMW_RATE = 0.02
-"""Above this, AdamW diverges on any network; such a rate was meant for SGD."""
+"""AdamW diverges above this rate on any network; such a rate is intended for SGD."""
 USUAL_MOMENTUM = 0.1
-"""PyTorch's own. MobileNetV3 and EfficientNet have 0.01, which was meant for hundreds of thousands of steps."""
+"""PyTorch's default. MobileNetV3 and EfficientNet use 0.01, intended for hundreds of thousands of steps."""
 WINDOWS = 50
-"""Running statistics average the last 1/momentum steps; a training should be at least this many times as long."""
+"""Running statistics average the last 1/momentum steps; a run should have at least this multiple of steps."""
 
 _TRANSFORMER_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -57,28 +57,29 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 
 @dataclass(frozen=True)
 class Optimization:
-    """How a student is trained where a stage has no optimizer or schedule of its own; nothing is left open."""
+    """Optimization of the student in stages without their own optimizer or schedule, with all values set."""
 
     optimizer: Optimizer
     schedule: Schedule
     clip: float | None
     bn_momentum: float | None
-    """The least that batch normalizations should have; None leaves them as they are."""
+    """Minimum momentum of batch normalizations; None leaves them unchanged."""
     student: str
-    """The kind of network that the choice was made for."""
+    """The kind of network that the choice is based on."""
 
 
 def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], steps: int) -> Optimization:
-    """Return the optimization for ``student``; whatever ``settings`` name is kept.
+    """Return the optimization for ``student``; values set in ``settings`` are kept.
 
     Args:
-        settings: those of the run; ``batch_size`` scales the rate.
-        student: a network of :func:`tutelage.create_model`.
-        stages: where all of them freeze a part of the student, its new head is trained at the rate from scratch.
-        steps: length of the run.
+        settings: Settings of the run; ``batch_size`` scales the rate.
+        student: A network from ``tutelage.create_model``.
+        stages: Stages of the run. If all of them freeze a part of the student, its new head is trained with the rate
+            for training from scratch.
+        steps: Number of steps in the run.
 
     Raises:
-        TutelageError: ``optimizer.lr`` is set without ``optimizer.name`` and is far too high for the AdamW chosen.
+        TutelageError: If ``optimizer.lr`` is set without ``optimizer.name`` and is far too high for AdamW.
     """
     asked = settings.optimizer
     trained = spec_of(student).source != "random" and not all(stage.frozen for stage in stages)
@@ -86,8 +87,7 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], s
     name: Literal["sgd", "adamw"] = "adamw" if asked.name == "auto" else asked.name
     if asked.name == "auto" and (asked.lr or 0.0) > HIGHEST_ADAMW_RATE:
         raise TutelageError(
-            f"optimizer.lr={asked.lr:g} is too high for AdamW, which optimizer=auto chooses: lower it, or set "
-            f"optimizer.name=sgd"
+            f"optimizer.lr={asked.lr:g} is too high for AdamW, the default optimizer; lower it or set optimizer.name=sgd"
         )
     batches = settings.batch_size / REFERENCE_BATCH
     rate = RATES[name]["pretrained" if trained else kind]
@@ -106,22 +106,22 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], s
 
 
 def settle(settings: RunSettings, chosen: Optimization) -> RunSettings:
-    """Return ``settings`` with everything in :data:`OPEN` replaced by what was chosen."""
+    """Return ``settings`` with all settings in ``OPEN`` replaced by the chosen values."""
     found = {name: getattr(chosen, name) for name in ("optimizer", "schedule", "clip", "bn_momentum")}
     return settings.model_copy(update=found)
 
 
 def raise_momentum(network: nn.Module, least: float) -> None:
-    """Raise the momentum of the batch normalizations of ``network`` that have less than ``least``."""
+    """Raise the momentum of all batch normalizations in ``network`` to at least ``least``."""
     for norm in _batch_norms(network):
         norm.momentum = max(norm.momentum or 0.0, least)
 
 
 def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unnormalized"]:
-    """Return what a network is for its optimizer, by its normalizations.
+    """Return the kind of a network, judged by its normalization layers.
 
-    Layer normalization makes a "transformer", ConvNeXt and the hybrids of both kinds included; batch normalization
-    alone a "convolutional" network.
+    Layer normalization means "transformer", including ConvNeXt and hybrids. Batch normalization alone means
+    "convolutional".
     """
     modules = list(network.modules())
     if any(isinstance(module, _TRANSFORMER_NORMS) for module in modules):
@@ -131,7 +131,7 @@ def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unno
 
 def _schedule(settings: RunSettings) -> Schedule:
     asked = settings.schedule
-    # Of the run, not of a method's stages: runs of several methods are compared on the same schedule.
+    # Relative to the run, not to a method's stages, so that methods are compared on the same schedule.
     usual = min(LONGEST_WARMUP, WARMUP_SHARE * settings.epochs) if asked.name == "auto" else 0.0
     return Schedule(
         **asked.model_dump(exclude={"name", "warmup"}),
@@ -141,14 +141,14 @@ def _schedule(settings: RunSettings) -> Schedule:
 
 
 def _least_momentum(student: nn.Module, steps: int) -> float | None:
-    """Return what the momentum has to be raised to in a run of so many steps; None where that is enough already."""
+    """Return the momentum needed in a run of ``steps`` steps; None if the current one is high enough."""
     needed = min(USUAL_MOMENTUM, WINDOWS / max(1, steps))
     lowest = min((norm.momentum or 0.0 for norm in _batch_norms(student)), default=1.0)
     return needed if lowest < needed else None
 
 
 def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """Return those that keep an exponential average; without a momentum it is the plain mean of all steps."""
+    """Return the layers with an exponential average; without momentum it is the mean of all steps."""
     norms = (module for module in network.modules() if isinstance(module, _BATCH_NORMS))
     return [norm for norm in norms if norm.momentum is not None]
 

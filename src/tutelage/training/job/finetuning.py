@@ -1,4 +1,4 @@
-"""``teacher.finetune``: the run in which a teacher learns the data's classes, and what comes of it."""
+"""Fine-tuning of a teacher on the data's classes before distillation (``teacher.finetune``)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from tutelage.terms import Optimizer, Schedule
 from tutelage.training.job.networks import teacher_model
 
 FOLDER = "teacher"
-"""Where in a run's folder its fine-tuned teacher has its own."""
+"""Subfolder of a run for its fine-tuned teacher."""
 RATES = {("head", "adamw"): 1e-3, ("full", "adamw"): 1e-4, ("head", "sgd"): 0.1, ("full", "sgd"): 0.01}
-"""Peak learning rates where none is given."""
+"""Default peak learning rates."""
 SHARED = ("data", "seed", "batch_size", "accumulate", "precision", "compile", "device", "loggers", "log_every")
-"""What a fine-tuning takes over of the run it is part of."""
+"""Settings that fine-tuning inherits from its run."""
 
 
 def to_finetune(settings: RunSettings) -> TeacherSettings | None:
-    """Returns the run's teacher where it is to be fine-tuned first."""
+    """Return the run's teacher settings if the teacher is fine-tuned first, None otherwise."""
     teacher = settings.teacher if isinstance(settings, DistillSettings) else None
     return teacher if teacher is not None and teacher.finetune is not None else None
 
 
 def finetuning(settings: RunSettings, folder: Path) -> TrainSettings:
-    """Returns the settings of the run in ``folder`` that fine-tunes the teacher.
+    """Return the settings for fine-tuning the teacher in ``folder``.
 
-    Data, seed, batch, precision and device are those of the distillation. The teacher keeps its own input size and
-    normalisation. The rate warms up over a tenth of the epochs, and falls along a cosine.
+    Data, seed, batch size, precision and device are those of the distillation. The teacher keeps its input size and
+    normalization. The learning rate warms up over a tenth of the epochs, then follows a cosine.
     """
     teacher = to_finetune(settings)
     assert teacher is not None and teacher.finetune is not None
@@ -52,23 +52,23 @@ def finetuning(settings: RunSettings, folder: Path) -> TrainSettings:
 
 
 def describe(teacher: TeacherSettings, folder: Path) -> str:
-    """Says what is fine-tuned, how and where."""
-    what = "its new classifier alone" if teacher.finetune == "head" else "all of it"
+    """Return a description of what is fine-tuned, how and where."""
+    what = "only its new classifier" if teacher.finetune == "head" else "all layers"
     return f"{teacher.names[0]} fine-tuned on these data: {what}, {teacher.epochs} epochs, in {folder}"
 
 
 def finetuned(folder: Path) -> TeacherSettings:
-    """Returns the settings of the teacher whose fine-tuning in ``folder`` is done."""
+    """Return the settings of the fine-tuned teacher in ``folder``."""
     return TeacherSettings(name=str(folder))
 
 
 def require_same(there: RunSettings, wanted: TrainSettings, folder: Path) -> None:
-    """Raises :class:`TutelageError` where the run in ``folder`` trains another teacher than the one that is wanted."""
+    """Raise TutelageError if the run in ``folder`` trains another teacher than ``wanted``."""
     settled = {"out", "overwrite", "precision", "compile"}
     one, other = there.model_dump(mode="json", exclude=settled), wanted.model_dump(mode="json", exclude=settled)
     different = [key for key in other if one.get(key) != other[key]]
     if different:
         raise TutelageError(
-            f"{folder} holds a teacher that was trained otherwise ({', '.join(different)} differ): choose another "
-            f"folder, or remove that one"
+            f"{folder} holds a teacher trained with other settings ({', '.join(different)}); set another out, or "
+            f"remove the folder"
         )

@@ -1,4 +1,4 @@
-"""From settings to everything a run needs: data, student, teacher, stages."""
+"""Assemble data, student, teacher and stages of a run from its settings."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from tutelage.training.job.networks import (
 
 @dataclass(frozen=True)
 class Job:
-    """One training, assembled and checked, before the first step."""
+    """A run before its first step, assembled and checked."""
 
     settings: RunSettings
     data: ImageData
     student: nn.Module
     spec: ModelSpec
-    """What is saved with the student: its own normalisation, input size and class names."""
+    """The spec saved with the student: normalization, input size and class names."""
     teacher: BaseTeacher | None
     distiller: Distiller
     method: str
@@ -51,11 +51,11 @@ class Job:
     optimization: Optimization
 
     teacher_knows_classes: bool
-    """Whether the teacher's logits are about the data's classes."""
+    """Whether the teacher's logits are for the data's classes."""
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(H, W) that the student sees the images at."""
+        """Input size (H, W) of the student."""
         assert self.spec.input_size is not None
         return self.spec.input_size
 
@@ -65,9 +65,14 @@ class Job:
 
 
 def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
-    """Assembles a run; raises :class:`TutelageError` for whatever would not work, before any training.
+    """Assemble and check a run.
 
-    ``data`` are those of ``settings.data``, where they are open already.
+    Args:
+        settings: Settings of the run.
+        data: The data of ``settings.data``, if already open.
+
+    Raises:
+        TutelageError: For anything that would fail during the run.
     """
     data = data or open_data(settings.data)
     chosen, method, methods, teacher_settings = _roles(settings)
@@ -83,7 +88,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     check_storable(spec_of(student))
     if has_classes(chosen) and not reorder_classes(student, data):
         replace_head(student, len(data.classes))
-        add_note(student, f"left out the classifier: its classes are not those of {data.name}, for which it is new")
+        add_note(student, f"the classifier is new, because the saved classes differ from those of {data.name}")
     size = spec_of(student).input_size if chosen.input_size is not None else None
     spec = completed(spec_of(student), data, size)
     check_size(f"{role}.input_size", student, size or data.size)
@@ -99,7 +104,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     strangers = [_class_difference(member, data) for member in teacher.members] if teacher is not None else []
     stranger = next((difference for difference in strangers if difference is not None), None)
     if stranger is not None and any(stage.teacher_logits for stage in stages):
-        raise foreign_classes(f"the teacher's classes are not the data's: {stranger}")
+        raise foreign_classes(f"the teacher's classes differ from the data's: {stranger}")
     steps = settings.epochs * (len(data.train) // settings.batch_size)
     optimization = choose(settings, student, stages, steps)
     if optimization.bn_momentum is not None:
@@ -120,7 +125,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
 
 
 def _classes_of(teacher: Teacher) -> tuple[str, ...]:
-    """The names of the teacher's classes, for images without labels; numbers where it does not know them."""
+    """Return the names of the teacher's classes for images without labels, or numbers if they are unknown."""
     spec = spec_of(teacher.network)
     return spec.classes or tuple(map(str, range(spec.num_classes)))
 
@@ -133,12 +138,12 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
 
 
 def _class_difference(teacher: Teacher, data: ImageData) -> str | None:
-    """Says how the teacher's classes differ from the data's; None where they are the same, or as many and unnamed."""
+    """Return how the teacher's classes differ from the data's; None if they match, or are unnamed and as many."""
     spec = spec_of(teacher.network)
     if teacher.headless:
-        return f"it has no classifier, {data.name} has {len(data.classes)}"
+        return f"it has no classifier, and {data.name} has {len(data.classes)} classes"
     if spec.num_classes != len(data.classes):
-        return f"it has {spec.num_classes}, {data.name} has {len(data.classes)}"
+        return f"it has {spec.num_classes} classes, and {data.name} has {len(data.classes)}"
     for place, (own, theirs) in enumerate(zip(spec.classes or data.classes, data.classes)):
         if own != theirs:
             return f"class {place} is '{own}' for the teacher and '{theirs}' in {data.name}"

@@ -1,4 +1,4 @@
-"""From settings to networks: created for the data, with their normalisation; teachers with their own classes."""
+"""Create student and teacher networks from settings, with input size, normalization and classes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ LIBRARIES = ("timm/", "torchvision/", "hf-hub:")
 
 
 def build_network(role: str, settings: ModelSettings, num_classes: int | None) -> nn.Module:
-    """Returns a network with ``num_classes``, or with its own where that is None; where they differ its head is new.
+    """Return a network with ``num_classes`` classes, with a new head if needed; None keeps its classes.
 
-    Its input size and normalisation are those of ``settings``, where they name some. Raises :class:`TutelageError` that
-    names the ``role``.
+    Input size and normalization of ``settings`` are applied if set.
+
+    Raises:
+        TutelageError: If the network cannot be created; the message names the ``role``.
     """
     try:
         own = has_classes(settings)
@@ -45,14 +47,14 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
         theirs = spec_of(network).num_classes
         if num_classes is not None and theirs != num_classes:
             replace_head(network, num_classes)
-            add_note(network, f"left out the classifier of its {theirs} classes: that of these {num_classes} is new")
+            add_note(network, f"the classifier for {num_classes} classes is new and replaces one for {theirs}")
         return network
     except TutelageError as error:
         raise TutelageError(f"{role}={settings.name}: {error}") from error
 
 
 def has_classes(settings: ModelSettings) -> bool:
-    """Return whether the weights are a file's or a folder's, which come with their own classifier."""
+    """Return whether the weights come from a file or folder, which include a classifier."""
     file = settings.weights is not None and expand(settings.weights).is_file()
     return file or expand(settings.name).is_dir()
 
@@ -65,12 +67,12 @@ def _resize(network: nn.Module, wanted: int | tuple[int, int]) -> None:
 
 
 def can_resize(network: nn.Module) -> bool:
-    """Whether a network of one input size can be given another, as timm's transformers can."""
+    """Return whether the input size of a network can be changed, as in timm's transformers."""
     return hasattr(network, "set_input_size")
 
 
 def add_note(network: nn.Module, note: str) -> None:
-    """Adds to what is shown and kept of how the network's weights came about."""
+    """Add a note on the origin of the network's weights, which is shown and saved."""
     _change(network, notes=(*spec_of(network).notes, note))
 
 
@@ -79,13 +81,13 @@ def _change(network: nn.Module, **changes: Any) -> None:
 
 
 def build_normalization(network: nn.Module, data: ImageData, size: tuple[int, int] | None = None) -> Normalization:
-    """Returns the network's own normalisation, the data's where it has none; images are resized to ``size`` (H, W)."""
+    """Return the network's normalization, or else the data's; images are resized to ``size`` (H, W)."""
     spec = spec_of(network)
     return Normalization(spec.mean or data.mean, spec.std or data.std, size)
 
 
 def completed(spec: ModelSpec, data: ImageData, size: tuple[int, int] | None = None) -> ModelSpec:
-    """Returns what is saved with a network: what it does not know of itself is what the data say."""
+    """Return the spec to save with a network, with unknown values taken from the data."""
     return replace(
         spec,
         mean=spec.mean or data.mean,
@@ -98,7 +100,7 @@ def completed(spec: ModelSpec, data: ImageData, size: tuple[int, int] | None = N
 
 
 def teacher_model(name: str, settings: TeacherSettings) -> ModelSettings:
-    """Returns the settings of one of the teachers as a network; a library's has its pretrained weights."""
+    """Return the model settings of one teacher; networks of other libraries get their pretrained weights."""
     weights = settings.weights
     if weights is None and name.startswith(LIBRARIES):
         weights = "pretrained"
@@ -113,16 +115,16 @@ def teacher_model(name: str, settings: TeacherSettings) -> ModelSettings:
 
 
 def build_teacher(settings: TeacherSettings, data: ImageData) -> BaseTeacher:
-    """Return the teacher, or several as one if ``settings`` name several.
+    """Return the teacher, or an ensemble if ``settings`` name several.
 
-    One that is to be fine-tuned is as it is before that, with a new classifier.
+    A teacher that will be fine-tuned has a new classifier.
     """
     members = [_build_member(name, settings, data) for name in settings.names]
     return members[0] if len(members) == 1 else Teachers(members)
 
 
 def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teacher:
-    """Returns a teacher with its own classes, normalisation and input size."""
+    """Return a teacher with its own classes, normalization and input size."""
     classes = len(data.classes) if settings.finetune is not None else None
     network = build_network("teacher", teacher_model(name, settings), classes)
     if settings.classes is not None:
@@ -134,9 +136,10 @@ def _build_member(name: str, settings: TeacherSettings, data: ImageData) -> Teac
 
 
 def reorder_classes(network: nn.Module, data: ImageData) -> bool:
-    """Give the logits of a network the order of the data's classes, found by name; leave out those of others.
+    """Reorder the logits of a network to match the data's classes by name, and remove those of other classes.
 
-    Returns whether its logits are then about these classes. A network that has other classes stays as it is.
+    Returns:
+        Whether the logits are now for the data's classes. If they cannot be matched, the network stays unchanged.
     """
     spec = spec_of(network)
     if not data.classes:
@@ -149,7 +152,7 @@ def reorder_classes(network: nn.Module, data: ImageData) -> bool:
         if len(set(places)) < len(places) or not find_heads(network):
             return False
         keep_classes(network, places, data.classes)
-        what = "put its classes in the order" if len(places) == spec.num_classes else "kept its classes"
+        what = "reordered its classes" if len(places) == spec.num_classes else "kept only the classes"
         add_note(network, f"{what} of {data.name}, by name ({len(places)} of {spec.num_classes})")
     elif spec.classes is not None:
         _change(network, classes=data.classes)
@@ -157,14 +160,16 @@ def reorder_classes(network: nn.Module, data: ImageData) -> bool:
 
 
 def _map_classes(network: nn.Module, where: str, data: ImageData) -> None:
-    """Reduces the logits to the data's classes, found by name; the spec's notes say which are which."""
+    """Reduce the logits to the data's classes by name, and add the matches to the spec's notes."""
     spec = spec_of(network)
     try:
         names = spec.classes if where == "own" else read_names(where)
         if names is None:
-            raise TutelageError("it does not know the names of its classes: give imagenet-1k, or a file of them")
+            raise TutelageError("the names of its classes are unknown; set imagenet-1k or a file of names")
         if len(names) != spec.num_classes or not find_heads(network):
-            raise TutelageError(f"{spec.name} has {spec.num_classes} classes, and there are {len(names)} names")
+            raise TutelageError(
+                f"{spec.name} has {spec.num_classes} classes, but there are {len(names)} names; use its own list"
+            )
         places = match_classes(data.classes, names)
     except TutelageError as error:
         raise TutelageError(f"teacher.classes={where}: {error}") from error
