@@ -87,7 +87,7 @@ def choose(settings: RunSettings, student: nn.Module, stages: Sequence[Stage], s
     name: Literal["sgd", "adamw"] = "adamw" if asked.name == "auto" else asked.name
     if asked.name == "auto" and (asked.lr or 0.0) > HIGHEST_ADAMW_RATE:
         raise TutelageError(
-            f"optimizer.lr={asked.lr:g} is too high for AdamW, the default optimizer; lower it or set optimizer.name=sgd"
+            f"optimizer.lr={asked.lr:g} is too high for AdamW, the default; lower it or set optimizer.name=sgd"
         )
     batches = settings.batch_size / REFERENCE_BATCH
     rate = RATES[name]["pretrained" if trained else kind]
