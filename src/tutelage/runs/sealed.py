@@ -1,24 +1,29 @@
-"""Files that are whole or not there: written aside, synchronised, renamed; sealed ones carry their hash."""
+"""Files that are complete or absent: written aside, synchronized, renamed. Sealed ones carry their hash."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from tutelage.errors import TutelageError
 
 MARK = b"tutelage checkpoint, sha256\n"
+CHUNK = 1 << 20
+"""Bytes that are read at a time to hash a file."""
+
+
+class DamagedFile(TutelageError):
+    """A sealed file whose content does not match its hash."""
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Has ``write`` make a file, and puts it in the place of ``path`` in one move; a failure leaves nothing behind."""
+    """Have ``write`` create a file and move it to ``path`` in one step; a failure leaves nothing behind."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         write(temporary)
@@ -31,22 +36,56 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_sealed(path: Path, state: dict[str, Any]) -> None:
-    """Writes tensors and plain values with the SHA-256 of their bytes in front of them."""
-    content = io.BytesIO()
-    torch.save(state, content)
-    digest = hashlib.sha256(content.getbuffer()).digest()
+    """Write tensors and plain values, preceded by the SHA-256 of their bytes.
+
+    The tensors stream into the file one by one, and the hash is filled in at the end, so that nothing is copied.
+    """
     with path.open("wb") as file:
-        file.writelines((MARK, digest, content.getbuffer()))
+        file.write(MARK + bytes(hashlib.sha256().digest_size))
+        content = _Hashed(file)
+        torch.save(state, content)  # type: ignore[arg-type]  # it only writes
+        file.seek(len(MARK))
+        file.write(content.hash.digest())
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Reads what :func:`write_sealed` wrote, and runs no code; raises :class:`TutelageError` if it is damaged."""
-    data = memoryview(path.read_bytes())
-    start = len(MARK) + hashlib.sha256().digest_size
-    if data[: len(MARK)] != MARK or hashlib.sha256(data[start:]).digest() != data[len(MARK) : start]:
-        raise TutelageError(f"{path} is damaged: its content is not what its hash says")
-    try:
-        state: dict[str, Any] = torch.load(io.BytesIO(data[start:]), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError):
-        raise TutelageError(f"{path} is not a checkpoint of a run: it holds more than tensors and values") from None
+    """Return what :func:`write_sealed` wrote, without running any code from the file.
+
+    Raises:
+        DamagedFile: the content does not match its hash.
+        TutelageError: the file holds more than tensors and plain values.
+    """
+    with path.open("rb") as file:
+        header = file.read(len(MARK) + hashlib.sha256().digest_size)
+        start = file.tell()
+        if header != MARK + _digest(file):
+            raise DamagedFile(f"{path} is damaged: its content does not match its hash")
+        file.seek(start)
+        try:
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError):
+            raise TutelageError(f"{path} is not a checkpoint of a run: it holds more than tensors and values") from None
     return state
+
+
+class _Hashed:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _digest(file: BinaryIO) -> bytes:
+    """Return the hash of the rest of a file."""
+    found = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        found.update(chunk)
+    return found.digest()
