@@ -17,7 +17,7 @@ from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
-from tutelage.taps import tapped
+from tutelage.taps import set_unregistered, tapped
 from tutelage.terms import LOGITS, Stage
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Distiller(nn.Module):
     """
 
     class_weights: Tensor | None
+    _teacher: Teacher | None
+    _reader: nn.Module
 
     def __init__(
         self,
@@ -106,8 +108,7 @@ class Distiller(nn.Module):
                     f"build a network with tutelage.create_model"
                 )
             teacher = Teacher(teacher)
-        # A tuple hides the teacher from nn.Module's registration of submodules.
-        self._teacher = (teacher,)
+        set_unregistered(self, "_teacher", teacher)
         self.normalization = normalization if normalization is not None else nn.Identity()
         self.label_smoothing = label_smoothing
         weights = torch.tensor(class_weights) if class_weights is not None else None
@@ -122,7 +123,7 @@ class Distiller(nn.Module):
     @property
     def teacher(self) -> BaseTeacher | None:
         """The teacher, or several as one; None if the student learns alone."""
-        return self._teacher[0]
+        return self._teacher
 
     @property
     def term_names(self) -> list[str]:
@@ -154,8 +155,8 @@ class Distiller(nn.Module):
         reached = {id(parameter) for parameter in reader.parameters()}
         for name, parameter in self.student.named_parameters():
             parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))
-        # Held outside the module tree too: it shares every parameter and buffer with the student, which is in it.
-        self._reader = (reader,)
+        # It shares every parameter and buffer with the student.
+        set_unregistered(self, "_reader", reader)
         if self.teacher is not None and stage.needs_teacher:
             self.teacher.read(stage.teacher_taps, stage.teacher_logits, stage.teacher_mode, stage.teacher_computed)
         self.train(self.training)
@@ -211,7 +212,7 @@ class Distiller(nn.Module):
 
     def layers(self) -> dict[str, nn.Module]:
         """Return the modules of the student that the current stage runs, and its connectors, by name."""
-        read = {f"student.{name}": module for name, module in self._reader[0].named_modules() if name}
+        read = {f"student.{name}": module for name, module in self._reader.named_modules() if name}
         return read | {f"terms.{name}": module for name, module in self.terms.named_modules() if name}
 
     def compile_student(self, graphs: bool = False) -> None:
@@ -220,7 +221,7 @@ class Distiller(nn.Module):
         Args:
             graphs: whether kernels are launched together, as CUDA graphs.
         """
-        self._reader[0].compile(options={"triton.cudagraphs": graphs})
+        self._reader.compile(options={"triton.cudagraphs": graphs})
 
     def compile_teacher(self, graphs: bool = False) -> None:
         """Compile what the current stage runs of the teacher, at its next forward pass.
@@ -251,25 +252,25 @@ class Distiller(nn.Module):
             # The backward pass within the forward one would free layers that the second derivative still needs.
             fully_shard(self, mesh=mesh)
             return
-        for network in (self._reader[0], *self.terms):
+        for network in (self._reader, *self.terms):
             shard_layers(network, mesh, smallest)
-        hand_back(self._reader[0], self.student)
+        hand_back(self._reader, self.student)
         if self.teacher is not None and self.stage.needs_teacher:
             for member in self.teacher.members:
                 member.shard(mesh, smallest)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
-        return read_taps(self._reader[0], self.normalization(images))
+        return read_taps(self._reader, self.normalization(images))
 
     def train(self, mode: bool = True) -> Distiller:
         """Set the mode of student and connectors; frozen modules and the teacher stay in eval mode."""
         super().train(mode)
-        self._reader[0].train(mode)
+        self._reader.train(mode)
         return self
 
     def _apply(self, fn: Any, recurse: bool = True) -> Distiller:
         super()._apply(fn, recurse)
-        self._reader[0]._apply(fn, recurse)
+        self._reader._apply(fn, recurse)
         if self.teacher is not None:
             self.teacher._apply(fn, recurse)
         return self

@@ -13,6 +13,7 @@ from tutelage.taps.pairing import pair_levels
 from tutelage.taps.points import TapPoint
 from tutelage.taps.preactivation import before_activation, norm_before
 from tutelage.taps.probe import Probe, find_levels, tap_points
+from tutelage.taps.unregistered import set_unregistered
 
 __all__ = [
     "Probe",
@@ -26,6 +27,7 @@ __all__ = [
     "leaves",
     "norm_before",
     "pair_levels",
+    "set_unregistered",
     "tap_points",
     "tapped",
     "with_batch_statistics",

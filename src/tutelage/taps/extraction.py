@@ -11,6 +11,7 @@ from tutelage.errors import TutelageError
 from tutelage.taps.hooks import HookedNetwork
 from tutelage.taps.sharing import freeze, sharing_clone, skeleton, split_norm_activations, switch_off_inplace
 from tutelage.taps.tracing import Trace, Untraceable, trace_network
+from tutelage.taps.unregistered import set_unregistered
 
 
 def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: Sequence[str] = ()) -> nn.Module:
@@ -49,6 +50,8 @@ def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: S
 class Tapped(nn.Module):
     """A traced network under the original's names, with one graph for train mode and one for eval mode."""
 
+    _network: nn.Module
+
     def __init__(self, network: nn.Module, graphs: dict[bool, fx.Graph], frozen: tuple[str, ...]) -> None:
         super().__init__()
         nodes = [node for graph in graphs.values() for node in graph.nodes]
@@ -60,8 +63,8 @@ class Tapped(nn.Module):
         for name in ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
             setattr(self, name, getattr(tree, name))
         self.frozen_modules = frozen
-        # In a tuple, because the network must not be registered: it also holds what lies below the deepest tap.
-        self._network = (network,)
+        # Not registered, because it also holds what lies below the deepest tap.
+        set_unregistered(self, "_network", network)
         self._forwards = {mode: type(fx.GraphModule(network, graph)).forward for mode, graph in graphs.items()}
 
     def forward(self, images: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
@@ -71,8 +74,8 @@ class Tapped(nn.Module):
     def train(self, mode: bool = True) -> Tapped:
         """Selects the graph and sets the modules' mode; frozen modules stay in eval mode."""
         super().train(mode)
-        self._network[0].train(mode)  # a network may set parts of itself apart in a train() of its own
-        freeze(self._network[0], self.frozen_modules)
+        self._network.train(mode)  # a network may set parts of itself apart in a train() of its own
+        freeze(self._network, self.frozen_modules)
         return self
 
 

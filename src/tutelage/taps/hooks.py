@@ -15,6 +15,7 @@ from tutelage.errors import TutelageError
 from tutelage.models import main_output
 from tutelage.taps.sharing import freeze, sharing_clone, skeleton, switch_off_inplace
 from tutelage.taps.tracing import name_calls, no_such_tap
+from tutelage.taps.unregistered import set_unregistered
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class HookedNetwork(nn.Module):
     are those that take part, found by differentiating one dry pass.
     """
 
+    _network: nn.Module
+
     def __init__(
         self, model: nn.Module, taps: Sequence[str], logits: bool, frozen: tuple[str, ...], reason: str
     ) -> None:
@@ -45,7 +48,7 @@ class HookedNetwork(nn.Module):
         images = dry_images(model, _usual_size(model))
         readings = _find_calls(record_calls(network, images), taps, reason)
         self.frozen_modules = frozen
-        self._network = (network,)
+        set_unregistered(self, "_network", network)
         self._readings = readings
         self._logits = logits
         unused = self._parameters_without_part(images)
@@ -63,13 +66,13 @@ class HookedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
         """Returns (logits or None, {tap: tensor}) for images (B, C, H, W)."""
-        return self._read(lambda: self._network[0](images))
+        return self._read(lambda: self._network(images))
 
     def train(self, mode: bool = True) -> HookedNetwork:
         """Sets the network's mode; frozen modules stay in eval mode."""
         super().train(mode)
-        self._network[0].train(mode)
-        freeze(self._network[0], self.frozen_modules)
+        self._network.train(mode)
+        freeze(self._network, self.frozen_modules)
         return self
 
     def _read(self, run: Callable[[], Any]) -> tuple[Tensor | None, dict[str, Tensor]]:
@@ -78,7 +81,7 @@ class HookedNetwork(nn.Module):
         with ExitStack() as hooks:
             for path, readings in self._readings.items():
                 stop = None if self._logits else len(taps)
-                hooks.enter_context(_reading(self._network[0].get_submodule(path), readings, features, stop))
+                hooks.enter_context(_reading(self._network.get_submodule(path), readings, features, stop))
             try:
                 logits = main_output(run(), (Tensor,))
             except _AllRead:
@@ -86,7 +89,7 @@ class HookedNetwork(nn.Module):
         return (logits if self._logits else None), {tap: features[tap] for tap in taps}
 
     def _parameters_without_part(self, images: Tensor) -> set[str]:
-        network = self._network[0]
+        network = self._network
         # functional_call differentiates stand-ins, so that it does not matter which parameters are frozen at present.
         leaves = {name: value.detach().requires_grad_() for name, value in network.named_parameters()}
         with torch.enable_grad():
