@@ -359,7 +359,7 @@ def test_killed_within_an_epoch_and_resumed_is_the_same(
     assert in_process(cut, run, killed, elsewhere, STEPS + 2) == -signal.SIGKILL
     checkpoint, _ = RunFolder(tmp_path / "killed").load_checkpoint()
     assert checkpoint is not None
-    assert (checkpoint["progress"]["epoch"], checkpoint["progress"]["step"]) == (1, 1)
+    assert (checkpoint.progress.epoch, checkpoint.step) == (1, 1)
     resume(tmp_path / "killed")
     whole = train(**{**run, "data": {**run["data"], "workers": 1}}, out=tmp_path / "whole")
     weights = [(tmp_path / name / "student/model.safetensors").read_bytes() for name in ("killed", "whole")]

@@ -145,7 +145,7 @@ def test_class_names_are_those_of_the_model(run: Path, capsys: pytest.CaptureFix
 RESUMED: dict[str, tuple[Break, str]] = {
     "both checkpoints are damaged": (
         lambda run: [(run / "checkpoints" / name).write_bytes(b"x") for name in ("last", "before")],
-        "no checkpoint is left to go on from",
+        "no checkpoint is left to resume from",
     ),
     "the checkpoint is code, rightly sealed": (
         lambda run: [write_sealed(run / "checkpoints" / name, {"x": Payload()}) for name in ("last", "before")],
@@ -153,7 +153,7 @@ RESUMED: dict[str, tuple[Break, str]] = {
     ),
     "the checkpoint is cut": (
         lambda run: [half(f"checkpoints/{name}")(run) for name in ("last", "before")],
-        "no checkpoint is left to go on from",
+        "no checkpoint is left to resume from",
     ),
     "the settings are another network's": (
         lambda run: (run / "config.yaml").write_text(

@@ -120,7 +120,7 @@ def test_the_hint_stage_trains_the_guided_part_and_leaves_the_rest_bit_identical
 def test_the_networks_run_no_deeper_than_the_hint() -> None:
     distiller = build(Case("", "fitnets", {})).train()
     ran: list[str] = []
-    reader = distiller._reader[0]
+    reader = distiller._reader
     for name, module in reader.named_modules():
         module.register_forward_hook(lambda *_, name=name: ran.append(name))
     distiller(batch()[0])

@@ -157,7 +157,7 @@ def test_a_killed_run_is_resumed(pair: dict[str, Any], tmp_path: Path) -> None:
     )
     assert code == -signal.SIGKILL, said
     checkpoint, _ = RunFolder(killed).load_checkpoint()
-    assert checkpoint is not None and checkpoint["scaler"] and checkpoint["random"][0]["cuda"] is not None
+    assert checkpoint is not None and checkpoint.scaler and checkpoint.random[0]["cuda"] is not None
     resume(killed)
     whole, resumed = (RunFolder(path).read_metrics() for path in (tmp_path / "whole", killed))
     assert len(resumed) == len(whole) == 4

@@ -50,7 +50,7 @@ def test_a_run_that_is_stopped_loses_no_step(number: signal.Signals, step: int, 
     assert in_process(stopped, tmp_path / "run", step, model, number) == expected
     checkpoint, damage = RunFolder(tmp_path / "run").load_checkpoint()
     assert checkpoint is not None and damage is None
-    assert (checkpoint["progress"]["epoch"], checkpoint["progress"]["step"]) == divmod(step, STEPS)
+    assert (checkpoint.progress.epoch, checkpoint.step) == divmod(step, STEPS)
     resume(tmp_path / "run")
     train(**{**RUN, "model": model}, epochs=2, out=tmp_path / "whole")
     weights = [(tmp_path / name / "student" / "model.safetensors").read_bytes() for name in ("run", "whole")]
@@ -61,7 +61,7 @@ def test_ctrl_c_twice_does_not_wait(tmp_path: Path) -> None:
     assert in_process(stopped, tmp_path / "run", STEPS + 2, "resnet8", signal.SIGINT, signal.SIGINT) == 130
     checkpoint, _ = RunFolder(tmp_path / "run").load_checkpoint()
     assert checkpoint is not None
-    assert (checkpoint["progress"]["epoch"], checkpoint["progress"]["step"]) == (1, 0)
+    assert (checkpoint.progress.epoch, checkpoint.step) == (1, 0)
 
 
 def cut(folder: Path, step: int, minutes: float) -> None:
@@ -90,7 +90,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     flip(unfinished.last, place)
     resume(unfinished.path)
     said = capsys.readouterr().out
-    assert "checkpoints/last is damaged" in said and "going on from the checkpoint before" in said
+    assert "checkpoints/last is damaged" in said and "resuming from the checkpoint before" in said
     assert "after 1 of 3 epochs and 1 steps" in said
     train(**RUN, epochs=3, out=tmp_path / "whole")
     assert unfinished.student.joinpath("model.safetensors").read_bytes() == (
@@ -102,7 +102,7 @@ def test_with_no_good_checkpoint_nothing_is_touched(unfinished: RunFolder) -> No
     unfinished.last.write_bytes(b"")
     flip(unfinished.before, -1)
     before = sorted((path.name, path.stat().st_size) for path in unfinished.path.rglob("*") if path.is_file())
-    with pytest.raises(TutelageError, match="last is damaged.*before is damaged.*start the run anew"):
+    with pytest.raises(TutelageError, match="last is damaged.*before is damaged.*start a new run"):
         resume(unfinished.path)
     assert before == sorted((path.name, path.stat().st_size) for path in unfinished.path.rglob("*") if path.is_file())
 
@@ -125,7 +125,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     assert not list(folder.path.rglob("*.tmp"))
     checkpoint, _ = folder.load_checkpoint()
-    assert checkpoint is not None and checkpoint["progress"]["epoch"] == 1
+    assert checkpoint is not None and checkpoint.progress.epoch == 1
     assert resume(folder.path).status == "finished"
 
 

@@ -105,7 +105,7 @@ def test_a_step_that_is_not_finite_can_be_replayed(tmp_path: Path) -> None:
     assert failure["rows"] == order[1].index.tolist()
     assert not math.isfinite(float(failure["terms"]["ce"]))
     assert failure["where"].startswith("the output of student.")
-    student = RunFolder(tmp_path / "run").load_failed()["student"]
+    student = RunFolder(tmp_path / "run").load_failed().student
     assert all(value.isfinite().all() for name, value in student.items() if "running" in name)
     assert student["bn1.num_batches_tracked"] == STEPS + 1, "those with which the step began"
     again = replay(tmp_path / "run")
@@ -152,7 +152,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(
     state = RunFolder(tmp_path / "run").load_failed()
     torch.manual_seed(0)
     untouched = create_model("resnet8", 10).state_dict()
-    assert all(torch.equal(state["student"][name], value) for name, value in untouched.items() if "weight" in name)
+    assert all(torch.equal(state.student[name], value) for name, value in untouched.items() if "weight" in name)
 
 
 def test_a_teacher_that_knows_less_than_the_student_alone_is_told_before_training(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tutelage.config import TrainSettings, load
 from tutelage.data import DataSettings, TrainLoader, load_digits, open_data
 from tutelage.distillation import task_loss
 from tutelage.models import create_model, save_model
+from tutelage.runs import Checkpoint
 from tutelage.runs.folder import RunFolder
 from tutelage.training.job.checks import weigh_classes
 from tutelage.training.job.job import build_job
@@ -136,8 +137,8 @@ def test_balanced_runs_resume_exactly_and_report_balanced_accuracy(
     whole = train(**values, out=tmp_path / "whole")
     save = RunFolder.save_checkpoint
 
-    def stop(folder: RunFolder, state: dict[str, Any]) -> None:
-        save(folder, state)
+    def stop(folder: RunFolder, checkpoint: Checkpoint) -> None:
+        save(folder, checkpoint)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

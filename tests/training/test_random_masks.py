@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.pool import Pool
 from harness.runs import SMALL
 from harness.steps import at_step
 from tutelage import train
-from tutelage.distillation import Distiller
 from tutelage.runs.folder import RunFolder
-from tutelage.training.loop.checkpoint import Progress, restore, snapshot
+from tutelage.training.loop.checkpoint import random_state, restore_random
 from tutelage.training.loop.step import Step
 
 
@@ -33,17 +32,15 @@ def test_processes_draw_different_masks(pool: Pool, tmp_path: Path) -> None:
     assert not torch.equal(first, second)
     checkpoint, _ = RunFolder(tmp_path / "run").load_checkpoint()
     assert checkpoint is not None
-    states = [state["cpu"] for state in checkpoint["random"]]
+    states = [state["cpu"] for state in checkpoint.random]
     assert len(states) == 2 and not torch.equal(*states)
 
 
 def test_a_process_that_joins_a_resumed_run_keeps_its_own_state() -> None:
-    distiller = Distiller(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), None, "none", input_size=2)
-    optimizer = torch.optim.SGD(distiller.parameters(), 0.1)
-    state = snapshot(distiller, optimizer, None, None, Progress())
+    states = [random_state()]
     torch.manual_seed(5)
     own = torch.get_rng_state()
-    restore(state, distiller, optimizer, None, None, rank=1)
+    restore_random(states, rank=1)
     assert torch.equal(torch.get_rng_state(), own)
-    restore(state, distiller, optimizer, None, None, rank=0)
-    assert torch.equal(torch.get_rng_state(), state["random"][0]["cpu"])
+    restore_random(states, rank=0)
+    assert torch.equal(torch.get_rng_state(), states[0]["cpu"])

@@ -69,8 +69,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         train(model="resnet8", epochs=3, out=tmp_path / "run", schedule=explosion, **SMALL)
     state, _ = RunFolder(tmp_path / "run").load_checkpoint()
     assert state is not None
-    assert state["progress"]["epoch"] == 1
-    assert all(torch.isfinite(value).all() for value in state["student"].values() if value.is_floating_point())
+    assert state.progress.epoch == 1
+    assert all(torch.isfinite(value).all() for value in state.student.values() if value.is_floating_point())
     assert len(measured(tmp_path / "run")) == 1
 
 

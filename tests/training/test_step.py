@@ -172,11 +172,11 @@ def test_the_average_is_what_is_kept_and_measured_and_the_student_is_trained_as_
     _, plain = watch(**RUN, epochs=2, out=tmp_path / "plain")
     checkpoint, _ = RunFolder(tmp_path / "averaged").load_checkpoint()
     assert checkpoint is not None
-    assert all(torch.equal(plain.students[-1][name], value) for name, value in checkpoint["student"].items())
+    assert all(torch.equal(plain.students[-1][name], value) for name, value in checkpoint.student.items())
     kept = load_file(tmp_path / "averaged" / "student" / "model.safetensors")
-    assert all(torch.equal(checkpoint["averaged"][f"module.{name}"], value) for name, value in kept.items())
-    assert kept.keys() == checkpoint["student"].keys()
-    assert not torch.equal(kept["fc.weight"], checkpoint["student"]["fc.weight"])
+    assert all(torch.equal(checkpoint.averaged[f"module.{name}"], value) for name, value in kept.items())
+    assert kept.keys() == checkpoint.student.keys()
+    assert not torch.equal(kept["fc.weight"], checkpoint.student["fc.weight"])
     top1 = evaluate(model=str(tmp_path / "averaged"), device="cpu")["top1"]
     assert top1 == pytest.approx(result.top1)
 

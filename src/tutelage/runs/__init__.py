@@ -1,12 +1,17 @@
-"""What a run leaves: its folder, sealed files, result and environment, and the student in it."""
+"""What a run leaves: its folder, checkpoints, result and environment, and the student in it."""
 
+from tutelage.runs.checkpoint import Checkpoint, Progress
 from tutelage.runs.environment import describe_device, describe_environment, git_commit, package_versions
 from tutelage.runs.folder import RunFolder
 from tutelage.runs.result import Result
+from tutelage.runs.sealed import DamagedFile, read_sealed, replace, write_sealed
 from tutelage.runs.student import Predict, Student, in_channels_last, is_run, load_student, predictor
 
 __all__ = [
+    "Checkpoint",
+    "DamagedFile",
     "Predict",
+    "Progress",
     "Result",
     "RunFolder",
     "Student",
@@ -18,4 +23,7 @@ __all__ = [
     "load_student",
     "package_versions",
     "predictor",
+    "read_sealed",
+    "replace",
+    "write_sealed",
 ]

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and that nothing in it is ever half-written or overwritten by accident."""
+"""The folder of a run: its files, none of which is ever half-written or overwritten by accident."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from rich.console import Console, RenderableType
 
 from tutelage.errors import TutelageError
 from tutelage.locks import lock
-from tutelage.runs.sealed import read_sealed, replace, write_sealed
+from tutelage.runs.checkpoint import Checkpoint
+from tutelage.runs.sealed import DamagedFile, replace
 
 
 class RunFolder:
@@ -23,7 +24,7 @@ class RunFolder:
         self.path = path
 
     def check_free(self, overwrite: bool) -> None:
-        """Raises :class:`TutelageError` where something exists at the path that is not to be overwritten."""
+        """Raise :class:`TutelageError` if something exists at the path that must not be overwritten."""
         path = self.path
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return
@@ -31,21 +32,25 @@ class RunFolder:
             raise TutelageError(f"{path} exists and is not a run folder, so it is left alone: choose another out=…")
         if not overwrite:
             raise TutelageError(
-                f"{path} exists: choose another out=…, say overwrite=true to replace it, or continue it with "
+                f"{path} exists: choose another out=…, set overwrite=true to replace it, or continue it with "
                 f"'tutelage resume {path}'"
             )
 
     def is_run(self) -> bool:
-        """Whether a run made the folder; other projects keep a ``config.yaml`` too."""
+        """Return whether a run made the folder; other projects have a ``config.yaml`` too."""
         made = (self.config, self.path / "checkpoints", self.path / "environment.json")
         return all(path.exists() for path in made)
 
     def is_finished(self) -> bool:
-        """Whether the run has its result."""
+        """Return whether the run has its result."""
         return (self.path / "result.json").is_file()
 
     def create(self, overwrite: bool) -> None:
-        """Makes the folder anew; raises :class:`TutelageError` as :meth:`check_free`, or where it cannot be made."""
+        """Create an empty folder.
+
+        Raises:
+            TutelageError: something is there that must not be overwritten, or the folder cannot be created.
+        """
         self.check_free(overwrite)
         try:
             if self.is_run():
@@ -54,8 +59,8 @@ class RunFolder:
             (self.path / "checkpoints").mkdir(parents=True)
         except OSError as error:
             raise TutelageError(
-                f"the run folder {self.path} cannot be made ({error.strerror}): set out=… to a folder that can be "
-                f"written"
+                f"the run folder {self.path} cannot be created ({error.strerror}): set out=… to a folder that is "
+                f"writable"
             ) from None
 
     @property
@@ -84,36 +89,43 @@ class RunFolder:
 
     @property
     def stopped(self) -> Path:
-        """There where the run ended itself and waits to be resumed; launchers do not pass on its exit code."""
+        """Exists if the run stopped itself to be resumed later; launchers do not pass on its exit code."""
         return self.path / "checkpoints" / "stopped"
+
+    @property
+    def measured(self) -> Path:
+        """What the run measured of its teacher before training, with its predictions."""
+        return self.path / "checkpoints" / "teacher"
 
     @property
     def last(self) -> Path:
         return self.path / "checkpoints" / "last"
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes ``name`` atomically."""
+        """Write ``name`` atomically."""
         replace(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def write_json(self, name: str, content: Any) -> None:
-        """Writes ``name`` atomically, as indented JSON."""
+        """Write ``name`` atomically, as indented JSON."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def log(self, what: RenderableType) -> None:
-        """Adds what was shown on the screen to ``log.txt``."""
+        """Append what was shown on the screen to ``log.txt``."""
         with (self.path / "log.txt").open("a", encoding="utf-8") as file:
             Console(file=file, width=160).print(what, highlight=False, soft_wrap=isinstance(what, str))
 
     def append_metrics(self, record: dict[str, Any]) -> None:
-        """Adds one line to ``metrics.jsonl``."""
+        """Append one line to ``metrics.jsonl``."""
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Returns the lines of ``metrics.jsonl``; none where there is no such file yet.
+        """Return the lines of ``metrics.jsonl``, or an empty list if there is no such file yet.
 
-        A last one that a stopped run did not write to its end is left out. Raises :class:`TutelageError` for any other
-        that is no record.
+        An incomplete last line, as a killed run may leave it, is skipped.
+
+        Raises:
+            TutelageError: any other line is not a record.
         """
         if not self.metrics.exists():
             return []
@@ -128,47 +140,56 @@ class RunFolder:
                 raise TutelageError(f"{self.metrics}, line {number}, is damaged: {error}") from None
         return records
 
-    def keep_metrics(self, count: int) -> None:
-        """Drops the lines written after the checkpoint that a resumed run starts from."""
-        lines = self.read_metrics()[:count]
+    def rewind(self, records: int) -> None:
+        """Drop the metrics that were written after the checkpoint to resume from, and the mark of a stopped run."""
+        lines = self.read_metrics()[:records]
         self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+        self.stopped.unlink(missing_ok=True)
 
-    def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Writes ``checkpoints/last``; the one that was there becomes ``checkpoints/before``."""
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write ``checkpoints/last``; the previous one becomes ``checkpoints/before``."""
         if self.last.exists():
             self.last.replace(self.before)
-        replace(self.last, lambda path: write_sealed(path, state))
+        checkpoint.save(self.last)
 
-    def save_failed(self, state: dict[str, Any]) -> None:
-        """Writes ``checkpoints/failed``: the weights that a step which is not finite began with."""
-        replace(self.failed, lambda path: write_sealed(path, state))
+    def load_checkpoint(self) -> tuple[Checkpoint | None, str | None]:
+        """Return the last undamaged checkpoint, None if there is none yet, and a message if it is the one before.
 
-    def load_failed(self) -> dict[str, Any]:
-        """Returns ``checkpoints/failed``; raises :class:`TutelageError` where no step failed, or it is damaged."""
-        if not self.failed.exists():
-            raise TutelageError(f"{self.path}: no step of this run has failed, so there is none to replay")
-        return read_sealed(self.failed)
-
-    def load_checkpoint(self) -> tuple[dict[str, Any] | None, str | None]:
-        """Returns the last checkpoint, None where there is none yet; and a word where it is the one before.
-
-        Raises :class:`TutelageError` where both are damaged.
+        Raises:
+            TutelageError: every checkpoint is damaged, or a newer version of tutelage wrote it.
         """
         faults: list[str] = []
         for path in (self.last, self.before):
             if path.exists():
                 try:
-                    return read_sealed(path), f"{faults[0]}; going on from the checkpoint before" if faults else None
-                except TutelageError as fault:
+                    checkpoint = Checkpoint.load(path)
+                except DamagedFile as fault:
                     faults.append(str(fault))
+                else:
+                    return checkpoint, f"{faults[0]}; resuming from the checkpoint before" if faults else None
         if faults:
-            raise TutelageError(f"{'; '.join(faults)}: no checkpoint is left to go on from; start the run anew")
+            raise TutelageError(f"{'; '.join(faults)}: no checkpoint is left to resume from; start a new run")
         return None, None
 
-    def lock(self) -> AbstractContextManager[object]:
-        """Lock the folder until what is returned is left, or the process ends.
+    def save_failed(self, checkpoint: Checkpoint) -> None:
+        """Write ``checkpoints/failed``: the state before the step that was not finite."""
+        checkpoint.save(self.failed)
 
-        Raises :class:`TutelageError` where a run in another process has it.
+    def load_failed(self) -> Checkpoint:
+        """Return ``checkpoints/failed``.
+
+        Raises:
+            TutelageError: no step of the run failed, or the file is damaged.
+        """
+        if not self.failed.exists():
+            raise TutelageError(f"{self.path}: no step of this run has failed, so there is none to replay")
+        return Checkpoint.load(self.failed)
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Lock the folder until the returned context is left, or the process ends.
+
+        Raises:
+            TutelageError: a run in another process holds the lock.
         """
         try:
             return lock(self.path / "checkpoints" / "lock", wait=False)

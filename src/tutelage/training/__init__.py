@@ -1,10 +1,11 @@
 """Training: the step loop, optimiser, schedule, checkpoints, metrics, progress; Accelerate underneath."""
 
 from tutelage.runs import Result
-from tutelage.training.api import distill, load_run, prepare_teacher, resume, run, train
+from tutelage.training.api import distill, prepare_teacher, resume, run, train
 from tutelage.training.engine import build_engine
 from tutelage.training.evaluate import evaluate
 from tutelage.training.filling import Filled, fill_cache
+from tutelage.training.job import load_run
 from tutelage.training.replay import replay
 
 __all__ = [

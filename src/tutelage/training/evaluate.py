@@ -14,11 +14,11 @@ from tutelage.data import DataSettings, ImageData, Split, check_main_guard, open
 from tutelage.errors import TutelageError
 from tutelage.models import handed_over, made_known, register_functions, spec_of
 from tutelage.paths import expand
-from tutelage.training.api import load_run
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.evaluation.accuracy import evaluate_network
 from tutelage.training.job.classes import match_data
 from tutelage.training.job.networks import build_network, build_normalization
+from tutelage.training.job.saved_settings import load_run
 
 
 class EvaluateSettings(Settings):

@@ -1,4 +1,4 @@
-"""``replay``: the step that a run failed at, taken again."""
+"""``replay``: repeat the step at which a run failed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,25 @@ from pathlib import Path
 from tutelage.models import Networks, made_known
 from tutelage.paths import expand
 from tutelage.runs import RunFolder
-from tutelage.training.api import build_taught_job, load_run
+from tutelage.training.api import build_taught_job
 from tutelage.training.diagnosis.diagnosis import Failure, diagnose
 from tutelage.training.engine import build_engine
+from tutelage.training.job.saved_settings import load_run
+from tutelage.training.loop.checkpoint import restore_networks
 
 
 def replay(folder: str | Path, network: Networks = None) -> Failure:
-    """Takes the step of ``RUN/failure.json`` again, in one process, from the weights it began with.
+    """Repeat the step of ``RUN/failure.json`` in one process, from the weights before it.
 
-    A run of networks of your own takes them again, as :func:`tutelage.resume` does. Raises :class:`TutelageError` where
-    ``folder`` is not a run, or none of its steps failed.
+    Args:
+        folder: of the run.
+        network: for a run of your own networks, those networks, as for :func:`tutelage.resume`.
+
+    Returns:
+        The failed step as it is now: its terms, and the first layer that is not finite.
+
+    Raises:
+        TutelageError: ``folder`` is not a run, or none of its steps failed.
     """
     with made_known(network):
         return _replay(expand(folder))
@@ -24,11 +33,10 @@ def replay(folder: str | Path, network: Networks = None) -> Failure:
 
 def _replay(path: Path) -> Failure:
     settings = load_run(path)
-    state = RunFolder(path).load_failed()
+    checkpoint = RunFolder(path).load_failed()
     job = build_taught_job(settings, path)
     engine = build_engine(settings.precision, settings.device)
-    progress = state["progress"]
-    job.distiller.to(engine.device).enter(progress["stage"])
-    job.distiller.student.load_state_dict(state["student"])
-    job.distiller.terms.load_state_dict(state["terms"])
-    return diagnose(job, engine, progress["stage"], progress["records"], progress["step"])
+    progress = checkpoint.progress
+    job.distiller.to(engine.device).enter(progress.stage)
+    restore_networks(checkpoint, job.distiller)
+    return diagnose(job, engine, progress.stage, progress.records, checkpoint.step)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from tutelage.console import phase
 from tutelage.data import Split
 from tutelage.distillation import BaseTeacher
+from tutelage.runs import DamagedFile, RunFolder, read_sealed, replace, write_sealed
+from tutelage.training.engine import agree
 from tutelage.training.evaluation.accuracy import Evaluation, evaluate_network
 from tutelage.training.evaluation.neighbours import NEIGHBOURS, bank_size, neighbour_accuracy
 from tutelage.training.job.job import Job
@@ -78,6 +81,56 @@ def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
     with phase(f"measuring the teacher's features on {name}", bank_size(data.train) + len(split)) as advance:
         top1 = neighbour_accuracy(embed, data.train, split, len(data.classes), size, engine, advance)
     return Measured(NEIGHBOUR_ACCURACY, name, top1)
+
+
+def keep_measured(measured: Measured, job: Job, engine: Accelerator) -> None:
+    """Write the teacher's results to the run's folder, for people and for :func:`kept_measured`.
+
+    Every process has to call it: each has predicted every n-th sample.
+    """
+    from accelerate.utils import gather_object
+
+    parts = gather_object([measured.predictions])
+    if not engine.is_main_process:
+        return
+    assert job.teacher is not None
+    folder = RunFolder(job.path)
+    recorded = {"split": measured.split, "top1": measured.top1, "measure": measured.kind}
+    folder.write_json("teacher.json", {**job.teacher.identity(), **recorded})
+    whole = None
+    if measured.predictions is not None:
+        whole = torch.empty(sum(map(len, parts)), dtype=torch.int64)
+        for rank, part in enumerate(parts):
+            whole[rank :: len(parts)] = part
+    state = {"weights": _weights(job), **vars(measured), "predictions": whole}
+    replace(folder.measured, lambda path: write_sealed(path, state))
+
+
+def kept_measured(job: Job, engine: Accelerator) -> Measured | None:
+    """Return what :func:`keep_measured` wrote; None if it is missing or damaged, or the teacher's weights changed."""
+    state = agree(_read(job) if engine.is_main_process else None)
+    if state is None:
+        return None
+    whole = state.pop("predictions")
+    own = whole[engine.process_index :: engine.num_processes] if whole is not None else None
+    return Measured(**state, predictions=own)
+
+
+def _read(job: Job) -> dict[str, Any] | None:
+    path = RunFolder(job.path).measured
+    if not path.exists():
+        return None
+    try:
+        state = read_sealed(path)
+    except DamagedFile:
+        return None
+    return state if state.pop("weights") == _weights(job) else None
+
+
+def _weights(job: Job) -> list[object]:
+    """Return the hash of each teacher's weights."""
+    assert job.teacher is not None
+    return [member.identity()["weights_sha256"] for member in job.teacher.members]
 
 
 def evaluate_teacher(job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation | None:

@@ -6,6 +6,7 @@ from tutelage.training.job.defaults import OPEN
 from tutelage.training.job.finetuning import FOLDER, finetuned, to_finetune
 from tutelage.training.job.job import Job, build_job
 from tutelage.training.job.networks import build_network, build_teacher, completed
+from tutelage.training.job.saved_settings import load_run
 
 __all__ = [
     "FOLDER",
@@ -18,6 +19,7 @@ __all__ = [
     "check_trained",
     "completed",
     "finetuned",
+    "load_run",
     "match_data",
     "to_finetune",
 ]

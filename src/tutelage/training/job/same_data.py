@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tutelage.config import RunSettings
-from tutelage.data import ImageData
+from tutelage.config import RunSettings, dump
+from tutelage.data import ImageData, open_data
 from tutelage.errors import TutelageError
 from tutelage.paths import expand
+from tutelage.runs import RunFolder
+from tutelage.training.job.finetuning import FOLDER
+from tutelage.training.job.saved_settings import load_run
 
 
 def describe_data(data: ImageData) -> dict[str, object]:
@@ -33,6 +36,26 @@ def check_moved(settings: RunSettings, path: Path) -> None:
             f"{path} was trained on data={name} in {place}, and {expand(name).absolute()} does not exist. Pass the new "
             f"location: tutelage resume {path} data=…"
         )
+
+
+def move_data(settings: RunSettings, path: Path, place: str | Path, records: bool) -> tuple[RunSettings, ImageData]:
+    """Open the data of the run in ``path`` at their new place; if ``records`` is set, record that place there.
+
+    Raises:
+        TutelageError: they are not the same data.
+    """
+    data = open_data(_at(settings, place).data)
+    check_same_data(data, path)
+    for folder in (RunFolder(path), RunFolder(path / FOLDER)):  # a teacher that is fine-tuned first has the same data
+        if records and folder.is_run():
+            folder.write_text("config.yaml", dump(_at(load_run(folder.path), place)))
+            folder.write_json("data.json", record_data(data, str(place)))
+    return _at(settings, place), data
+
+
+def _at(settings: RunSettings, place: str | Path) -> RunSettings:
+    """Return the settings with the data at another place."""
+    return settings.model_copy(update={"data": settings.data.model_copy(update={"name": str(place)})})
 
 
 def check_same_data(data: ImageData, path: Path) -> None:

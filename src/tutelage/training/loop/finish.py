@@ -1,4 +1,4 @@
-"""After the steps: the figures of student and teacher, and the files a run leaves."""
+"""After the last step: the results of student and teacher, and the files of a finished run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from tutelage.config import DistillSettings
 from tutelage.console import build_console, phase
 from tutelage.data import Split
 from tutelage.models import parameter_count, save_model
-from tutelage.runs import Result, RunFolder, git_commit, package_versions
+from tutelage.runs import Progress, Result, RunFolder, git_commit, package_versions
 from tutelage.training.evaluation.accuracy import Evaluation, evaluate_network
 from tutelage.training.evaluation.measuring import ACCURACY, Measured, describe_imbalance, evaluate_teacher
 from tutelage.training.job.job import Job
-from tutelage.training.loop.checkpoint import Progress
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
