@@ -14,7 +14,8 @@ from scipy import special
 
 from harness.results import result
 from tutelage import TutelageError
-from tutelage.study import Row, best_among, columns, comma_separated, markdown, summarize, terminal
+from tutelage.study import Row, against_alone, best_among, columns, comma_separated, markdown, summarize, terminal
+from tutelage.study.statistics import holm
 from tutelage.training import Result
 
 
@@ -85,6 +86,31 @@ def test_welch() -> None:
     assert ours.difference(row("at", 60.0)) is None
 
 
+def test_holm() -> None:
+    """By hand: 4·0.005, 3·0.01, 2·0.03, and 1·0.04 raised to the one before it."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.02, 0.7]) == pytest.approx([1.0, 0.06, 1.0])
+    assert holm([]) == []
+
+
+def test_several_comparisons_with_one_student_alone_are_adjusted_together() -> None:
+    """A difference that is shown by itself is not shown as one of many methods that do nothing."""
+    alone, ours = row("none", 60.0, 61.0, 62.0), row("kd", 62.6, 63.4, 64.1)
+    others = [row(method, 60.1, 61.0, 62.2) for method in ("at", "nst", "ofd")]
+    elsewhere = [row("none", 70.0, 71.0, student="resnet14"), row("kd", 75.0, 75.5, student="resnet14")]
+    single = ours.difference(alone)
+    _, one = against_alone([alone, ours])
+    found = against_alone([alone, ours, *others, *elsewhere])
+    assert single is not None and single.shown and one is not None and one.difference == single
+    assert found[0] is None and found[5] is None
+    assert found[1] is not None and found[1].alone is alone and found[1].difference is not None
+    assert found[1].difference.p == pytest.approx(4 * single.p) and not found[1].difference.shown
+    assert found[6] is not None and found[6].difference == elsewhere[1].difference(elsewhere[0])
+    headers, cells = columns([alone, ours, *others])
+    said = {line[headers.index("method")].strip("*"): line[headers.index("p")] for line in cells}
+    assert said["kd"] == f"{4 * single.p:.2f}, not shown" and said["at"] == "1.00, not shown"
+
+
 @pytest.mark.parametrize("top1", [50.0, 90.0])
 def test_without_variance_over_the_seeds_no_difference_is_claimed(top1: float) -> None:
     ours, alone = row("kd", top1, top1), row("none", 50.0, 50.0)
@@ -103,7 +129,7 @@ def test_bold_are_the_best_and_what_the_seeds_do_not_tell_from_it() -> None:
 
 
 def test_a_difference_that_the_seeds_do_not_show_is_not_claimed() -> None:
-    headers, cells = columns([row("none", 60.0, 63.0), row("kd", 62.0, 64.0), row("at", 90.0, 90.1, 90.2)])
+    headers, cells = columns([row("none", 60.0, 61.5, 63.0), row("kd", 62.0, 64.0), row("at", 90.0, 90.1, 90.2)])
     said = {line[headers.index("method")].strip("*"): line[headers.index("p")] for line in cells}
     assert said["none"] == "" and said["kd"].endswith("not shown") and "not shown" not in said["at"]
 

@@ -3,7 +3,7 @@
 from tutelage.study.halving import Choice, choose
 from tutelage.study.quickstart import conclusion, quickstart
 from tutelage.study.search import Trial, search
-from tutelage.study.statistics import Difference, Row, best_among, method_label, summarize
+from tutelage.study.statistics import Difference, Row, against_alone, best_among, method_label, summarize
 from tutelage.study.study import Study, read_study, study
 from tutelage.study.table import NOTE, columns, comma_separated, markdown, terminal
 
@@ -14,6 +14,7 @@ __all__ = [
     "Row",
     "Study",
     "Trial",
+    "against_alone",
     "best_among",
     "choose",
     "columns",

@@ -14,7 +14,7 @@ from tutelage.errors import TutelageError
 from tutelage.study.grid import Cell
 from tutelage.study.prepare import check_runs
 from tutelage.study.runs import train_cells
-from tutelage.study.statistics import Difference, Row
+from tutelage.study.statistics import Difference, Row, against_alone
 from tutelage.study.study import Study, study
 from tutelage.study.workers import start_workers
 from tutelage.training.display import build_console
@@ -107,14 +107,13 @@ def conclusion(rows: Sequence[Row]) -> str:
     Example:
         ``conclusion(read_study(Path("runs/quickstart/few-labels")).rows)``
     """
-    best = max((row for row in rows if row.method != "none"), key=lambda row: row.mean)
-    alone = best.alone_among(rows)
-    assert alone is not None
+    compared = [(row, against) for row, against in zip(rows, against_alone(rows)) if against is not None]
+    best, (alone, difference) = max(compared, key=lambda pair: pair[0].mean)
     reached = (
         f"With few labels and many unlabelled images, the student classifies {best.mean:.1f} % of the {best.split} "
         f"images correctly under its teacher ({best.method}) and {alone.mean:.1f} % alone."
     )
-    return f"{reached} {_verdict(best.difference(alone), min(len(best.top1), len(alone.top1)))}"
+    return f"{reached} {_verdict(difference, min(len(best.top1), len(alone.top1)))}"
 
 
 def _verdict(found: Difference | None, seeds: int) -> str:
@@ -123,7 +122,8 @@ def _verdict(found: Difference | None, seeds: int) -> str:
     if found is None:
         return "One seed cannot tell this difference from chance; set seeds=5."
     points = f"{abs(found.points):.1f} points"
-    interval = f"95 % confidence interval {found.low:+.1f} to {found.high:+.1f}, {seeds} seeds, Welch's t-test"
+    test = f"{seeds} seeds, Welch's t-test, p = {found.p:.2g}"
+    interval = f"95 % confidence interval {found.low:+.1f} to {found.high:+.1f}, {test}"
     if not found.shown:
         return f"These runs do not show that distillation helps: the difference is {points} ({interval})."
     return f"Distillation {'gains' if found.points > 0 else 'loses'} {points} ({interval})."

@@ -1,10 +1,10 @@
-"""What several seeds say: mean ± deviation, the difference to another row, and whether the seeds show it."""
+"""Statistics over seeds: mean ± deviation, differences between rows, and whether the seeds show them."""
 
 from __future__ import annotations
 
 import statistics
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -13,18 +13,18 @@ from scipy import stats
 from tutelage.training import Result
 
 LEVEL = 0.05
-"""A difference counts as shown where Welch's test gives a smaller p."""
+"""A difference counts as shown if its p is smaller."""
 
 
 class Difference(NamedTuple):
-    """Of two means, in percentage points."""
+    """The difference of two means, in percentage points."""
 
     points: float
     low: float
     high: float
-    """``low`` to ``high`` is the interval of 95 % confidence."""
+    """``low`` to ``high`` is the 95 % confidence interval of this one difference."""
     p: float
-    """Of Welch's t-test, two-sided: how often equal methods would differ so much."""
+    """Of Welch's two-sided t-test; adjusted if it is one of several comparisons with the same row."""
 
     @property
     def shown(self) -> bool:
@@ -39,9 +39,9 @@ class Row(BaseModel):
     student: str
     method: str
     setting: str = ""
-    """What else tells the row from others of the study."""
+    """The other settings that vary in the study."""
     teacher: str = ""
-    """Which teacher, where they vary."""
+    """The teacher, if several are compared."""
     data: str = ""
     split: str
     top1: tuple[float, ...]
@@ -51,7 +51,7 @@ class Row(BaseModel):
     """Mean training time of a run."""
     images_per_second: float = 0.0
     teacher_top1: float | None = None
-    """Mean of the teacher's accuracy on the same split; None where there was none."""
+    """Mean of the teacher's accuracy on the same split; None without a teacher."""
     macs: int | None = None
     """Multiply-adds for one image."""
     latency: float | None = None
@@ -72,7 +72,7 @@ class Row(BaseModel):
         return f"{self.mean:.2f}" + (f" ± {self.deviation:.2f}" if self.deviation is not None else "")
 
     def gap_closed(self, alone: Row) -> float | None:
-        """Share of the way from the student ``alone`` to its teacher, in percent; None where there is no such way."""
+        """Return the share of the gap from the student ``alone`` to its teacher, in percent; None without a gap."""
         if self.teacher_top1 is None or self.teacher_top1 <= alone.mean:
             return None
         return 100 * (self.mean - alone.mean) / (self.teacher_top1 - alone.mean)
@@ -93,16 +93,81 @@ class Row(BaseModel):
         return Difference(points, float(interval.low), float(interval.high), float(test.pvalue))
 
     def alone_among(self, rows: Iterable[Row]) -> Row | None:
-        """Returns the row of the same student, data and setting without a teacher; None where there is none."""
+        """Return the row of the same student, data and setting without a teacher; None if there is none."""
         key = (self.student, self.setting, self.data, self.split)
         found = (row for row in rows if (row.student, row.setting, row.data, row.split) == key)
         return next((row for row in found if row.method == "none"), None)
 
 
-def summarize(results: Iterable[Result], setting: str = "", teacher: str = "") -> list[Row]:
-    """Groups results by student, method with its settings, data and split, in the order of their first one.
+class AgainstAlone(NamedTuple):
+    """A row beside the same student without a teacher."""
 
-    Results on data without labels have no accuracy, and are left out.
+    alone: Row
+    difference: Difference | None
+    """With p adjusted for all rows that have the same ``alone``; None if the seeds cannot be tested."""
+
+
+def against_alone(rows: Sequence[Row]) -> list[AgainstAlone | None]:
+    """Compare each row with the same student without a teacher.
+
+    Returns:
+        A comparison for each row; None for the students without a teacher and for rows that have none to compare with.
+    """
+    alone = [row.alone_among(rows) for row in rows]
+    found: list[AgainstAlone | None] = [None] * len(rows)
+    for control in (row for row in rows if any(row is other for other in alone)):
+        places = [n for n, row in enumerate(rows) if alone[n] is control and row is not control]
+        for n, difference in zip(places, compare_with(control, [rows[n] for n in places])):
+            found[n] = AgainstAlone(control, difference)
+    return found
+
+
+def compare_with(control: Row, rows: Sequence[Row]) -> list[Difference | None]:
+    """Return each row's difference to ``control``, with p-values adjusted for the number of comparisons.
+
+    Each p is of Welch's t-test, adjusted by Holm's method, which keeps the chance of any false finding among all
+    comparisons at 5 %. Dunnett's test is the textbook choice for several groups against one control, but it assumes one
+    variance for all groups. Methods can differ in their spread over seeds, and three to five seeds are too few to check
+    whether they do. Holm's method takes the p-values of any test and makes no assumption about how the comparisons
+    depend on each other, so it goes with Welch's test, which allows unequal variances. Intervals are not adjusted.
+
+    Args:
+        control: the row to compare with.
+        rows: the rows that are compared with it.
+
+    Returns:
+        A difference for each row; None if its seeds cannot be tested (see :meth:`Row.difference`).
+    """
+    differences = [row.difference(control) for row in rows]
+    adjusted = iter(holm([found.p for found in differences if found is not None]))
+    return [None if found is None else found._replace(p=next(adjusted)) for found in differences]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for multiple comparisons (Holm, 1979).
+
+    The smallest of n p-values is multiplied by n, the next by n − 1, and so on; none gets smaller than one before it.
+
+    Example:
+        >>> holm([0.5, 0.25, 0.125])
+        [0.5, 0.5, 0.375]
+    """
+    adjusted, least = [0.0] * len(p_values), 0.0
+    for place, n in enumerate(sorted(range(len(p_values)), key=lambda n: p_values[n])):
+        least = max(least, min(1.0, (len(p_values) - place) * p_values[n]))
+        adjusted[n] = least
+    return adjusted
+
+
+def summarize(results: Iterable[Result], setting: str = "", teacher: str = "") -> list[Row]:
+    """Group results by student, method with its settings, data and split, in the order of their first one.
+
+    Results on data without labels have no accuracy and are left out.
+
+    Args:
+        results: of finished runs.
+        setting: what else the rows vary in, for all of them.
+        teacher: which teacher all of them have, if several are compared.
     """
     groups: dict[tuple[str, str, str, str], list[Result]] = {}
     for result in (result for result in results if result.top1 is not None):
@@ -126,16 +191,16 @@ def summarize(results: Iterable[Result], setting: str = "", teacher: str = "") -
 
 
 def best_among(rows: Iterable[Row]) -> list[Row]:
-    """Returns the row with the highest mean, and those that the seeds do not tell from it."""
+    """Return the row with the highest mean, and the rows that the seeds do not tell apart from it."""
     ranked = sorted(rows, key=lambda row: -row.mean)
     if not ranked:
         return []
-    differences = [ranked[0].difference(row) for row in ranked[1:]]
+    differences = compare_with(ranked[0], ranked[1:])
     return [ranked[0], *(row for row, found in zip(ranked[1:], differences) if found is None or not found.shown)]
 
 
 def method_label(result: Result) -> str:
-    """Returns the method with the settings that are not its defaults: ``feature_maps (count 4)``."""
+    """Return the method with the settings that are not its defaults: ``feature_maps (count 4)``."""
     changed = [f"{key} {value}" for settings in result.settings.values() for key, value in settings.items()]
     return result.method + (f" ({', '.join(changed)})" if changed else "")
 

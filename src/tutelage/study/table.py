@@ -1,4 +1,4 @@
-"""Rows as a table: for the terminal, Markdown, CSV; the best in bold, with what the seeds do not tell from it."""
+"""Rows as a table for the terminal, Markdown and CSV; the best in bold, with the rows not told apart from it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from rich.table import Table
 from rich.text import Text
 
 from tutelage.models import shown_count
-from tutelage.study.statistics import LEVEL, Row, best_among
+from tutelage.study.statistics import LEVEL, AgainstAlone, Row, against_alone, best_among
 
 NOTE = (
-    f"Sorted by mean. Bold: the best, and what Welch's test does not tell from it at {LEVEL:.0%}. "
-    f"Against alone: difference to the student without a teacher, in points, with its interval of 95 % confidence; "
-    f"p is Welch's, of one comparison; 'not shown' where p is {LEVEL} or more, 'not testable' where the accuracy is "
-    f"the same for all seeds of both."
+    f"Sorted by mean. Bold: the best row, and the rows that the seeds do not tell apart from it at {LEVEL:.0%}. "
+    f"Against alone: difference to the student without a teacher, in points, with the 95 % confidence interval of this "
+    f"one difference. p: of Welch's t-test, adjusted by Holm's method for all comparisons with the same student alone; "
+    f"'not shown' if p is {LEVEL} or more, 'not testable' if the accuracy is the same for all seeds of both."
 )
 
 
 def columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Returns headers and cells, best rows first; columns that no row fills are left out; ``**`` marks bold."""
+    """Return headers and cells, best rows first; columns that no row fills are left out; ``**`` marks bold."""
     ranked = sorted(rows, key=lambda row: -row.mean)
     best = best_among(ranked)
-    cells = [[_bold(write(row, rows), row in best and name in _IN_BOLD) for name, write in _COLUMNS] for row in ranked]
+    cells = [
+        [_bold(write(row, against), row in best and name in _IN_BOLD) for name, write in _COLUMNS]
+        for row, against in zip(ranked, against_alone(ranked))
+    ]
     kept = [place for place in range(len(_COLUMNS)) if any(line[place] for line in cells)]
     return [_COLUMNS[place][0] for place in kept], [[line[place] for place in kept] for line in cells]
 
 
 def terminal(rows: Sequence[Row], width: int) -> Table:
-    """Returns the table to print in ``width`` characters; the least important columns give way where it has no room."""
+    """Return the table for ``width`` characters; the least important columns are left out if they do not fit."""
     headers, cells = columns(rows)
     widths = [max(len(text.strip("*")) for text in column) for column in zip(headers, *cells)]
     least = ["network"] * (len({row.student for row in rows}) == 1) + [name for name in _LEAST if name in headers]
@@ -49,7 +52,7 @@ def terminal(rows: Sequence[Row], width: int) -> Table:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """Returns the table in Markdown, with the note that says how to read it."""
+    """Return the table in Markdown, with the note on how to read it."""
     headers, cells = columns(rows)
     ruler = ["---" if header in _LEFT else "---:" for header in headers]
     escaped = [[cell.replace("|", "\\|") for cell in line] for line in [headers, ruler, *cells]]
@@ -57,7 +60,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def comma_separated(rows: Sequence[Row]) -> str:
-    """Returns the table as CSV."""
+    """Return the table as CSV."""
     headers, cells = columns(rows)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -69,40 +72,37 @@ def _bold(text: str, wanted: bool) -> str:
     return f"**{text}**" if wanted and text else text
 
 
-def _against_alone(row: Row, rows: Sequence[Row]) -> str:
-    alone = row.alone_among(rows)
-    if alone is None or alone is row:
+def _difference(row: Row, against: AgainstAlone | None) -> str:
+    if against is None:
         return ""
-    found = row.difference(alone)
+    found = against.difference
     if found is None:
-        return f"{row.mean - alone.mean:+.2f}"
+        return f"{row.mean - against.alone.mean:+.2f}"
     return f"{found.points:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
-def _chance(row: Row, rows: Sequence[Row]) -> str:
-    alone = row.alone_among(rows)
-    if alone is None or alone is row or min(len(row.top1), len(alone.top1)) < 2:
+def _chance(row: Row, against: AgainstAlone | None) -> str:
+    if against is None or min(len(row.top1), len(against.alone.top1)) < 2:
         return ""
-    found = row.difference(alone)
+    found = against.difference
     if found is None:
         return "not testable"
     return ("<0.001" if found.p < 0.001 else f"{found.p:.3f}") if found.shown else f"{found.p:.2f}, not shown"
 
 
-def _gap(row: Row, rows: Sequence[Row]) -> str:
-    alone = row.alone_among(rows)
-    closed = row.gap_closed(alone) if alone is not None else None
+def _gap(row: Row, against: AgainstAlone | None) -> str:
+    closed = row.gap_closed(against.alone) if against is not None else None
     return "" if closed is None else f"{closed:.0f}"
 
 
-_COLUMNS: list[tuple[str, Callable[[Row, Sequence[Row]], str]]] = [
+_COLUMNS: list[tuple[str, Callable[[Row, AgainstAlone | None], str]]] = [
     ("network", lambda row, _: row.student),
     ("method", lambda row, _: row.method),
     ("teacher", lambda row, _: row.teacher),
     ("setting", lambda row, _: row.setting),
     ("seeds", lambda row, _: str(len(row.top1))),
     ("top-1 %", lambda row, _: row.figure),
-    ("against alone", _against_alone),
+    ("against alone", _difference),
     ("p", _chance),
     ("gap closed %", _gap),
     ("on", lambda row, _: row.split),
@@ -116,4 +116,4 @@ _LEFT = ("network", "method", "teacher", "setting", "on")
 _IN_BOLD = ("method", "top-1 %")
 _LONG = ("network", "teacher", "setting")
 _LEAST = ("ms an image", "MACs", "images/s", "parameters", "on", "seconds a run", "gap closed %", "seeds", "p")
-"""Left out first on a narrow screen, in this order."""
+"""The columns to leave out on a narrow screen, in this order."""

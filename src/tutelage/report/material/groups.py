@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tutelage.config import flatten
 from tutelage.report.material.run import Run
-from tutelage.study import Row, summarize
+from tutelage.study import Difference, Row, against_alone, summarize
 
 APART = {"out", "overwrite", "seed", "student", "model", "teacher", "method", "cache"}
 """Settings that are compared separately, or do not affect results."""
@@ -65,6 +65,13 @@ def alone_of(group: Group, groups: Sequence[Group]) -> Group | None:
     """Return the group of the same student without a method; None if there is none or ``group`` is it."""
     row = group.row.alone_among(other.row for other in groups)
     return next((other for other in groups if other.row is row and other is not group), None)
+
+
+def difference_from_alone(group: Group, groups: Sequence[Group]) -> Difference | None:
+    """Return the group's difference to the student alone, as the table of all groups has it; None if untestable."""
+    compared = zip(groups, against_alone([other.row for other in groups]))
+    found = next(against for other, against in compared if other is group)
+    return None if found is None else found.difference
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from tutelage.report.material.groups import Group
+from tutelage.report.material.groups import Group, difference_from_alone
 from tutelage.report.material.material import Material
 from tutelage.report.page.blocks import Block, Details, Figures, Section, Words
 from tutelage.report.page.wording import chance, plural, signed
+from tutelage.study import Difference
 from tutelage.training.evaluation import IMBALANCED
 
 
@@ -29,7 +30,8 @@ def _figures(material: Material) -> list[tuple[str, str, str, str]]:
         items.append((f"teacher {material.teacher_name}", f"{focus.row.teacher_top1:.2f} %", unit, "teacher"))
     if alone is not None:
         items.append((f"{alone.row.student} alone", f"{alone.row.mean:.2f} %", _spread(alone) + unit, "alone"))
-    closed = focus.row.gap_closed(alone.row) if alone is not None and _may_be_said(focus, alone) else None
+    shown = _may_be_said(difference_from_alone(focus, material.groups))
+    closed = focus.row.gap_closed(alone.row) if alone is not None and shown else None
     if closed is not None and closed > 0:
         items.append(("gap closed", f"{closed:.0f} %", "from student alone to teacher", "student"))
     if result.teacher_parameters:
@@ -95,20 +97,19 @@ def _gain(material: Material) -> str:
             "The effect of the teacher cannot be measured: there is no run of the same student alone (method=none, "
             "other settings equal) to compare with."
         )
-    gap = _gap(focus, alone) if _may_be_said(focus, alone) else ""
-    return f"{_difference(focus, alone)} {gap}"
+    found = difference_from_alone(focus, material.groups)
+    gap = _gap(focus, alone) if _may_be_said(found) else ""
+    return f"{_difference(focus, alone, found)} {gap}"
 
 
-def _may_be_said(focus: Group, alone: Group) -> bool:
-    """Return whether to report a gap; not if the seeds show no difference."""
-    found = focus.row.difference(alone.row)
+def _may_be_said(found: Difference | None) -> bool:
+    """Return whether to mention the gap: not if the seeds show no difference."""
     return found is None or found.shown
 
 
-def _difference(focus: Group, alone: Group) -> str:
+def _difference(focus: Group, alone: Group, found: Difference | None) -> str:
     gain = focus.row.mean - alone.row.mean
     student = f"the same student alone ({alone.row.figure} %, {alone.seeds})"
-    found = focus.row.difference(alone.row)
     if found is None:
         text = f"gained {gain:.2f} points over" if gain > 0 else f"did not help: the result is {-gain:.2f} points below"
         several = min(len(focus.runs), len(alone.runs)) > 1
