@@ -153,7 +153,7 @@ def test_durations(seconds: float, shown: str) -> None:
 @pytest.fixture(scope="module")
 def imported() -> set[str]:
     """Returns which of the slow libraries ``tutelage distill`` imports before it has read its settings."""
-    program = f"import sys, tutelage.cli.distill; print(*(set({LAZY}) & set(sys.modules)))"
+    program = f"import sys, tutelage.cli.train; print(*(set({LAZY}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 

@@ -14,7 +14,7 @@ import pytest
 from harness.processes import signal_after
 from harness.runs import SMALL, STEPS
 from tutelage import TutelageError
-from tutelage.cli import VERBS, _explain, find_verb, main
+from tutelage.cli import VERBS, _explain, main
 from tutelage.training.loop.step import Step
 
 
@@ -42,15 +42,11 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "checkpoints" / "last").is_file()
 
 
-def test_help_does_not_wait_for_pytorch_and_says_what_the_verbs_say_themselves() -> None:
+def test_help_does_not_wait_for_pytorch() -> None:
     lines = "import sys", "from tutelage.cli import app", "app(['--help'], standalone_mode=False)"
     script = "\n".join([*lines, "sys.exit('torch' in sys.modules)"])
     shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert all(summary in shown for summary in VERBS.values())
-    for name, summary in VERBS.items():
-        own = find_verb(name)
-        callback = own.registered_callback or own.registered_commands[0]
-        assert (callback.callback.__doc__ or "").splitlines()[0] == summary
+    assert all(verb.summary in shown for verb in VERBS.values())
 
 
 def test_a_file_system_that_is_read_only_gets_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,14 @@ def test_json_is_all_that_predict_and_compare_print(run: Path, image: Path, tmp_
     assert [row["parameters"] for row in compared["rows"]] == [78_042]
 
 
+def test_json_goes_to_a_file_beside_the_text(run: Path, image: Path, tmp_path: Path) -> None:
+    file = tmp_path / "new" / "found.json"
+    shown = good("predict", run, image, "--json", file, "top=2")
+    (found,) = json.loads(file.read_text(encoding="utf-8"))
+    best = found["classes"][0]
+    assert f"{100 * best['probability']:.2f} %  {best['class']}" in shown
+
+
 def test_compare_prints_a_row_a_model(run: Path) -> None:
     shown = good("compare", run)
     assert "78,042" in shown and "359 images of test of digits" in shown
@@ -74,7 +82,7 @@ def test_compare_prints_a_row_a_model(run: Path) -> None:
 
 def test_mistakes(run: Path, image: Path) -> None:
     for words, part in (
-        (["predict", run, "top=3"], "no image is given"),
+        (["predict", run, "top=3"], "IMAGE is missing: tutelage predict RUN IMAGE..."),
         (["predict", run, image, "top=0"], "top=0"),
         (["export", run, "fromat=onnx"], "did you mean format?"),
         (["compare", run, "nowhere"], "nowhere does not exist"),

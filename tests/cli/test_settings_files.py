@@ -12,27 +12,10 @@ from typer.testing import CliRunner
 
 from tutelage import TutelageError, train
 from tutelage.cli import app
-from tutelage.cli.words import paths_and_settings
-from tutelage.config import as_mapping
+from tutelage.cli.verbs import VERBS
+from tutelage.config import as_mapping, sort_words
 
-VERBS = {
-    "train": [],
-    "distill": [],
-    "evaluate": [],
-    "cache": [],
-    "bench": [],
-    "study": [],
-    "quickstart": [],
-    "data pack": [],
-    "export": ["RUN"],
-    "inspect": ["resnet8"],
-    "report": [],
-    "compare": ["RUN"],
-    "predict": ["RUN", "photo.jpg"],
-    "resume": ["RUN"],
-    "replay": ["RUN"],
-    "run": ["quick/cifar10-resnet8"],
-}
+NAMES = {"run": ["quick/cifar10-resnet8"], "inspect": ["resnet8"], "list": ["methods"], "data": ["pack"]}
 PATHS = ["seed=1/config.yaml", "my study/kd+at, seed=1/config.yml", "Blüten/größe=klein/設定.yaml"]
 
 
@@ -52,7 +35,8 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_reads_a_file_whose_path_has_an_equals_sign(verb: str, path: str) -> None:
     # A list instead of settings is refused by name, which shows that the verb opened the file.
-    result = CliRunner().invoke(app, [*verb.split(), *VERBS[verb], write(path, "[1]\n")])
+    names = NAMES.get(verb, ["photo.jpg"] * len(VERBS[verb].names))
+    result = CliRunner().invoke(app, [verb, write(path, "[1]\n"), *names])
     assert isinstance(result.exception, TutelageError), (result.output, result.exception)
     assert f"{path} holds a list" in str(result.exception)
 
@@ -78,10 +62,10 @@ def test_a_missing_file_is_reported_as_missing_and_a_value_stays_a_value() -> No
     assert as_mapping("student.weights=seed=1/model.yaml") == {"student": {"weights": "seed=1/model.yaml"}}
 
 
-def test_verbs_that_take_paths_tell_them_from_settings(tmp_path: Path) -> None:
+def test_names_are_told_from_settings(tmp_path: Path) -> None:
     words = ["runs/seed=1", "seed=2", "photo.jpg", "top=3", "data=runs/seed=1", "missing/top=3", "a=b/c.yaml"]
     (tmp_path / "seed=2").mkdir()
-    assert paths_and_settings(words) == (
+    assert sort_words(words) == (
         ["runs/seed=1", "seed=2", "photo.jpg", "missing/top=3"],
         ["top=3", "data=runs/seed=1", "a=b/c.yaml"],
     )

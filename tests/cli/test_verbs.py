@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import yaml
 from typer.testing import CliRunner
 
 from tutelage.cli import app
+from tutelage.cli.command import name_json
+from tutelage.cli.verbs import VERBS, verbs_table
 
 TINY = ["data=digits", "data.fraction=0.2", "epochs=1", "precision=fp32", "device=cpu", "batch_size=256"]
 
@@ -79,3 +83,51 @@ def test_help_has_an_example_on_a_line_of_its_own(verb: str) -> None:
     shown = good(verb, "--help")
     assert any(line.strip().startswith(f"tutelage {verb} ") for line in shown.splitlines())
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_help_uses_the_text_of_the_verb() -> None:
+    shown = " ".join(good("resume", "--help").split())
+    assert "tutelage resume" in shown or "root resume" in shown
+    assert "[OPTIONS] RUN [KEY=VALUE]..." in shown
+    assert all(part in shown for part in (VERBS["resume"].summary, " ".join(VERBS["resume"].details.split())))
+
+
+def test_readme_has_the_table_of_verbs() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert verbs_table() in readme.read_text(encoding="utf-8"), f"replace the table in README by:\n{verbs_table()}"
+
+
+def test_guides_exist() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    assert all((docs / verb.page).is_file() for verb in VERBS.values())
+
+
+def test_version() -> None:
+    assert good("--version") == f"tutelage {version('tutelage')}, torch {version('torch')}\n"
+
+
+JSON = {
+    "list": (["list", "settings", "--json"], lambda found: {"name", "default", "description"} == set(found[0])),
+    "inspect": (["inspect", "--json", "resnet8", "size=16"], lambda found: found["parameters"] == 78_042),
+    "train": (["train", *TINY, "model=resnet8", "out=run", "--json"], lambda found: found["status"] == "finished"),
+}
+
+
+@pytest.mark.parametrize("verb", JSON)
+def test_json_is_all_that_is_on_stdout(verb: str) -> None:
+    words, check = JSON[verb]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert check(json.loads(result.stdout))
+
+
+def test_evaluate_writes_its_results_to_a_file() -> None:
+    good("train", *TINY, "model=resnet8", "out=run")
+    shown = good("evaluate", "model=run", "device=cpu", "--json", "new/results.json")
+    results = json.loads(Path("new/results.json").read_text(encoding="utf-8"))
+    assert f"{results['top1']:.2f} % top-1" in shown
+
+
+def test_json_takes_the_next_word_only_if_it_is_a_json_file() -> None:
+    words = ["compare", "--json", "runs/a", "--json", "a.json", "b.json", "--json"]
+    assert name_json(words) == ["compare", "--json=-", "runs/a", "--json=a.json", "b.json", "--json=-"]

@@ -14,11 +14,12 @@ import typer
 from pydantic_core import to_json
 from rich.console import RenderableType
 from rich.text import Text
+from typer.core import TyperCommand
 
 from tutelage.cli.verbs import VERBS, Verb
 from tutelage.config import sort_words
 from tutelage.console import build_console, is_main_process
-from tutelage.errors import TutelageError
+from tutelage.errors import TutelageError, shortened
 from tutelage.paths import expand
 
 STDOUT = "-"
@@ -33,6 +34,13 @@ class Outcome:
     shown: Iterable[RenderableType] = ()
 
 
+class _Command(TyperCommand):
+    """A command whose usage is that of the verb, because typer would put braces around it."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", str(self.params[0].metavar)]
+
+
 def build_command(name: str) -> typer.Typer:
     """Import a verb and return its command."""
     verb = VERBS[name]
@@ -41,14 +49,14 @@ def build_command(name: str) -> typer.Typer:
     given = typer.Argument(
         None if verb.defaults else ...,
         metavar=verb.usage,
-        help="A setting, as in epochs=30 optimizer.lr=0.001, or a FILE.yaml of settings; later ones win.",
+        help="Settings, as in epochs=30 optimizer.lr=0.001, or a FILE.yaml of settings; later ones win.",
     )
     results = typer.Option(
         None, "--json", metavar="[FILE.json]", help="Write the results as JSON to a file, or to stdout instead of text."
     )
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-    @app.command(help=verb.help)
+    @app.command(help=verb.help, cls=_Command)
     def command(words: list[str] | None = given, json: str | None = results) -> None:
         names, settings = sort_words(words or [])
         _check_names(name, verb, names)
@@ -77,7 +85,7 @@ def _check_names(name: str, verb: Verb, names: Sequence[str]) -> None:
         missing = verb.names[len(names)].removesuffix("...")
         raise TutelageError(f"{missing} is missing: tutelage {name} {verb.usage}")
     if len(names) > len(verb.names) and not several:
-        raise TutelageError(f"'{names[len(verb.names)]}' is neither key=value nor a YAML file (*.yaml)")
+        raise TutelageError(f"'{shortened(names[len(verb.names)])}' is neither key=value nor a YAML file (*.yaml)")
 
 
 def _print(run: Callable[[], Outcome], json: str | None) -> None:

@@ -6,9 +6,10 @@ import contextlib
 import multiprocessing
 import os
 import shutil
+import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch
 from tutelage.config import register_networks
 from tutelage.console import build_console
 from tutelage.errors import TutelageError
+from tutelage.methods import METHODS, Method
 from tutelage.study.grid import Cell
 from tutelage.training import resume, run
 
@@ -38,7 +40,7 @@ def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
     for place in range(count):
         places.put(gpus[place % len(gpus)] if gpus else None)
     threads = max(1, torch.get_num_threads() // count)
-    pool = ProcessPoolExecutor(count, context, _settle, (places, threads))
+    pool = ProcessPoolExecutor(count, context, _settle, (places, threads, _registered_methods()))
     try:
         yield pool
     except BaseException:
@@ -46,6 +48,23 @@ def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown()
+
+
+def _registered_methods() -> dict[str, type[Method]]:
+    """Return the registered methods, which a worker imports by module and name.
+
+    Raises:
+        TutelageError: if a worker could not import one of them.
+    """
+    methods = {name: METHODS[name] for name in METHODS}
+    script = hasattr(sys.modules["__main__"], "__file__")  # not in a notebook
+    for name, method in methods.items():
+        if "<locals>" in method.__qualname__ or (method.__module__ == "__main__" and not script):
+            raise TutelageError(
+                f"method '{name}': {method.__qualname__} of {method.__module__} cannot be imported by a study's worker "
+                f"processes; define it at the top level of a module"
+            )
+    return methods
 
 
 def _context() -> Any:
@@ -66,7 +85,9 @@ def visible_gpus() -> list[str]:
     return [name.strip() for name in listed.split(",")][:count] if listed else [str(index) for index in range(count)]
 
 
-def _settle(places: Any, threads: int) -> None:
+def _settle(places: Any, threads: int, methods: Mapping[str, type[Method]]) -> None:
+    for name, method in methods.items():
+        METHODS.register(name)(method)
     torch.set_num_threads(threads)
     gpu = places.get()
     if gpu is not None:
