@@ -55,7 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shared: dict[str, Any] = {"data": "digits/../digits", "teacher": "runs/teacher", "student": "resnet8", **FAST}
         for seed, name in enumerate(NAMES[1:3]):
             distill(**shared, method="none", seed=seed, out=f"runs/{name}")
-        distill(**shared, method="kd+at", out=f"runs/{NAMES[3]}", **{"kd.temperature": 2})
+        distill(**shared, method="kd+at", log_gradients=True, out=f"runs/{NAMES[3]}", **{"kd.temperature": 2})
     return home
 
 

@@ -18,9 +18,10 @@ from tutelage.errors import TutelageError
 from tutelage.report import write_report
 from tutelage.report.material.material import gather
 from tutelage.report.material.run import read_run, read_run_set
-from tutelage.report.page.blocks import Code, Table
+from tutelage.report.page.blocks import Code, Table, Words
 from tutelage.report.sections.attention import attention
 from tutelage.report.sections.classes import classes
+from tutelage.report.sections.gradients import pulls
 from tutelage.report.sections.plan import plan
 from tutelage.report.sections.reproduce import repeat_command
 from tutelage.training import load_run
@@ -147,3 +148,10 @@ def test_mistakes_are_told_before_any_work(home: Path, runs: dict[str, Path], co
     assert "on different data (digits, other)" in refused(copy, runs["none-0"], out=tmp_path / "r.html")
     (copy / "result.json").unlink()
     assert "tutelage resume" in refused(copy)
+
+
+def test_gradients_that_were_not_measured_name_their_setting() -> None:
+    metrics = [{"train/ce": 1.0, "train/kd": 2.0}]
+    [(name, [words])] = pulls(metrics, ["ce", "kd"])
+    assert name == "Gradients" and isinstance(words, Words) and "log_gradients=true" in words.text
+    assert pulls(metrics, ["ce"]) == []

@@ -151,6 +151,11 @@ class RunSettings(Settings):
     device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
     validate_every: int = Field(1, ge=1, description="epochs between two looks at the validation data; always the last")
     log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
+    log_gradients: bool = Field(
+        False,
+        description="measure the gradient of each term every log_every steps; takes a backward pass per term; not "
+        "with a compiled student",
+    )
     checkpoint_minutes: float = Field(
         10.0, ge=0, description="a checkpoint at least so often; there is one after every epoch in any case"
     )

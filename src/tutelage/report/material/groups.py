@@ -11,7 +11,7 @@ from tutelage.study import Difference, Row, against_alone, summarize
 
 APART = {"out", "overwrite", "seed", "student", "model", "teacher", "method", "cache"}
 """Settings that are compared separately, or do not affect results."""
-HOW = {"device", "compile", "log_every", "validate_every", "accumulate", "precision", "data.workers"}
+HOW = {"device", "compile", "log_every", "log_gradients", "validate_every", "accumulate", "precision", "data.workers"}
 """Settings of how a run is computed, which do not affect results either."""
 
 

@@ -8,19 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tutelage.report.page.axis import Metrics, curve, label_epochs, marker
-from tutelage.report.page.blocks import Block, Chart
+from tutelage.report.page.blocks import Block, Chart, Words
 from tutelage.report.page.drawing import color, dashes, legend, new_axes, plain_log_ticks, series, shortened
 from tutelage.report.page.wording import listed
 
 NORM, COSINE = "gradient/", "cosine/"
+NOT_RECORDED = "Not recorded: set log_gradients=true to measure how hard each term pulls at the student."
 
 
 def pulls(metrics: Metrics, terms: Sequence[str]) -> list[tuple[str, list[Block]]]:
-    """Return tabs with the gradients of ``terms``; none if fewer than two terms were measured."""
-    measured = [term for term in terms if any(NORM + term in record for record in metrics)]
-    others = [term for term in measured if any(COSINE + term in record for record in metrics)]
-    if len(measured) < 2:
+    """Return tabs of the gradients of ``terms``, which say how to record them if the metrics lack them.
+
+    A single term has no tab.
+    """
+    if len(terms) < 2:
         return []
+    measured = [term for term in terms if any(NORM + term in record for record in metrics)]
+    if not measured:
+        return [("Gradients", [Words(NOT_RECORDED, quiet=True)])]
+    others = [term for term in measured if any(COSINE + term in record for record in metrics)]
     norms, axes, last = _drawn(metrics, NORM, terms, measured)
     axes.set_ylabel("norm of the gradient")
     if all(value > 0 for term in measured for value in curve(metrics, NORM + term)[1]):

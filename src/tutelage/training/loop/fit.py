@@ -26,7 +26,7 @@ from tutelage.training.job.job import Job
 from tutelage.training.loop.buffers import BufferBackup
 from tutelage.training.loop.checkpoint import capture, restore
 from tutelage.training.loop.epoch import Epoch
-from tutelage.training.loop.gradients import GradientWatch, warn_of_drowned_task
+from tutelage.training.loop.gradients import GradientWatch, warn_of_dominated_task
 from tutelage.training.loop.meters import Meters
 from tutelage.training.loop.optimizer import build_optimizer
 from tutelage.training.loop.preemption import Notice
@@ -139,11 +139,13 @@ class Fit:
             epoch.step += 1
             if epoch.step % self.job.settings.log_every == 0:
                 self._check()
+                self._warn()
                 hits = epoch.hits / epoch.step if stored is not None else None
                 self.display.advance(epoch.done, epoch.meters.means(), epoch.images_per_second, hits)
             if epoch.step < epoch.steps:
                 self._save_if_due()
         self._check()
+        self._warn()
         self._share_buffers()
         record = epoch.record(lr, stored is not None)
         self.progress.epoch += 1
@@ -161,12 +163,15 @@ class Fit:
             self.step.optimizer.state.clear()
         self.job.distiller.progress = place / (stage.epochs * epoch.steps)
         # Compiled backward passes free what a second one would need.
-        looks = place % settings.log_every == 0 and not compiles_student(settings.compile)
+        measured = settings.log_gradients and place % settings.log_every == 0 and not compiles_student(settings.compile)
         self.buffers.save(epoch.meters.stopped)
-        self.step(fed.images, fed.labels, targets, epoch.meters, lr, epoch.watch if looks else None)
-        if looks and self.engine.is_main_process:
-            warn_of_drowned_task(epoch.watch.values, self.told)
+        self.step(fed.images, fed.labels, targets, epoch.meters, lr, epoch.watch if measured else None)
         return lr
+
+    def _warn(self) -> None:
+        """Warn of terms that dominate the cross-entropy, by their means over the epoch so far."""
+        if self.engine.is_main_process:
+            warn_of_dominated_task(self.epoch.meters.means(), self.told)
 
     def _check(self) -> None:
         """Raise :class:`TutelageError` if a step of the epoch was not finite, after saving what a replay needs."""
