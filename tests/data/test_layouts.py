@@ -10,7 +10,7 @@ import pytest
 
 from data.pictures import picture
 from tutelage.data import DataSettings, ImageData, open_data
-from tutelage.data.files import list_images
+from tutelage.data.visible_files import list_images
 from tutelage.errors import TutelageError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|did not read|are in train as well)")

@@ -1,6 +1,5 @@
 """Data: sets by name, folder, parquet, tar shards or from the hub; splits, views, loaders, normalisation."""
 
-from tutelage.data.files import SUFFIXES, list_images
 from tutelage.data.hashing import uniform
 from tutelage.data.images import ImageData
 from tutelage.data.loader import EvalLoader, Split, TrainLoader
@@ -10,12 +9,13 @@ from tutelage.data.shard_writer import Shrinking, write_shards
 from tutelage.data.source import PLAIN, Encoded, Rendering, Rows, fingerprint_words
 from tutelage.data.sources.digits import load_digits
 from tutelage.data.split import stratified
-from tutelage.data.stored.cache import cache_folder
+from tutelage.data.stored.derived import cache_folder
 from tutelage.data.stored.samples import Batch, DecodedSamples, PackedSamples
 from tutelage.data.views.mixing import Mixing
 from tutelage.data.views.normalization import Normalization
 from tutelage.data.views.randaugment import RandAugment
 from tutelage.data.views.random_views import Views
+from tutelage.data.visible_files import SUFFIXES, list_images
 from tutelage.data.workers import check_main_guard, explain_end
 
 __all__ = [

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tutelage.data.files import TABLES
 from tutelage.data.images import ImageData
 from tutelage.data.loader import Split, Windows
 from tutelage.data.settings import DataSettings
@@ -27,6 +26,7 @@ from tutelage.data.stored.samples import DecodedSamples, PackedSamples, Samples
 from tutelage.data.stored.storage import open_samples
 from tutelage.data.views.mixing import Mixing
 from tutelage.data.views.random_views import Views
+from tutelage.data.visible_files import TABLES
 from tutelage.errors import TutelageError, nearest
 from tutelage.paths import expand
 
@@ -150,10 +150,12 @@ def read_source(settings: DataSettings) -> Source:
 
 
 def _read_folder(folder: Path, settings: DataSettings) -> Source:
-    if find_parquet(folder):
-        return read_parquet(folder)
-    if find_shards(folder):
-        return read_tar(folder)
+    files = find_parquet(folder)
+    if files:
+        return read_parquet(folder, files)
+    shards = find_shards(folder)
+    if shards:
+        return read_tar(folder, shards)
     layout = find_layout(folder)
     return read_metadata(layout, settings) or read_layout(layout)
 

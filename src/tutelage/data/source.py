@@ -74,6 +74,16 @@ class Encoded(ABC):
         return len(self.labels)
 
 
+def read_span(path: Path | str, start: int, length: int) -> bytes:
+    """Return part of a file; raise OSError if the file ends before it."""
+    # Opened each time: a few microseconds, and a file that was replaced or evicted is not held open.
+    with open(path, "rb", buffering=0) as file:
+        data = os.pread(file.fileno(), length, start)
+    if len(data) < length:
+        raise OSError(f"it is cut short: {path} has changed")
+    return data
+
+
 class Sharded(Encoded):
     """One split whose images lie in shards, files that hold many each."""
 

@@ -29,7 +29,7 @@ from tutelage.data.sources.parquet import (
 )
 from tutelage.data.sources.tar import class_names, find_shards, read_tar, split_shards
 from tutelage.data.sources.tar_index import INDEX, TarIndex
-from tutelage.data.stored.cache import make_once
+from tutelage.data.stored.derived import make_once
 from tutelage.errors import TutelageError
 
 CONNECTIONS = 16
@@ -100,8 +100,9 @@ class Stream:
 
         Raises :class:`TutelageError` where there are none.
         """
-        if find_shards(root):
-            return read_tar(root)
+        shards = find_shards(root)
+        if shards:
+            return read_tar(root, shards)
         files = Folder.of(root)
         if not files.sizes:
             raise TutelageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -16,8 +15,8 @@ from typing import Any
 import filelock
 import numpy as np
 
-from tutelage.data.source import Near, Rows, Sharded, ShardError, shard_starts
-from tutelage.data.stored.cache import cache_folder, unwritable
+from tutelage.data.source import Near, Rows, Sharded, ShardError, read_span, shard_starts
+from tutelage.data.stored.derived import cache_folder, unwritable
 from tutelage.errors import TutelageError
 from tutelage.locks import lock
 
@@ -206,9 +205,7 @@ def _copies(root: Path) -> Iterator[tuple[float, int, Path]]:
 
 def _read(folder: Path, place: int) -> bytes:
     start, length = _spans(str(folder))[place].tolist()
-    # Opened each time: what is held open takes room when it is put away.
-    with open(folder / IMAGES, "rb", buffering=0) as images:
-        return os.pread(images.fileno(), length, start)
+    return read_span(folder / IMAGES, start, length)
 
 
 @lru_cache(64)

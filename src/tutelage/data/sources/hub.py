@@ -17,7 +17,7 @@ from tutelage.data.source import Source
 from tutelage.data.sources.parquet import read_parquet
 from tutelage.data.sources.tar import read_tar
 from tutelage.data.sources.tar_index import INDEX
-from tutelage.data.stored.cache import cache_folder
+from tutelage.data.stored.derived import cache_folder
 from tutelage.errors import TutelageError
 
 CLASSES = ("classes.json", "classes.txt")

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from tutelage.console import Advance, phase
-from tutelage.data.files import (
+from tutelage.data.source import Encoded, Source, fingerprint_files, shown
+from tutelage.data.sources.duplicates import describe_duplicates
+from tutelage.data.sources.paths import Paths
+from tutelage.data.split_names import find_splits, parse_split
+from tutelage.data.visible_files import (
     SUFFIXES,
     TABLES,
     count_images,
@@ -21,10 +25,6 @@ from tutelage.data.files import (
     subfolders,
     walk,
 )
-from tutelage.data.source import Encoded, Source, fingerprint_files, shown
-from tutelage.data.sources.duplicates import describe_duplicates
-from tutelage.data.sources.paths import Paths
-from tutelage.data.split_names import find_splits, parse_split
 from tutelage.errors import TutelageError
 
 _SHOWN = 5

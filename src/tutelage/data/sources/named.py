@@ -18,7 +18,7 @@ from tutelage.data.sources.hub import read_repository
 from tutelage.data.sources.image_folder import read_folder
 from tutelage.data.sources.parquet import read_parquet
 from tutelage.data.split import stratified, without
-from tutelage.data.stored.cache import cache_folder
+from tutelage.data.stored.derived import cache_folder
 from tutelage.data.stored.memory_map import keep
 from tutelage.errors import TutelageError
 from tutelage.registry import Registry

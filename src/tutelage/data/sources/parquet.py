@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tutelage.console import Advance, phase
-from tutelage.data.files import walk
 from tutelage.data.source import (
     Encoded,
     Rows,
@@ -27,7 +26,8 @@ from tutelage.data.source import (
     numbered,
 )
 from tutelage.data.split_names import split_of_word
-from tutelage.data.stored.cache import make_once
+from tutelage.data.stored.derived import make_once
+from tutelage.data.visible_files import walk
 from tutelage.errors import TutelageError
 
 IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img"), ("label", "fine_label", "labels")
@@ -96,13 +96,18 @@ def _images(files: Sequence[Path], column: str) -> Iterator[bytes]:
                     yield (value["bytes"] if isinstance(value, dict) else value) or b""
 
 
-def read_parquet(root: Path) -> Source:
-    """Reads the files ``train-*.parquet``, ``validation-*`` and ``test-*`` at any depth of a folder.
+def read_parquet(root: Path, files: Sequence[Path] | None = None) -> Source:
+    """Read the files ``train-*.parquet``, ``validation-*`` and ``test-*`` at any depth of a folder.
 
-    Raises :class:`TutelageError` where there is no training file, a file is damaged, a column is missing or holds
-    something else, there is no training row, or a label is out of range.
+    Args:
+        root: The folder.
+        files: All its parquet files, sorted, if they are listed already.
+
+    Raises:
+        TutelageError: There is no training file or no training row, a file is damaged, a column is missing or holds
+            something else, or a label is out of range.
     """
-    files = find_parquet(root)
+    files = find_parquet(root) if files is None else files
     by_split = split_files(root, [path.relative_to(root).as_posix() for path in files])
     paths = {split: [root / name for name in names] for split, names in by_split.items()}
     fingerprint = fingerprint_files(root, files)

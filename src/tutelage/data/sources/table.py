@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from tutelage.data.files import TABLES, is_image, list_images
 from tutelage.data.settings import DataSettings
 from tutelage.data.source import Source, fingerprint_files, fingerprint_words
 from tutelage.data.sources.duplicates import describe_duplicates
 from tutelage.data.sources.image_folder import FileImages, Layout
 from tutelage.data.split_names import parse_split
+from tutelage.data.visible_files import TABLES, is_image, list_images
 from tutelage.errors import TutelageError
 
 IMAGE_COLUMNS = (

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from tutelage.console import phase
-from tutelage.data.files import SUFFIXES
 from tutelage.data.source import Rows
+from tutelage.data.visible_files import SUFFIXES
 from tutelage.errors import TutelageError
 
 INDEX = "index.arrow"

@@ -70,7 +70,9 @@ def decode(data: bytes, rendering: Rendering = PLAIN) -> Tensor:
 
 def is_constant(image: Tensor) -> bool:
     """Return whether all pixels of (3, H, W) have one color."""
-    return bool((image == image[:, :1, :1]).all())
+    color = image[:, :1, :1]
+    # Hardly any image passes the first comparison, which looks at every 64th pixel.
+    return bool((image[:, ::8, ::8] == color).all()) and bool((image == color).all())
 
 
 def _decode_with_torchvision(data: bytes) -> Tensor:

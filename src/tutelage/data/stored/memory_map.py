@@ -15,9 +15,9 @@ import torch
 
 from tutelage.console import phase
 from tutelage.data.source import Encoded, Pixels, ShardError, fingerprint_words
-from tutelage.data.stored.cache import make_once, reserve
 from tutelage.data.stored.crops import resize
 from tutelage.data.stored.decode import is_constant, read_image
+from tutelage.data.stored.derived import make_once, reserve
 from tutelage.errors import TutelageError
 
 Size = tuple[int, int]

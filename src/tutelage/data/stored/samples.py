@@ -244,7 +244,7 @@ class _Decoder(Dataset[_Decoded]):
                 image = read_image(self.encoded, row)
                 images.append(self.policy(image, draws))
                 rows.append(row)
-                if is_constant(images[-1]) and is_constant(image):  # the view is smaller, and soon looked at
+                if is_constant(image):
                     constant.append(row)
             except ShardError as error:
                 return _Decoded(torch.empty(0), np.empty(0, np.int64), {}, [], str(error))

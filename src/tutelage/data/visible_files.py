@@ -1,4 +1,4 @@
-"""The files of a folder that a person put there: neither hidden ones nor those that other programs leave behind."""
+"""The files of a folder that a person put there, without hidden ones and those that other programs leave behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder in which derived data are kept, and how something is put there safely."""
+"""Data derived from a source and kept on disk: where they lie, and how they are written safely."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pytest
 
 from data.pictures import encode, picture
 from tutelage.data import DataSettings, open_data
-from tutelage.data.stored.cache import cache_folder, make_once
+from tutelage.data.stored.derived import cache_folder, make_once
 from tutelage.errors import TutelageError
 
 
