@@ -1,4 +1,4 @@
-"""Distillation in an Accelerate script: any number of processes and devices, in any precision that Accelerate knows.
+"""Distill in an Accelerate script, with any number of processes and devices and any precision that Accelerate supports.
 
 python examples/accelerate_script.py
 torchrun --nproc_per_node 2 examples/accelerate_script.py
@@ -17,7 +17,7 @@ teacher = tutelage.create_model("resnet14", num_classes=10)
 digits.train(teacher, train)
 student = tutelage.create_model("resnet8", num_classes=10)
 
-# Student and connectors are wrapped for several processes, the teacher never is; it moves to the device with them.
+# For several processes, Accelerate wraps student and connectors, but not the teacher. All move to the device.
 distiller = tutelage.Distiller(student, teacher, "kd+at", input_size=8)
 optimizer = torch.optim.AdamW(distiller.parameters(), lr=5e-3)
 distiller, optimizer, train = accelerator.prepare(distiller, optimizer, train)

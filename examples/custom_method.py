@@ -1,7 +1,7 @@
-"""A loss and a method of your own, registered from outside the package: then every verb of it knows the name.
+"""Register your own loss and method, which then work by name everywhere in tutelage.
 
-Similarity-preserving distillation (Tung, Mori: Similarity-Preserving Knowledge Distillation, ICCV 2019): images that
-are alike to the teacher shall be alike to the student.
+Similarity-preserving distillation (Tung and Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019): images
+with similar activations in the teacher should have similar activations in the student.
 
     python examples/custom_method.py
 """
@@ -21,13 +21,13 @@ from tutelage.terms import Stage, Term
 
 
 def similarities(features: Tensor) -> Tensor:
-    """G with rows of unit norm, (B, B), where G_ij is the inner product of samples i and j."""
+    """Return G (B, B) with unit-norm rows, where G_ij is the inner product of the features of samples i and j."""
     flat = features.flatten(1)
     return F.normalize(flat @ flat.T)
 
 
 def similarity_loss(student: Tensor, target: Tensor) -> Tensor:
-    """‖G_s − G_t‖²_F / B²."""
+    """Return ‖G_s − G_t‖²_F / B²."""
     return F.mse_loss(similarities(student), target)
 
 
@@ -36,10 +36,10 @@ class Similarity(Method):
     """Similarity-preserving: CE + γ · ‖G_s − G_t‖²_F / B² at the deepest paired level."""
 
     weight: float = Field(3000.0, ge=0, description="γ")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; the deepest pair where not given")
+    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; default: the deepest pair")
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage with one term."""
+        """Return a single stage with one term."""
         theirs, ours = pair.taps(self.taps, "similarity")[-1]
         term = Term(f"similarity.{ours}", self.weight, (ours,), (theirs,), similarities, similarity_loss)
         return [Stage("train", pair.epochs, (term,))]

@@ -1,4 +1,4 @@
-"""Your own two networks, and taps that you choose: modules, or sums inside a forward, by their names.
+"""Distill between two networks of your own and choose the taps by name: modules, or sums inside a forward.
 
 python examples/custom_taps.py
 """
@@ -16,7 +16,7 @@ from tutelage.taps import tap_points
 
 
 class Tower(nn.Module):
-    """The teacher: two stages, each a module that can be tapped by its name."""
+    """Teacher with two levels, each a module that can be tapped by name."""
 
     def __init__(self, width: int = 48) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Tower(nn.Module):
 
 
 class Branches(nn.Module):
-    """The student: functions instead of modules, and a sum in the forward."""
+    """Student that uses functions instead of modules, and a sum in its forward."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()

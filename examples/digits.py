@@ -1,4 +1,4 @@
-"""What the examples share, and what you have of your own: data, and a teacher trained on them.
+"""Data and training for the teachers of the examples; replace them with your own.
 
 tutelage includes the digits, and the networks are small: everything runs offline, in seconds.
 """
@@ -14,7 +14,7 @@ from tutelage.data import load_digits
 
 
 def loaders(side: int = 8, batch_size: int = 32) -> tuple[DataLoader, DataLoader]:
-    """Returns batches to train and to test on: images (B, 3, side, side) in [0, 1], labels (B,)."""
+    """Return batches to train and to test on: images (B, 3, side, side) in [0, 1], labels (B,)."""
     images, labels = map(torch.from_numpy, load_digits())
     images = F.interpolate(images.float()[:, None].repeat(1, 3, 1, 1) / 16, (side, side))
     train = DataLoader(TensorDataset(images[:480], labels[:480]), batch_size, shuffle=True, drop_last=True)
@@ -22,7 +22,7 @@ def loaders(side: int = 8, batch_size: int = 32) -> tuple[DataLoader, DataLoader
 
 
 def train(network: nn.Module, loader: DataLoader, epochs: int = 2, lr: float = 0.01) -> None:
-    """Trains a network on labels alone."""
+    """Train a network on labels."""
     optimizer = torch.optim.AdamW(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * len(loader))
     network.train()
@@ -36,7 +36,7 @@ def train(network: nn.Module, loader: DataLoader, epochs: int = 2, lr: float = 0
 
 @torch.no_grad()
 def accuracy(network: nn.Module, loader: DataLoader) -> float:
-    """Returns the share of correct predictions, in percent."""
+    """Return the accuracy in percent."""
     network.eval()
     hits = [(network(images).argmax(1) == labels).float() for images, labels in loader]
     return 100 * torch.cat(hits).mean().item()

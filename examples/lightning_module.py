@@ -1,4 +1,4 @@
-"""Distillation in a Lightning module: the distiller is a part of it, and the Trainer does the rest.
+"""Distill in a Lightning module that contains the distiller; the Trainer does the rest.
 
 python examples/lightning_module.py
 """
@@ -14,7 +14,7 @@ import tutelage
 
 
 class Distillation(lightning.LightningModule):
-    """Trains ``student`` under ``teacher``, of which neither the optimiser nor any checkpoint ever knows."""
+    """Distill ``teacher`` into ``student``. The optimizer and checkpoints do not include the teacher."""
 
     def __init__(self, student: nn.Module, teacher: nn.Module, method: str = "kd+at") -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""The parts by themselves: losses on tensors, and taps that read activations, without a distiller.
+"""Use losses on tensors, and taps that read activations, without a distiller.
 
-The networks have random weights and the images are noise, so that this runs offline in seconds.
+The networks have random weights and the images are noise, so the example runs offline in seconds.
 
     python examples/losses_only.py
 """
@@ -25,13 +25,13 @@ def main() -> None:
     teacher = timm.create_model("resnet18", num_classes=10).eval().requires_grad_(False)
     images, labels = torch.rand(4, 3, *SIZE), torch.randint(10, (4,))
 
-    # Which layers correspond, found from one dry pass through each network.
+    # Find corresponding layers with one dry run of each network.
     student_probe, teacher_probe = Probe(student, SIZE), Probe(teacher, SIZE)
     pairs = pair_levels(teacher_probe, student_probe)
     teacher_tap, student_tap = pairs[-1]
-    print("paired levels:", ", ".join(f"{ours} under {theirs}" for theirs, ours in pairs))
+    print("paired levels:", ", ".join(f"{ours} with {theirs}" for theirs, ours in pairs))
 
-    # The tapped networks share all weights with the plain ones. The teacher's stops at its tap.
+    # Tapped networks share all weights with the plain ones. The teacher's forward pass stops at its tap.
     read_student = tapped(student, [student_tap]).train()
     read_teacher = tapped(teacher, [teacher_tap], logits=False).eval()
     channels = student_probe.shape(student_tap)[0], teacher_probe.shape(teacher_tap)[0]
@@ -48,7 +48,7 @@ def main() -> None:
     optimizer.step()
     print(f"ce {task:.4f}, attention {attention:.4f}, hint {hint:.4f}")
 
-    # In halves: a target made once serves any number of steps on the same view of the same images.
+    # Target and match separately: a cached target serves any number of steps on the same views.
     target = losses.kd_target(teacher(images))
     values = [losses.kd_match(read_student(images)[0], target, temperature) for temperature in (1.0, 4.0)]
     print("kd at T = 1 and T = 4:", ", ".join(f"{value:.4f}" for value in values))

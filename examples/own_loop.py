@@ -1,4 +1,4 @@
-"""Distillation in a plain PyTorch loop: nothing but the loss differs from training without a teacher.
+"""Distill in a plain PyTorch loop; only the loss differs from training without a teacher.
 
 python examples/own_loop.py
 """

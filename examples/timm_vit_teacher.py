@@ -1,4 +1,4 @@
-"""A timm vision transformer teaches a CNN: each has its own normalisation and input size, and the taps are found.
+"""Distill a timm vision transformer into a CNN, each with its own normalization and input size.
 
 python examples/timm_vit_teacher.py
 """
@@ -14,7 +14,7 @@ from tutelage.taps import Probe, pair_levels
 
 torch.manual_seed(0)
 train, test = digits.loaders()
-# In earnest: timm.create_model(NAME, pretrained=True), fine-tuned on your classes.
+# In practice: timm.create_model(NAME, pretrained=True), fine-tuned on your classes.
 small = {"img_size": 32, "patch_size": 8, "embed_dim": 96, "num_heads": 3, "depth": 3}
 vit = timm.create_model("vit_tiny_patch16_224", num_classes=10, **small)
 to_teacher = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), size=(32, 32))
@@ -22,7 +22,7 @@ digits.train(nn.Sequential(to_teacher, vit), train, epochs=4, lr=1e-3)
 
 student = tutelage.create_model("resnet8", num_classes=10)
 for theirs, ours in pair_levels(Probe(vit, (32, 32)), Probe(student, (8, 8))):
-    print(f"student {ours} under teacher {theirs}")
+    print(f"student {ours} with teacher {theirs}")
 
 teacher = tutelage.Teacher(vit, to_teacher)
 distiller = tutelage.Distiller(student, teacher, "kd+at", input_size=8)

@@ -1,4 +1,4 @@
-"""A method of two stages in your own loop: FitNets trains up to the hint, then the whole student.
+"""Run a method with two stages in your own loop: FitNets trains up to the hint layer, then the whole student.
 
 python examples/two_stages.py
 """
@@ -17,7 +17,7 @@ student = tutelage.create_model("resnet8", num_classes=10)
 distiller = tutelage.Distiller(student, teacher, "fitnets", input_size=8, epochs=3)
 for index, stage in enumerate(distiller.stages):
     distiller.enter(index)
-    # Other parameters than before: a new optimiser.
+    # Each stage trains other parameters and needs a new optimizer.
     trained = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=5e-3)
     for epoch in range(1, stage.epochs + 1):

@@ -21,7 +21,7 @@ LINES = {
     "lightning_module.py": r"epoch 3: loss [\d.]+",
     "losses_only.py": r"ce \d+\.\d{4}, attention \d+\.\d{4}, hint \d+\.\d{4}",
     "own_loop.py": r"epoch 3: loss [\d.]+ = ce [\d.]+, kd [\d.]+, at\.layer1 .*",
-    "timm_vit_teacher.py": r"student layer3 under teacher blocks\.2",
+    "timm_vit_teacher.py": r"student layer3 with teacher blocks\.2",
     "two_stages.py": r"stage hint, epoch 1: \d+ tensors trained, hint\.layer2, no logits",
 }
 

@@ -1,10 +1,10 @@
 #!/bin/bash
-# One run on several machines without a scheduler: start it on each of them, with the same words and its own NODE.
+# Run on several machines without a scheduler: start this on each machine with the same arguments and its own NODE.
 #
 #   NODES=2 NODE=0 HEAD=10.0.0.1 PROCESSES=8 examples/cluster/hosts.sh distill data=/data/flowers teacher=runs/teacher \
 #       student=resnet8 method=kd out=/shared/runs/student
 #
-# HEAD is the address of the machine with NODE=0. Data may lie anywhere, the run's folder on a file system that all share.
+# HEAD is the address of the machine with NODE=0. The run folder must be on a shared file system; data can be anywhere.
 set -eu
 exec torchrun \
     --nnodes="$NODES" \

@@ -1,17 +1,17 @@
 #!/bin/bash
-# A distillation on several nodes of a SLURM cluster, which goes on by itself when its time is up or it is preempted.
+# Distill on several nodes of a SLURM cluster; the job requeues itself after the time limit or preemption.
 #
 #   sbatch --nodes=2 --gpus-per-node=8 examples/cluster/slurm.sh runs/student \
 #       data=imagenet-1k teacher=torchvision/resnet50 student=torchvision/mobilenet_v3_small method=kd epochs=100
 #
-# The first word is the run's folder, on a file system that all nodes share; the others are those of tutelage distill.
+# The first argument is the run folder, on a shared file system; the others are passed to tutelage distill.
 #SBATCH --job-name=tutelage
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=64
 #SBATCH --time=24:00:00
 #SBATCH --requeue
 #SBATCH --open-mode=append
-# Two minutes before the end every process gets SIGTERM: it writes a checkpoint and ends.
+# Two minutes before the time limit, all processes get SIGTERM, write a checkpoint and exit.
 #SBATCH --signal=TERM@120
 
 set -u
@@ -33,7 +33,7 @@ srun torchrun \
     -m tutelage "${words[@]}"
 status=$?
 
-# A run that was stopped in time has checkpoints and no result: back into the queue. One that failed is left alone.
+# Requeue a run that was stopped in time (checkpoint, but no result), but not one that failed.
 if [ $status -ne 0 ] && [ -f "$run/checkpoints/stopped" ] && [ ! -f "$run/result.json" ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
