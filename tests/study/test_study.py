@@ -15,7 +15,11 @@ from harness.teachers import train_teachers
 from tutelage import TutelageError, distill
 from tutelage.config import DistillSettings, load
 from tutelage.study import choose, read_study, search, study
-from tutelage.study.halving import Candidate, Round, round_lengths, survivors
+from tutelage.study.grid import cells_of
+from tutelage.study.runs import train_cells
+from tutelage.study.search import Candidate, Round, default_candidates, expected_seconds, round_lengths, survivors
+from tutelage.study.settings import StudySettings, read_settings
+from tutelage.study.workers import start_workers
 from tutelage.training import Result
 
 
@@ -85,7 +89,7 @@ def test_a_search_is_on_validation_and_goes_on(shared: dict[str, Any], tmp_path:
     assert best.kd.temperature == pytest.approx(trials[0].values["kd.temperature"])  # type: ignore[attr-defined]
     with pytest.raises(TutelageError, match="never on test"):
         search(ours, {"data.validation": 0, "out": str(tmp_path / "other")})
-    with pytest.raises(TutelageError, match="give {low: 1, high: 8}"):
+    with pytest.raises(TutelageError, match="set {low: 1, high: 8}"):
         search(ours, {"space": {"kd.alpha": 0.5}})
 
 
@@ -101,8 +105,45 @@ def test_a_choice_within_a_time(shared: dict[str, Any], tmp_path: Path, capsys: 
     short = choose({**shared, "epochs": 3}, candidates, {"budget": "0.001s"})
     assert len(short.rounds) == 1 and "more minutes: 3 epochs of" in short.next_step
     assert short.next_step in capsys.readouterr().out
+    with pytest.raises(TutelageError, match="no candidate finished its first 1 epochs"):
+        choose({**shared, "epochs": 3}, candidates, {"budget": "0.001s", "out": str(tmp_path / "other")})
     with pytest.raises(TutelageError, match="as in 30m"):
         choose(shared, {"budget": "soon"})
+
+
+def test_when_the_time_is_up_no_further_run_starts(shared: dict[str, Any], tmp_path: Path) -> None:
+    """What is finished counts; what was under way is stopped, and resumes in the next call."""
+    own, rest = read_settings(
+        StudySettings, shared, {"grid": {"optimizer.lr": [0.1, 0.2, 0.3]}, "seeds": 1, "method": "none"}
+    )
+    cells = cells_of(own.model_copy(update={"out": tmp_path}), {**rest, "epochs": 1})
+    first, _, last = (cell.settings.out for cell in cells)
+    with start_workers(1) as pool:
+        assert train_cells(cells, pool, lambda: (first / "result.json").exists()) == {}
+    assert Result.read(first).epochs == 1 and not (last / "result.json").exists()
+    with start_workers(1) as pool:
+        assert train_cells(cells, pool, lambda: True) == {}
+    assert not (last / "result.json").exists()
+
+
+def test_the_time_of_the_next_round_goes_by_the_pace_of_the_last() -> None:
+    seconds = [3.0, 6.0, 9.0, 5.0, 5.0, 5.0, 5.0]
+    ranked = [Candidate(label="", values={}, validation_top1=9 - n, seconds=s) for n, s in enumerate(seconds)]
+    done = Round(epochs=3, candidates=ranked)
+    # The best three of seven, at 1, 2 and 3 seconds per epoch.
+    assert expected_seconds(done, 10, workers=1) == 10 * (1 + 2 + 3)
+    assert expected_seconds(done, 10, workers=2) == 10 * 3
+    assert expected_seconds(done, 10, workers=9) == 10 * 3  # no sooner than the slowest
+
+
+def test_default_weights_come_before_others(shared: dict[str, Any]) -> None:
+    candidates = default_candidates()
+    assert len(candidates) == 21
+    assert {candidate["method"] for candidate in candidates[:9]} == {candidate["method"] for candidate in candidates}
+    assert all(candidate.keys() == {"method"} for candidate in candidates[:9])
+    assert [candidate["at.weight"] for candidate in candidates[9:] if candidate["method"] == "kd+at"] == [100, 10000]
+    for candidate in candidates:
+        load(DistillSettings, shared, candidate)
 
 
 def test_rounds_of_halving() -> None:

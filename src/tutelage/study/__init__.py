@@ -1,8 +1,7 @@
 """Many runs and their statistics."""
 
-from tutelage.study.halving import Choice, choose
 from tutelage.study.quickstart import conclusion, quickstart
-from tutelage.study.search import Trial, search
+from tutelage.study.search import Choice, Trial, choose, search
 from tutelage.study.statistics import Difference, Row, against_alone, best_among, method_label, summarize
 from tutelage.study.study import Study, read_study, study
 from tutelage.study.table import NOTE, columns, comma_separated, markdown, terminal

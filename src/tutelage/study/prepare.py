@@ -1,4 +1,4 @@
-"""Before the first run of a study: every combination is built once, and what its runs share is settled."""
+"""Prepare the runs of a study: build every combination once, and settle what the runs share."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tutelage.config import flatten
 from tutelage.console import phase
 from tutelage.data import ImageData
 from tutelage.errors import TutelageError
-from tutelage.study.grid import Cell
+from tutelage.study.grid import Cell, slug
 from tutelage.training import load_run
-from tutelage.training.job import OPEN, Job, build_job, check_cacheable, check_trained, to_finetune
+from tutelage.training.job import OPEN, Job, build_job, check_cacheable, check_trained, finetuned, to_finetune
 from tutelage.training.tuning import tune
 
 SETTLED_BY_RUNS: dict[str, Any] = {"precision": "auto", "compile": "auto", **OPEN}
@@ -80,6 +80,27 @@ def _changed(cell: Cell, settled: str | None, views: int | str | None) -> Cell:
     cache = cell.settings.cache.model_copy(update={"views": views})
     precision = settled if cell.settings.precision == "auto" else cell.settings.precision
     return replace(cell, settings=cell.settings.model_copy(update={"precision": precision, "cache": cache}))
+
+
+def share_teachers(cells: Iterable[Cell], folder: Path) -> tuple[list[Cell], dict[Path, Any]]:
+    """Let runs that fine-tune the same teacher share the result of one fine-tuning.
+
+    Returns:
+        The runs with the result of ``teacher.finetune`` as their teacher, and the settings of each fine-tuning (for
+        :func:`tutelage.training.prepare_teacher`) by its run folder, in ``folder``.
+    """
+    ready: list[Cell] = []
+    places: dict[str, Path] = {}
+    needed: dict[Path, Any] = {}
+    for cell in cells:
+        teacher = to_finetune(cell.settings)
+        if teacher is not None:
+            name = f"{slug(teacher.names[0])}-{teacher.finetune}-{len(places)}"
+            place = places.setdefault(teacher.model_dump_json(), folder / name)
+            needed.setdefault(place, cell.settings)
+            cell = replace(cell, settings=cell.settings.model_copy(update={"teacher": finetuned(place)}))
+        ready.append(cell)
+    return ready, needed
 
 
 def check_runs(cells: Iterable[Cell]) -> None:

@@ -1,21 +1,36 @@
-"""Trains what is not finished of a list of runs, and shows how far they are."""
+"""Train the unfinished runs of a list, and show how far they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tutelage.console import build_console
 from tutelage.runs import RunFolder
-from tutelage.study.display import Watch
 from tutelage.study.grid import Cell
-from tutelage.study.workers import work
+from tutelage.study.workers import screen_of, work
+from tutelage.training import Result
 
 
-def train_cells(cells: Sequence[Cell], pool: ProcessPoolExecutor) -> dict[str, str]:
-    """Trains the runs that are not finished, and returns why runs failed, by name.
+def train_cells(
+    cells: Sequence[Cell], pool: ProcessPoolExecutor, is_time_up: Callable[[], bool] = lambda: False
+) -> dict[str, str]:
+    """Train the runs that are not finished.
 
-    Raises :class:`TutelageError` where a process died.
+    Args:
+        cells: the runs, in the order in which they start.
+        pool: the processes that train them.
+        is_time_up: asked again and again; once it is true, the pool's processes are stopped, and what they were
+            training stays unfinished.
+
+    Returns:
+        Why runs failed, by name.
+
+    Raises:
+        TutelageError: if a process died.
     """
     left = [cell for cell in cells if not RunFolder(cell.settings.out).is_finished()]
     failed: dict[str, str] = {}
@@ -26,5 +41,67 @@ def train_cells(cells: Sequence[Cell], pool: ProcessPoolExecutor) -> dict[str, s
             if error is not None:
                 failed[cell.name] = error
 
-        work(pool, left, watch.poll, end)
+        work(pool, left, watch.poll, end, is_time_up)
     return failed
+
+
+class Watch:
+    """One view of a whole study, from the files that its runs write."""
+
+    def __init__(self, console: Console, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
+        self._console = console
+        self._left = {cell.name: cell for cell in left}
+        self._lines: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._all = self._progress.add_task("runs", total=len(cells), completed=len(cells) - len(left), note="")
+
+    def __enter__(self) -> Watch:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def poll(self) -> None:
+        """Show the epochs of the runs under way."""
+        if not self._console.is_terminal:
+            return
+        for cell in self._left.values():
+            if screen_of(cell.settings).exists():
+                self._show(cell)
+
+    def _show(self, cell: Cell) -> None:
+        if cell.name not in self._lines:
+            self._lines[cell.name] = self._progress.add_task(cell.name, total=cell.settings.epochs, note="")
+        records = RunFolder(cell.settings.out).read_metrics()
+        note = f"val top-1 {records[-1]['val/top1']:.2f} %" if records and "val/top1" in records[-1] else ""
+        self._progress.update(self._lines[cell.name], completed=len(records), note=note)
+
+    def ended(self, cell: Cell, error: str | None) -> None:
+        """Print the result of a run, or its error."""
+        del self._left[cell.name]
+        if cell.name in self._lines:
+            self._progress.remove_task(self._lines.pop(cell.name))
+        self._progress.advance(self._all)
+        if error is not None:
+            said = f"{cell.name} failed: {error}"
+        else:
+            result = Result.read(cell.settings.out)
+            said = f"{cell.name}: {_accuracy(result)}, {result.seconds:.0f} s"
+        self._console.print(said, highlight=False, soft_wrap=True, markup=False)
+
+
+def _accuracy(result: Result) -> str:
+    """Return the accuracy on validation if there is one: settings must not be chosen by test data."""
+    if result.validation_top1 is not None:
+        return f"{result.validation_top1:.2f} % top-1 on validation"
+    return f"{result.top1:.2f} % top-1 on {result.split}"

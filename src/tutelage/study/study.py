@@ -16,12 +16,11 @@ from tutelage.methods import METHODS
 from tutelage.models import count_macs
 from tutelage.runs import RunFolder, describe_environment, load_student
 from tutelage.study.grid import NAMES, Cell, cells_of, label_of
-from tutelage.study.prepare import check_runs, prepare
+from tutelage.study.prepare import check_runs, prepare, share_teachers
 from tutelage.study.runs import train_cells
 from tutelage.study.settings import StudySettings, check_folder, read_settings, write_settings
 from tutelage.study.statistics import Row, summarize
 from tutelage.study.table import NOTE, comma_separated, markdown, terminal
-from tutelage.study.teachers import share_teachers
 from tutelage.study.workers import start_workers
 from tutelage.training import Result, prepare_teacher
 

@@ -103,10 +103,16 @@ def _follow_parent() -> None:
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """Ends what is under way; a run's last checkpoint stays."""
+    """End the runs under way; the last checkpoint of each stays."""
+    processes = list((pool._processes or {}).values())  # shutting down forgets them
     pool.shutdown(wait=False, cancel_futures=True)
-    for process in list((pool._processes or {}).values()):
+    for process in processes:
         process.terminate()
+    for process in processes:
+        process.join(POLL_SECONDS)
+        while process.is_alive():  # it saved its run and took the next one from the queue
+            process.terminate()
+            process.join(POLL_SECONDS)
 
 
 def work(
@@ -114,11 +120,22 @@ def work(
     cells: Iterable[Cell],
     on_poll: Callable[[], None],
     on_end: Callable[[Cell, str | None], None],
+    is_time_up: Callable[[], bool],
 ) -> None:
-    """Trains each cell (see :func:`train_cell`); tells what ends, and with which error, if any.
+    """Train each cell (see :func:`train_cell`), until ``is_time_up()``; then end the processes of the pool.
 
-    Raises :class:`TutelageError` where a process died, for example because memory ran out.
+    Args:
+        pool: the processes.
+        cells: the runs, in the order in which they start.
+        on_poll: called again and again while runs are under way.
+        on_end: called with each run that ends, and its error, if any.
+        is_time_up: asked before runs start, and again and again.
+
+    Raises:
+        TutelageError: if a process died, for example because memory ran out.
     """
+    if is_time_up():
+        return
     waiting: dict[Future[str | None], Cell] = {pool.submit(train_cell, cell.settings): cell for cell in cells}
     try:
         while waiting:
@@ -127,6 +144,9 @@ def work(
                 on_end(waiting[future], future.result())
                 del waiting[future]
             on_poll()
+            if waiting and is_time_up():
+                _stop(pool)
+                return
     except KeyboardInterrupt:
         build_console().print("stopped; the same command goes on with what is left", highlight=False)
         raise
