@@ -109,7 +109,7 @@ def test_balanced_weights_and_wrong_ones(rare: Path) -> None:
         TutelageError, match="class_weights has 3 values, .* 2 classes: set one per class, in the order"
     ):
         train(**{**RUN, "data": str(rare)}, class_weights=[1, 2, 3])
-    with pytest.raises(TutelageError, match="would balance twice"):
+    with pytest.raises(TutelageError, match="already balances the classes"):
         train(**{**RUN, "data": {"name": str(rare), "sampling": "balanced"}}, class_weights="balanced")
 
 

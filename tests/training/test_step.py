@@ -129,7 +129,7 @@ def test_a_loss_that_is_not_finite_leaves_the_weights_as_before(bad: slice, clip
 
 
 def test_more_parts_than_images_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TutelageError, match="accumulate=27: a batch of 26 cannot be cut into so many parts"):
+    with pytest.raises(TutelageError, match="accumulate=27: a batch of 26 cannot be split into that many parts"):
         train(**RUN, accumulate=27, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

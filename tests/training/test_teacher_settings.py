@@ -174,7 +174,7 @@ def test_two_processes_fine_tune_together(pool: Pool, tmp_path: Path) -> None:
 
 def test_what_does_not_go_together_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "teacher.finetune is for one teacher" in message(teacher={"name": ["a", "b"], "finetune": "head"})
+    assert "teacher.finetune takes one teacher" in message(teacher={"name": ["a", "b"], "finetune": "head"})
     assert "either fine-tuned" in message(teacher={"name": "a", "finetune": "head", "classes": "own"})
     assert "teacher.lr is of fine-tuning" in message(teacher={"name": "a", "lr": 0.1})
     assert "mean and std belong together" in message(student={"name": "resnet8", "mean": [0.5] * 3}, method="none")

@@ -1,4 +1,4 @@
-"""Turns a validation error into one message that names the value, the place, and the way out."""
+"""Turn a validation error into a message that names the value, the place and the remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tutelage.config.sections import Key, keys, section_of
 from tutelage.errors import LONGEST, TutelageError, nearest, shortened
 
 SHOWN = 10
-"""Mistakes that a message names."""
+"""Most mistakes that one message names."""
 
 _WAYS_OUT = {
     "dict_type": "give pairs, as in {key}={{layer2: layer3}}",
@@ -22,11 +22,11 @@ _WAYS_OUT = {
 }
 
 _UNION_MEMBER = re.compile(r"(constrained-\w+|literal\[.*\]|int|float|bool|str)$")
-"""What pydantic adds to the place of an error, for each type that a value might have had."""
+"""The suffix that pydantic adds to the place of an error for each member of a union."""
 
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
-    """Returns the error to show: a line for each thing that is wrong with the settings, up to ``SHOWN``."""
+    """Return the error to raise, with one line per mistake in the settings, up to ``SHOWN``."""
     details = _of_unions(error.errors())
     lines = dict.fromkeys(_line(detail, kind) for detail in details[:SHOWN])
     more = [f"and {len(details) - SHOWN} more"] if len(details) > SHOWN else []
@@ -34,7 +34,7 @@ def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
 
 
 def _of_unions(details: list[Any]) -> list[Any]:
-    """Join the errors of a value that fits none of several types, one for each of them, into one."""
+    """Join the errors of a value that fits no member of a union into one."""
     joined: dict[tuple[Any, ...], Any] = {}
     for detail in details:
         place = tuple(part for part in detail["loc"] if not (isinstance(part, str) and _UNION_MEMBER.match(part)))
@@ -83,7 +83,7 @@ def _section_way_out(key: str, section: type[BaseModel] | None) -> str:
 
 
 def _suggestion(key: str, known: list[Key]) -> str:
-    """Says which key was probably meant: by its spelling, in its section or another, or by a word for it."""
+    """Suggest a key by its spelling, in its section or another, or by its description."""
     section, _, name = key[:LONGEST].rpartition(".")
     beside = [other.name for other in known if other.name.rpartition(".")[0] == section]
     close = (
@@ -96,7 +96,7 @@ def _suggestion(key: str, known: list[Key]) -> str:
 
 
 def _spelt_like(name: str, candidates: Iterable[str], cutoff: float) -> list[str]:
-    """Returns the dotted candidates that share the last part most like ``name``."""
+    """Return the dotted candidates whose last part is most like ``name``."""
     by_last: dict[str, list[str]] = {}
     for candidate in candidates:
         by_last.setdefault(candidate.rpartition(".")[2], []).append(candidate)
@@ -105,7 +105,7 @@ def _spelt_like(name: str, candidates: Iterable[str], cutoff: float) -> list[str
 
 
 def _describes(description: str, name: str) -> bool:
-    """Whether every word of ``name`` (``learning_rate``) is a word of the description, give or take a letter."""
+    """Return whether the description has every word of ``name`` (``learning_rate``), give or take a letter."""
     said = re.findall(r"\w+", description)
     words = name.lower().split("_")
     return all(len(word) > 2 and get_close_matches(word, said, n=1, cutoff=0.85) for word in words)

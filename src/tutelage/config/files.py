@@ -1,4 +1,4 @@
-"""JSON files of run folders, read with the care that is due to what somebody may have edited, or half written."""
+"""Read the JSON files of run folders, which may have been edited or truncated."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ T = TypeVar("T")
 
 
 def read_json(path: Path, kind: type[T]) -> T:
-    """Returns what a JSON file holds, as ``kind``: a pydantic model, or a plain type.
+    """Return the content of a JSON file as ``kind``, a pydantic model or a plain type.
 
-    Raises :class:`TutelageError`, naming the file and the first fault, where it is not readable or something else.
+    Raises:
+        TutelageError: if the file is unreadable or does not fit ``kind``; the message names the first mistake.
     """
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The settings of ``train`` and ``distill``: the names of the keys are those of the command line and of Python."""
+"""The settings of ``train`` and ``distill``, with the same keys on the command line and in Python."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Channels = tuple[float, float, float]
 
 
 class Settings(BaseModel):
-    """Frozen, and an unknown key is an error."""
+    """Base of all settings: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -39,54 +39,59 @@ class ModelSettings(Settings):
     """A network by name (``resnet20``, ``timm/…``, ``package.module:function``) or path, and its weights."""
 
     name: str
-    weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: random")
-    weights_key: str | None = Field(None, description="which state dict of the weights file, if it has several")
+    weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; null: random")
+    weights_key: str | None = Field(None, description="key of the state dict in a weights file that has several")
     input_size: Side | tuple[Side, Side] | Literal["own"] | None = Field(
         None,
-        description="side, or [height,width], the images are resized to for it; own: what it was made for; None: as "
-        "they come",
+        description="side, or [height,width], to which images are resized; own: the size the model was made for; null: "
+        "no resizing",
     )
     mean: Channels | None = Field(
-        None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"
+        None, description="mean of the input, [red,green,blue] in [0, 1]; null: of the model, else of the data"
     )
-    std: Channels | None = Field(None, description="as mean")
+    std: Channels | None = Field(None, description="standard deviation of the input, as mean")
 
     @model_validator(mode="after")
     def _mean_and_std(self) -> ModelSettings:
         if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std belong together: give both, or neither")
+            raise ValueError("mean and std belong together; set both, or neither")
         return self
 
 
 class TeacherSettings(Settings):
-    """A teacher: a run folder, a model folder, or a library's name, whose weights are then the pretrained ones.
+    """A teacher: a run folder, a model folder, or the name of a library's model, with pretrained weights.
 
-    A list of names is as many teachers, for methods that read logits alone: ``teacher=[runs/a, runs/b]``.
+    A list of names stands for several teachers, for methods that read only logits: ``teacher=[runs/a, runs/b]``.
     """
 
     name: str | Annotated[tuple[str, ...], Field(min_length=1)]
-    weights: str | None = Field(None, description="'pretrained', a torchvision enum member, or a file; None: its own")
-    weights_key: str | None = Field(None, description="which state dict of the weights file, if it has several")
+    weights: str | None = Field(
+        None, description="'pretrained', a torchvision enum member, or a file; null: those of the model"
+    )
+    weights_key: str | None = Field(None, description="key of the state dict in a weights file that has several")
     input_size: Side | tuple[Side, Side] | None = Field(
-        None, description="side, or [height,width], the images are resized to for the teacher"
+        None, description="side, or [height,width], to which images are resized for the teacher"
     )
     mean: Channels | None = Field(
-        None, description="of its input, red, green, blue in [0, 1]; None: its own, or the data's"
+        None, description="mean of the input, [red,green,blue] in [0, 1]; null: of the model, else of the data"
     )
-    std: Channels | None = Field(None, description="as mean")
+    std: Channels | None = Field(None, description="standard deviation of the input, as mean")
     classes: str | None = Field(
         None,
-        description="of its logits, matched by name to the data's: 'own', 'imagenet-1k', or a file of names in order",
+        description="classes of the logits, matched by name to those of the data: 'own', 'imagenet-1k', or a file of "
+        "names in order",
     )
     finetune: Literal["head", "full"] | None = Field(
-        None, description="train it on the data first: a new classifier alone, or all of it"
+        None, description="train the teacher on the data first: head: only a new classifier; full: the whole network"
     )
-    epochs: int = Field(10, ge=1, description="of finetune")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="of finetune")
+    epochs: int = Field(10, ge=1, description="epochs of fine-tuning")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimizer of fine-tuning")
     lr: float | None = Field(
-        None, gt=0, description="of finetune; adamw 1e-3 (head) and 1e-4 (full), sgd 0.1 and 0.01 where not given"
+        None,
+        gt=0,
+        description="learning rate of fine-tuning; default: adamw 1e-3 (head) and 1e-4 (full), sgd 0.1 and 0.01",
     )
-    weight_decay: float = Field(0.01, ge=0, description="of finetune")
+    weight_decay: float = Field(0.01, ge=0, description="weight decay of fine-tuning")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,75 +100,78 @@ class TeacherSettings(Settings):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> TeacherSettings:
         if self.finetune is not None and len(self.names) > 1:
-            raise ValueError("teacher.finetune is for one teacher: train several beforehand (tutelage train)")
+            raise ValueError("teacher.finetune takes one teacher; train several beforehand with tutelage train")
         if self.finetune is not None and self.classes is not None:
-            raise ValueError("a teacher is either fine-tuned on the data's classes or mapped to them: leave one out")
+            raise ValueError(
+                "a teacher is either fine-tuned on the classes of the data or mapped to them; remove teacher.finetune "
+                "or teacher.classes"
+            )
         for name in ("epochs", "optimizer", "lr", "weight_decay"):
             # The defaults are allowed: a run's own config.yaml names every setting.
             if self.finetune is None and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"teacher.{name} is of fine-tuning: give teacher.finetune=head or full too")
+                raise ValueError(f"teacher.{name} only applies to fine-tuning; set teacher.finetune=head or full")
         if (self.mean is None) != (self.std is None):
-            raise ValueError("give both teacher.mean and teacher.std, or neither")
+            raise ValueError("teacher.mean and teacher.std belong together; set both, or neither")
         return self
 
 
 class RunSettings(Settings):
-    """What every training has."""
+    """The settings of every run."""
 
     data: DataSettings
-    out: Path | None = Field(None, description="the run's folder; runs/STUDENT-METHOD-DATA-SEED where not given")
+    out: Path | None = Field(None, description="folder of the run; default: runs/STUDENT-METHOD-DATA-SEED")
     overwrite: bool = Field(False, description="replace an existing run folder")
     seed: int = Field(
-        0, ge=0, lt=2**63, description="of weights, order of samples and dropout; views have data.view_seed"
+        0, ge=0, lt=2**63, description="seed of weights, sample order and dropout; for augmentation see data.view_seed"
     )
-    epochs: int = Field(30, ge=1, description="of all stages together")
-    batch_size: int = Field(128, ge=1, description="global: the sum over processes")
+    epochs: int = Field(30, ge=1, description="epochs of all stages together")
+    batch_size: int = Field(128, ge=1, description="global batch size: the sum over processes")
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the cross-entropy")
     class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
         None,
-        description="of the cross-entropy, one per class in their order; balanced: inversely proportional to their "
-        "numbers of training images",
+        description="weights of the cross-entropy, one per class in their order; balanced: inversely proportional to "
+        "the number of training images",
     )
     clip: Annotated[float, Field(gt=0)] | Literal["auto"] | None = Field(
-        "auto", description="largest norm of the gradient; auto: chosen with the optimizer; null: no limit"
+        "auto", description="maximum gradient norm; auto: chosen with the optimizer; null: no clipping"
     )
     bn_momentum: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] | None = Field(
         "auto",
-        description="least momentum of batch normalizations; auto: raised where a short training from scratch would "
-        "leave their running statistics behind; null: as the network has it",
+        description="minimum momentum of batch normalization; auto: raised if a short training from scratch would "
+        "leave the running statistics behind; null: that of the network",
     )
     accumulate: int = Field(
-        1, ge=1, description="parts a batch is cut into, run one after another; a step is still one batch"
+        1, ge=1, description="gradient accumulation: parts a batch is split into; a step is still one batch"
     )
     ema: float | None = Field(
-        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then what is kept"
+        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then saved as the student"
     )
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = Field(
-        "auto", description="auto: times a few steps of fp32 and bf16; tf32 and fp16 need a GPU"
+        "auto", description="auto: the faster of fp32 and bf16, measured over a few steps; tf32 and fp16 need a GPU"
     )
     compile: Literal["auto", "off", "teacher", "student", "both", "graphs"] = Field(
         "auto",
-        description="torch.compile; auto: what a trial shows to be faster, in runs long enough for one; graphs: both, "
-        "launched as CUDA graphs",
+        description="networks passed to torch.compile; auto: whatever a trial shows to be faster, in runs long enough "
+        "for one; graphs: both, as CUDA graphs",
     )
-    device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, where there is one")
-    validate_every: int = Field(1, ge=1, description="epochs between two looks at the validation data; always the last")
-    log_every: int = Field(50, ge=1, description="steps between two looks at the loss")
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, if there is one")
+    validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
+    log_every: int = Field(50, ge=1, description="steps between log entries of the loss")
     log_gradients: bool = Field(
         False,
-        description="measure the gradient of each term every log_every steps; takes a backward pass per term; not "
-        "with a compiled student",
+        description="measure the gradient of each term every log_every steps, which takes a backward pass per term; "
+        "not with a compiled student",
     )
     checkpoint_minutes: float = Field(
-        10.0, ge=0, description="a checkpoint at least so often; there is one after every epoch in any case"
+        10.0, ge=0, description="maximum minutes between checkpoints; one is always written after each epoch"
     )
     network: str | tuple[str, ...] = Field(
-        (), description="functions, as package.module:function, of networks of your own that a named run or folder has"
+        (), description="your own networks that a run or folder needs, as package.module:function; several in brackets"
     )
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
-        ("tensorboard",), description="who gets curves and settings, besides metrics.jsonl; []: nobody"
+        ("tensorboard",), description="loggers of metrics and settings, besides metrics.jsonl; []: none"
     )
 
     @field_validator("accumulate")
@@ -171,14 +179,16 @@ class RunSettings(Settings):
     def _every_part_has_images(cls, accumulate: int, before: ValidationInfo) -> int:
         batch_size = before.data.get("batch_size", accumulate)
         if accumulate > batch_size:
-            raise ValueError(f"a batch of {batch_size} cannot be cut into so many parts: raise batch_size, or lower it")
+            raise ValueError(
+                f"a batch of {batch_size} cannot be split into that many parts; raise batch_size, or lower accumulate"
+            )
         return accumulate
 
     @field_validator("class_weights")
     @classmethod
     def _balanced_once(cls, weights: Any, before: ValidationInfo) -> Any:
         if weights == "balanced" and getattr(before.data.get("data"), "sampling", None) == "balanced":
-            raise ValueError("with data.sampling=balanced this would balance twice: set one of them")
+            raise ValueError("data.sampling=balanced already balances the classes; set only one of the two")
         return weights
 
     @field_validator("out")
@@ -188,11 +198,11 @@ class RunSettings(Settings):
 
 
 class TrainSettings(RunSettings):
-    """``tutelage train``: one network alone, on labels."""
+    """``tutelage train``: one network, on labels."""
 
     model: ModelSettings = Field(description="the model to train, by name or path")
     trainable: Literal["all", "head"] = Field(
-        "all", description="head: the classifier alone; the rest stays as it is, and in eval mode"
+        "all", description="head: only the classifier; the rest is frozen and in eval mode"
     )
 
 
@@ -256,7 +266,7 @@ def _details(error: ValidationError, *section: str) -> list[InitErrorDetails]:
 
 
 def register_networks(settings: RunSettings) -> None:
-    """Import the functions that ``settings``, which come from the user, name as model, student or teacher."""
+    """Import the user's functions that ``settings`` name as model, student or teacher."""
     names = list((settings.network,) if isinstance(settings.network, str) else settings.network)
     for role in ("model", "student", "teacher"):
         network = getattr(settings, role, None)

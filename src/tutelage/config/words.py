@@ -1,4 +1,4 @@
-"""From settings back to the words of a command line."""
+"""From settings back to a command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tutelage.config.text import parse
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns nested settings by dotted keys, as on the command line."""
+    """Return nested settings by dotted key, as on the command line."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -22,18 +22,18 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def command(settings: RunSettings) -> str:
-    """Returns the shell command that gives these settings again, whatever is in their names."""
+    """Return the shell command that reproduces these settings, quoted for a shell."""
     verb = "train" if isinstance(settings, TrainSettings) else "distill"
     return shlex.join(["tutelage", verb, *words(settings)])
 
 
 def words(settings: RunSettings) -> list[str]:
-    """Returns ``key=value`` for every setting that is not the default: :func:`load` reads them back to the same."""
+    """Return ``key=value`` for every setting that differs from its default; :func:`load` reads them back."""
     return [f"{key.removesuffix('.name')}={_value(value)}" for key, value in _changed(settings, None)]
 
 
 def _changed(settings: BaseModel, default: BaseModel | None) -> Iterator[tuple[str, Any]]:
-    """Yields dotted keys; what is itself a mapping, as taps are, stays one value."""
+    """Yield dotted keys and values; a value that is a mapping, as taps are, stays one value."""
     for name, value in settings:
         usual = _default(settings, name) if default is None else getattr(default, name)
         if isinstance(value, BaseModel):
