@@ -99,7 +99,7 @@ def test_readme_has_the_table_of_verbs() -> None:
 
 def test_guides_exist() -> None:
     docs = Path(__file__).parents[2] / "docs"
-    assert all((docs / verb.page).is_file() for verb in VERBS.values())
+    assert all((docs / verb.page).is_file() for verb in VERBS.values() if verb.page)
 
 
 def test_version() -> None:

@@ -68,6 +68,8 @@ def build_command(name: str) -> typer.Typer:
 def name_json(words: Sequence[str]) -> list[str]:
     """Give each ``--json`` its file: the next word if that ends with ``.json``, otherwise stdout.
 
+    Typer has no option whose value is optional.
+
     >>> name_json(["--json", "runs/a", "--json", "a.json"])
     ['--json=-', 'runs/a', '--json=a.json']
     """

@@ -67,7 +67,8 @@ def sort_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
     >>> sort_words(["runs/seed=1", "photo.jpg", "data=runs/digits", "my.yaml"])
     (['runs/seed=1', 'photo.jpg'], ['data=runs/digits', 'my.yaml'])
     """
-    names, settings = [], []
+    names: list[str] = []
+    settings: list[str] = []
     for word in words:
         (settings if _is_file(word) or not _is_path(word) else names).append(word)
     return names, settings

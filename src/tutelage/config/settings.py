@@ -257,7 +257,7 @@ def _details(error: ValidationError, *section: str) -> list[InitErrorDetails]:
     """Return the lines of an error, to be raised again as those of ``section``."""
     return [
         InitErrorDetails(
-            type=PydanticCustomError(line["type"], line["msg"], line.get("ctx")),  # type: ignore[arg-type]
+            type=PydanticCustomError(line["type"], line["msg"], line.get("ctx")),
             loc=(*section, *line["loc"]),
             input=line["input"],
         )

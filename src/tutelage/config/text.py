@@ -33,7 +33,7 @@ class _TextLoader(yaml.SafeLoader):
             raise ValueError(f"{_line(alias.start_mark)}*{alias.anchor} is an alias; write the value out instead")
         return super().compose_node(parent, index)
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
