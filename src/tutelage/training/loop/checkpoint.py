@@ -40,6 +40,7 @@ def restore(checkpoint: Checkpoint, distiller: Distiller, step: Step, epoch: Epo
     if step.engine.scaler is not None:
         step.engine.scaler.load_state_dict(checkpoint.scaler)
     if step.averaged is not None:
+        assert checkpoint.averaged is not None  # the settings of a run do not change
         step.averaged.load_state_dict(checkpoint.averaged)
     if checkpoint.epoch is not None:
         epoch.restore(checkpoint.epoch)
