@@ -1,14 +1,15 @@
-"""The table of docs/performance.md: ``tutelage bench`` for every pair and method, one process after another.
+"""The table of docs/performance.md: what ``tutelage bench`` measures, and a plain loop in turns with it.
 
     python benchmarks/performance.py [--data FOLDER] [--out docs/results/performance] [KEY=VALUE …]
 
-Settings given apply to every row: on a GPU, ``batch_size=128 precision=bf16 compile=both``. Written are OUT.json, with
-all figures, and OUT.md, the table.
+Each row is measured in a process of its own. The given settings apply to every row: on a GPU, ``batch_size=128
+precision=bf16 compile=both``. OUT.json gets all results, OUT.md the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import subprocess
@@ -16,6 +17,16 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
+
+from plain import plain_steps
+from tutelage.bench import BenchSettings, Setup, prepare, speed_ratio, take_turns
+from tutelage.bench import table as terminal_table
+from tutelage.bench.variants import Steps
+from tutelage.config import as_mapping, load
+from tutelage.console import build_console
 
 WRN = ("wrn_40_2", "wrn_16_2")
 ROWS: list[tuple[tuple[str, str], list[str]]] = [
@@ -28,24 +39,55 @@ ROWS: list[tuple[tuple[str, str], list[str]]] = [
     (("resnet56", "resnet20"), ["method=kd"]),
 ]
 COMMON = ["batch_size=64", "turns=3", "steps=5", "compile=teacher"]
-RATIOS = ("live/plain", "cached/plain", "floor_live/live", "floor_student/cached")
+PLAIN_RATIOS = ("live/plain", "cached/plain")
+RATIOS = (*PLAIN_RATIOS, "floor_live/live", "floor_student/cached")
 VARIANTS = ("plain", "live", "cached", "floor_live", "floor_student")
 
 
 def measure(pair: tuple[str, str], words: list[str], data: str) -> dict[str, Any]:
-    """Returns the report of ``tutelage bench`` in a process of its own."""
+    """Return the results of one row, measured in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "tutelage", "bench", f"data={data}"]
-        command += [f"teacher={pair[0]}", f"student={pair[1]}", *words, "--json", str(path)]
-        done = subprocess.run(command)
+        row = [f"data={data}", f"teacher={pair[0]}", f"student={pair[1]}", *words]
+        done = subprocess.run([sys.executable, __file__, "--row", str(path), *row])
         if done.returncode:
-            sys.exit(done.returncode)  # the command has printed why
+            sys.exit(done.returncode)  # the process has printed why
         return {"settings": words, **json.loads(path.read_text(encoding="utf-8"))}
 
 
+def measure_here(words: list[str]) -> dict[str, Any]:
+    """Return the results of ``tutelage bench`` with these settings, with a plain loop among its variants."""
+    settings: Any = load(BenchSettings, as_mapping(*words))
+    with tempfile.TemporaryDirectory() as folder:
+        setup = prepare(settings, Path(folder))
+        plain = plain_variant(setup)
+        variants = {**({"plain": plain} if plain is not None else {}), **setup.variants}
+        timings = take_turns(variants, settings.turns, settings.steps, setup.engine.device)
+        report = setup.report(timings, settings.turns, settings.steps)
+    build_console().print(terminal_table(report))
+    ratios = {name: speed_ratio(timings, name) for name in PLAIN_RATIOS if set(name.split("/")) <= timings.keys()}
+    print(*(f"{name} {ratio:.2f}" for name, ratio in ratios.items()), sep="   ")
+    found = report.model_dump()
+    missing = {"plain": "the plain loop has no form of this method"} if plain is None else {}
+    return {**found, "ratios": {**ratios, **found["ratios"]}, "missing": {**found["missing"], **missing}}
+
+
+def plain_variant(setup: Setup) -> Steps | None:
+    """Return the plain loop on copies of the networks; None if there is none for the method."""
+    job, teacher = setup.job, setup.job.teacher
+    if teacher is None or len(teacher.members) > 1:
+        return None
+    stage = job.distiller.stages[setup.index]
+    networks = contiguous(teacher.network), contiguous(job.student)
+    return plain_steps(job.data, *networks, stage, job.settings.batch_size, setup.engine.device)
+
+
+def contiguous(network: nn.Module) -> nn.Module:
+    return copy.deepcopy(network).to(memory_format=torch.contiguous_format).requires_grad_(True)
+
+
 def table(reports: list[dict[str, Any]]) -> str:
-    """Returns the reports as a Markdown table."""
+    """Return the reports as a Markdown table."""
     lines = [
         f"| pair | method | {' | '.join(VARIANTS)} | {' | '.join(RATIOS)} |",
         "|---" * (2 + len(VARIANTS) + len(RATIOS)) + "|",
@@ -75,9 +117,13 @@ def find_data() -> tuple[str, list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="default: CIFAR-10 of $TUTELAGE_DATA or ../shared/data, or the embedded digits")
-    parser.add_argument("--out", default="runs/performance", help="figures go to OUT.json and OUT.md")
+    parser.add_argument("--out", default="runs/performance", help="results go to OUT.json and OUT.md")
+    parser.add_argument("--row", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE")
     arguments = parser.parse_args()
+    if arguments.row is not None:
+        arguments.row.write_text(json.dumps(measure_here(arguments.settings)), encoding="utf-8")
+        return
     data, size = (arguments.data, []) if arguments.data else find_data()
     reports = [measure(pair, [*COMMON, *size, *words, *arguments.settings], data) for pair, words in ROWS]
     out = Path(arguments.out)

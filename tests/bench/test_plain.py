@@ -12,8 +12,8 @@ import torch
 
 from data.pictures import picture
 from harness.cases import Case, batch, build
-from tutelage.bench.naive import naive_losses
-from tutelage.bench.plain import PilImages, PlainLoss, plain_steps
+from naive import naive_losses
+from plain import PilImages, PlainLoss, plain_steps
 from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.distillation import Teacher, make_stages
 from tutelage.methods import METHODS, parse

@@ -1,6 +1,7 @@
-"""How fast training is, beside a plain loop and beside the least its networks can take."""
+"""How fast training is, compared with the time that its networks take alone."""
 
-from tutelage.bench.report import Report, bench
+from tutelage.bench.report import Report, Setup, bench, prepare, table
 from tutelage.bench.settings import BenchSettings
+from tutelage.bench.timing import speed_ratio, take_turns
 
-__all__ = ["BenchSettings", "Report", "bench"]
+__all__ = ["BenchSettings", "Report", "Setup", "bench", "prepare", "speed_ratio", "table", "take_turns"]

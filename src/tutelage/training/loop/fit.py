@@ -26,13 +26,13 @@ from tutelage.training.job.job import Job
 from tutelage.training.loop.buffers import BufferBackup
 from tutelage.training.loop.checkpoint import capture, restore
 from tutelage.training.loop.epoch import Epoch
-from tutelage.training.loop.gradients import GradientWatch, warn_of_dominated_task
+from tutelage.training.loop.gradients import GradientWatch, measures_gradients, warn_of_dominated_task
 from tutelage.training.loop.meters import Meters
 from tutelage.training.loop.optimizer import build_optimizer
 from tutelage.training.loop.preemption import Notice
 from tutelage.training.loop.schedule import lr_factor, restarts
 from tutelage.training.loop.step import Step, moving_average
-from tutelage.training.tuning.compilation import compile_stage, compiles_student
+from tutelage.training.tuning.compilation import compile_stage
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -162,10 +162,9 @@ class Fit:
         if restarts(place, epoch.steps, schedule):
             self.step.optimizer.state.clear()
         self.job.distiller.progress = place / (stage.epochs * epoch.steps)
-        # Compiled backward passes free what a second one would need.
-        measured = settings.log_gradients and place % settings.log_every == 0 and not compiles_student(settings.compile)
         self.buffers.save(epoch.meters.stopped)
-        self.step(fed.images, fed.labels, targets, epoch.meters, lr, epoch.watch if measured else None)
+        watch = epoch.watch if measures_gradients(settings, place) else None
+        self.step(fed.images, fed.labels, targets, epoch.meters, lr, watch)
         return lr
 
     def _warn(self) -> None:

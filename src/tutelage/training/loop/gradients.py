@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tutelage.config import RunSettings
 from tutelage.distillation import TASK
+from tutelage.training.tuning.compilation import compiles_student
 
 DOMINATING = 100.0
 """A term this many times as large as the cross-entropy leaves the labels little influence."""
@@ -74,6 +76,11 @@ def _dot(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
 
 def _wide(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def measures_gradients(settings: RunSettings, step: int) -> bool:
+    """Return whether a step, counted from 0, measures gradients: compiled backward passes free what a second needs."""
+    return settings.log_gradients and step % settings.log_every == 0 and not compiles_student(settings.compile)
 
 
 def warn_of_dominated_task(means: dict[str, float], told: set[str]) -> None:

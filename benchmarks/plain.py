@@ -1,4 +1,4 @@
-"""The plain loop: a step of distillation as public repositories take it, to measure this package's steps against.
+"""The plain loop: a step of distillation as public repositories take it, to compare with the steps of tutelage.
 
 Float32, contiguous tensors, PIL transforms in two loader workers, a live teacher, both networks run to their ends,
 losses as they stand in the papers, plain SGD and ``.item()`` every step.
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from tutelage.bench.naive import Naive, naive_losses
+from naive import Naive, naive_losses
 from tutelage.data import Encoded, ImageData, Rows
 from tutelage.data.stored import DecodedSamples, PackedSamples
 from tutelage.taps import laid_out, tapped
@@ -37,7 +37,7 @@ def plain_steps(
     device: torch.device,
     lr: float = 0.01,
 ) -> Callable[[int], None] | None:
-    """Returns a function that takes so many steps of the plain loop; None where a term has no naive loss.
+    """Return a function that takes steps of the plain loop; None if a term has no naive loss.
 
     Both networks are moved to the device and put in their modes, and the student is trained; the stage's connectors are
     copied. Term weights are those at the start of the stage. ``teacher`` may be None where the stage needs none.

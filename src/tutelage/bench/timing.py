@@ -1,0 +1,95 @@
+"""The time of steps: variants in turns, and the parts of a step."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+
+from tutelage.bench.variants import RunSteps, Steps
+from tutelage.measure import peak_bytes, reset_peak, wait
+
+PARTS = ("data wait", "teacher", "student forward", "loss", "backward", "optimizer")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The measurements of one variant."""
+
+    seconds: tuple[float, ...]
+    """Per step, in each turn."""
+    peak: int | None
+    """Peak of the bytes in use beyond those before the last turn; None if the system does not report it."""
+
+    def images_per_second(self, batch_size: int) -> float:
+        return batch_size / statistics.median(self.seconds)
+
+
+def take_turns(variants: Mapping[str, Steps], turns: int, steps: int, device: torch.device) -> dict[str, Timing]:
+    """Time each variant over ``turns`` of ``steps``, one after another because machines drift, after a warm-up turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    peaks: dict[str, int | None] = {}
+    for turn in range(turns + 1):
+        for name, take in variants.items():
+            before = reset_peak(device)
+            start = time.perf_counter()
+            take(steps)
+            wait(device)
+            if turn > 0:
+                seconds[name].append((time.perf_counter() - start) / steps)
+            peak = peak_bytes(device)
+            peaks[name] = peak - before if peak is not None else None
+    return {name: Timing(tuple(seconds[name]), peaks[name]) for name in variants}
+
+
+def speed_ratio(timings: Mapping[str, Timing], name: str) -> float:
+    """Return the throughput of one variant divided by that of another, as the median of the ratios of the turns.
+
+    Args:
+        timings: The variants by name.
+        name: Two of them, as ``live/plain``.
+    """
+    of, over = name.split("/")
+    return statistics.median(b / a for a, b in zip(timings[of].seconds, timings[over].seconds))
+
+
+def time_parts(run: RunSteps, count: int) -> dict[str, float]:
+    """Return the milliseconds that a step with a live teacher spends in each of ``PARTS``, mean over ``count`` steps.
+
+    The host waits for the device after every part, so on a GPU the sum is more than the time of a step. ``teacher``
+    includes the targets made from its features, ``loss`` the connectors.
+    """
+    seconds: dict[str, float] = defaultdict(float)
+    distiller, engine, optimizer = run.distiller, run.engine, run.step.optimizer
+    last = 0.0
+
+    def lap(part: str) -> None:
+        nonlocal last
+        wait(engine.device)
+        now = time.perf_counter()
+        seconds[part] += now - last
+        last = now
+
+    batches = run.batches()
+    next(batches)  # workers start with the first
+    last = time.perf_counter()
+    for fed in islice(batches, count):
+        lap("data wait")
+        with engine.autocast():
+            targets = distiller.targets(fed.images, fed.labels)
+            lap("teacher")
+            features = distiller.features(fed.images, fed.labels)
+            lap("student forward")
+            loss = distiller.compare(features, fed.labels, targets).loss
+        lap("loss")
+        engine.backward(loss)
+        lap("backward")
+        optimizer.step()
+        optimizer.zero_grad()
+        lap("optimizer")
+    return {part: 1000 * seconds[part] / count for part in PARTS}
