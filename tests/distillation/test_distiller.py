@@ -14,8 +14,7 @@ from harness.cases import CLASSES, SIZE, batch, networks
 from tutelage.distillation import Distiller, Teacher, Teachers, make_stages, native_size
 from tutelage.losses import kd_loss
 from tutelage.methods import METHODS
-from tutelage.terms import IMAGE_GRADIENT, LOGITS, ComputedTap, Stage, Term
-from tutelage.terms.reserved import Network
+from tutelage.terms import IMAGE_GRADIENT, LOGITS, ComputedTap, Network, Stage, Term
 
 
 def test_it_is_a_module_for_any_loop() -> None:

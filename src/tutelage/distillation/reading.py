@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tutelage.taps import laid_out
-from tutelage.terms import LOGITS, ComputedTap
-from tutelage.terms.reserved import Network
+from tutelage.terms import LOGITS, ComputedTap, Network
 
 
 def read_taps(reader: nn.Module, images: Tensor) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from tutelage.terms.optimization import (
     Schedule,
     ScheduleSettings,
 )
-from tutelage.terms.reserved import LOGITS, ComputedTap, is_reserved
+from tutelage.terms.reserved import LOGITS, ComputedTap, Network, is_reserved
 from tutelage.terms.stage import Stage
 from tutelage.terms.term import Term
 
@@ -19,6 +19,7 @@ __all__ = [
     "Kept",
     "LOGITS",
     "MIRRORED_GRADIENT",
+    "Network",
     "Optimizer",
     "OptimizerSettings",
     "PretrainOptimizer",
