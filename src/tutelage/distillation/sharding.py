@@ -1,4 +1,4 @@
-"""Weights spread over the processes (FSDP2), for networks that one device has no room for."""
+"""Weights sharded over the processes (FSDP2), for networks that do not fit one device."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
-    """Leaves every process its part of the parameters; a layer is gathered as it runs, and parted again after it.
+    """Leave every process its part of the parameters; a layer is gathered when it runs, and freed after it.
 
-    Layers of fewer than ``smallest`` parameters are gathered together, as the network begins to run.
+    Layers with fewer than ``smallest`` parameters are gathered together, when the network begins to run.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -28,7 +28,7 @@ def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> 
 
 
 def shard_rest(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
-    """Spreads the large layers of a network that :func:`shard_layers` has not reached through another body of it."""
+    """Shard the large layers of a network that :func:`shard_layers` has not reached through a copy of its graph."""
     from torch.distributed.fsdp import fully_shard
 
     for layer in list(large_layers(network, smallest)):
@@ -36,27 +36,27 @@ def shard_rest(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> No
 
 
 def hand_back(part: nn.Module, whole: nn.Module) -> None:
-    """Puts the spread parameters of ``part`` under the same names into ``whole``, which it was taken from."""
+    """Put the sharded parameters of ``part`` under the same names into ``whole``, which it was taken from."""
     for path, parameter in part.named_parameters(remove_duplicate=False):
         owner, _, name = path.rpartition(".")
         whole.get_submodule(owner)._parameters[name] = parameter
 
 
 def is_sharded(network: nn.Module) -> bool:
-    """Whether any of the parameters is spread over processes."""
+    """Return whether any of the parameters is sharded."""
     return any(map(_is_spread, network.parameters()))
 
 
 def _is_spread(parameter: Tensor) -> bool:
-    # Importing DTensor takes a second; where nobody has, there is none.
+    # Importing DTensor takes a second; without the import, no parameter is one.
     tensors = sys.modules.get("torch.distributed.tensor")
     return tensors is not None and isinstance(parameter, tensors.DTensor)
 
 
 def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
-    """Yields the layers of at least ``smallest`` parameters that are not spread yet.
+    """Yield the layers of at least ``smallest`` parameters that are not sharded yet.
 
-    A layer is what a traced graph calls: what has no children, and what cannot be traced through.
+    A layer is a module that a traced graph calls: one without children, or one that cannot be traced through.
     """
     from torch.distributed.fsdp import FSDPModule
 
@@ -71,6 +71,6 @@ def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
 
 def _is_layer(module: nn.Module, name: str) -> bool:
     if type(module) is nn.Module:
-        return False  # a reader keeps what it calls, and the tensors of what it runs through, in modules nobody calls
+        return False  # a container of a reader: it holds called modules and tensors, and is never called itself
     childless = next(module.children(), None) is None
     return childless or isinstance(module, leaves()) or fx.Tracer().is_leaf_module(module, name)

@@ -1,4 +1,4 @@
-"""The task itself: the cross-entropy with the labels."""
+"""The task: cross-entropy with the labels."""
 
 from __future__ import annotations
 
@@ -13,15 +13,26 @@ from tutelage.losses import full_precision
 def task_loss(
     logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Returns the cross-entropy of (B, K) logits with hard or soft labels, mean over what is labelled.
+    """Return the cross-entropy of logits with hard or soft labels, the mean over labeled samples.
 
-    Hard labels (B,) are classes, −1 where unlabelled. Soft labels (B, K), floating point, are weights of the classes:
-    −Σ y_k log p_k over the batch, divided by Σ y_k. So one-hot rows give what hard labels give, and a row that sums to
-    less than one, a mixture with an unlabelled image, counts for less. Smoothing spreads that part of a row's own sum
-    evenly over the classes. A batch without labels gives 0.
+    For soft labels y, it is −Σ y_k log p_k over the batch, divided by Σ y_k. One-hot rows thus equal hard labels, and a
+    row that sums to less than one (a mixture with an unlabeled image) counts for less. Smoothing spreads its part of a
+    row's own sum evenly over the classes. A batch without labels gives 0.
 
-    ``class_weights`` (K,) multiply each class's share y_k log p_k. The sum is still divided by the number of labels,
-    not by their weights: a batch cut into equal parts, or shared by processes, gives the same mean.
+    Args:
+        logits: (B, K).
+        labels: hard ones (B,), −1 if unlabeled, or soft ones (B, K), in floating point.
+        label_smoothing: in [0, 1).
+        class_weights: (K,), factors of each class's share y_k log p_k. The sum is still divided by the number of
+            labels, not by their weights, so that a batch that is split evenly, or shared by processes, has the same
+            mean.
+
+    Returns:
+        A scalar, in float32 or better.
+
+    Example:
+        >>> task_loss(torch.zeros(3, 2), torch.tensor([0, 1, -1]))
+        tensor(0.6931)
     """
     weights = class_weights.to(logits.dtype) if class_weights is not None else None
     if not labels.is_floating_point():

@@ -21,7 +21,7 @@ def list_methods() -> list[str]:
     """Return the names of the registered methods, sorted.
 
     Example:
-        >>> list_methods()[:3]
-        ['at', 'at_gradient', 'fitnets']
+        >>> "kd" in list_methods()
+        True
     """
     return list(METHODS)

@@ -13,20 +13,24 @@ from tutelage.terms import Kept, Stage, Term
 
 WEIGHT = 1000.0
 LEAST_POSITIONS = 49
-"""The published weight was used on maps of 7×7 positions and more."""
+"""Positions of the smallest maps, 7×7, that the published weight was used on."""
 
 
 @METHODS.register("at")
 class AT(Method):
     """Attention transfer: CE + β·Σ_levels mean over the batch and positions of (Q_s − Q_t)².
 
-    Q is Σ_c abs(F)^p, or max_c abs(F)^p, flattened, with unit L2 norm a sample. Zagoruyko, Komodakis: Paying More
+    Q is Σ_c abs(F)^p, or max_c abs(F)^p, flattened, with unit L2 norm per sample. Zagoruyko, Komodakis: Paying More
     Attention to Attention, ICLR 2017 (arXiv:1612.03928). β = 1000 belongs to this mean over positions ("code", the
-    authors' code); "paper" is half the batch mean of ‖Q_s − Q_t‖₂, and its weight must be given. The authors let β fall
+    authors' code); "paper" is half the batch mean of ‖Q_s − Q_t‖₂ and has no default weight. The authors decrease β
     when AT is joined with KD: ``final_weight``.
 
-    By default β is 1000 · (H·W / 49)² on maps of fewer than 7×7 positions. The mean over few positions would otherwise
-    dominate the cross-entropy; as it is, all maps of a network together count as much as in the published settings.
+    By default β is 1000 · (H·W / 49)² on maps smaller than 7×7. The mean over few positions would otherwise dominate
+    the cross-entropy; with it, all maps of a network together count as much as in the published settings.
+
+    Example:
+        >>> AT(weight=500, p=1).reduce
+        'sum'
     """
 
     weight: float | None = Field(
@@ -45,7 +49,7 @@ class AT(Method):
         return self
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage with a term for each pair of taps."""
+        """Return one stage with a term for each pair of taps."""
         terms = tuple(self._term(pair, *taps) for taps in pair.taps(self.taps, "at"))
         return [Stage("train", pair.epochs, terms)]
 

@@ -17,10 +17,14 @@ from tutelage.terms import IMAGE_GRADIENT, MIRRORED_GRADIENT, Stage, Term
 class GradientAT(Method):
     """Attention transfer by gradient: CE + β·½‖J_s − J_t‖², J the gradient of a sample's CE by its image.
 
-    The image is the un-normalised one, in [0, 1], which both networks share. J_t is detached; the student is
-    differentiated twice, in float32. ``form=symmetry`` needs no teacher: CE + β·½‖J(x) − mirror(J(mirror(x)))‖², a
+    The image is in [0, 1], before normalization, so that both networks share it. J_t is detached; the student is
+    differentiated twice, in float32. ``form=symmetry`` needs no teacher: CE + β·½‖J(x) − mirror(J(mirror(x)))‖², with a
     second forward pass on the mirrored images. Zagoruyko, Komodakis: Paying More Attention to Attention, ICLR 2017
-    (arXiv:1612.03928). No code of theirs has it, and no β is published; the default is ours.
+    (arXiv:1612.03928). The authors published neither code nor β for it; the default is ours.
+
+    Example:
+        >>> GradientAT(form="symmetry").needs_teacher
+        False
     """
 
     single_samples: ClassVar[bool] = True
@@ -30,10 +34,11 @@ class GradientAT(Method):
 
     @property
     def needs_teacher(self) -> bool:
+        """Whether the teacher's gradient is matched."""
         return self.form == "match"
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage with one term."""
+        """Return one stage with one term."""
         return [Stage("train", pair.epochs, (self._match() if self.needs_teacher else self._symmetry(),))]
 
     def _match(self) -> Term:
@@ -58,5 +63,5 @@ class GradientAT(Method):
 
 
 def _asymmetry(gradient: Tensor, mirrored: Tensor, _: Tensor) -> Tensor:
-    """½ ‖J − J'‖² summed over each sample, mean over the batch; neither side is detached."""
+    """Return ½ ‖J − J'‖², summed over each sample, mean over the batch; neither side is detached."""
     return (gradient - mirrored).square().sum() / (2 * gradient.shape[0])

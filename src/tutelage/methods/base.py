@@ -1,4 +1,4 @@
-"""What every method shares: its settings, the probed pair it works on, and the register of names."""
+"""What every method shares: settings, the probed pair it works on, and the registry of names."""
 
 from __future__ import annotations
 
@@ -17,13 +17,26 @@ from tutelage.terms import Stage
 
 @dataclass(frozen=True)
 class Pair:
-    """A probed teacher and student, and how many epochs the run has for all stages together."""
+    """A probed student and teacher, and the length of the run.
+
+    Example:
+        >>> from tutelage.models import create_model
+        >>> student, teacher = (Probe(create_model(name, 5), (16, 16)) for name in ("resnet8", "wrn_10_1"))
+        >>> pair = Pair(student, teacher, epochs=10)
+        >>> pair.taps(None, "at")[-1]
+        ('block3', 'layer3')
+        >>> pair.shapes("block3", "layer3")
+        ((64, 4, 4), (64, 4, 4))
+        >>> pair.first_epochs(None, "fsp.epochs")
+        2
+    """
 
     student: Probe
     teacher: Probe | None
     epochs: int
+    """The length of all stages together."""
     teachers: int = 1
-    """How many networks teach; more than one give their logits side by side, (M, B, K)."""
+    """The number of teachers; several give their logits side by side, (M, B, K)."""
 
     @property
     def classes(self) -> int:
@@ -48,7 +61,7 @@ class Pair:
         return [] if theirs is None or ours is None else [(theirs, ours)]
 
     def before_activation(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Returns the pairs of taps moved to before the activations that made them."""
+        """Return the pairs of taps, each moved in front of the activation that it follows."""
         assert self.teacher is not None
         return [
             (before_activation(self.teacher.model, theirs), before_activation(self.student.model, ours))
@@ -56,14 +69,15 @@ class Pair:
         ]
 
     def common_size(self, teacher_tap: str, student_tap: str) -> tuple[int, int]:
-        """Returns the (H, W) that the features at a pair of taps are compared in: the smaller of each."""
+        """Return the (H, W) in which the features at a pair of taps are compared: the smaller of each."""
         (_, h_t, w_t), (_, h_s, w_s) = self.shapes(teacher_tap, student_tap)
         return min(h_t, h_s), min(w_t, w_s)
 
     def first_epochs(self, chosen: int | None, setting: str) -> int:
-        """Returns the length of a stage before the last: ``chosen``, else a fifth of the run's epochs.
+        """Return the length of the first of two stages: ``chosen``, or else a fifth of the run's epochs.
 
-        Raises :class:`TutelageError` where none would be left for the last.
+        Raises:
+            TutelageError: if no epoch would be left for the last stage.
         """
         epochs = chosen or max(1, round(self.epochs / 5))
         if epochs >= self.epochs:
@@ -74,15 +88,16 @@ class Pair:
         return epochs
 
     def shapes(self, teacher_tap: str, student_tap: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Returns the shapes (C, H, W) at a pair of taps: the teacher's, the student's.
+        """Return the shapes (C, H, W) at a pair of taps: the teacher's, the student's.
 
-        Raises :class:`TutelageError` where a tap reads no map.
+        Raises:
+            TutelageError: if a tap reads no map.
         """
         assert self.teacher is not None
         return _map_shape("teacher", self.teacher, teacher_tap), _map_shape("student", self.student, student_tap)
 
     def after_activation(self, teacher_tap: str) -> bool:
-        """Whether the teacher's tap reads what an activation function gave: no connector need make negative values."""
+        """Return whether the teacher's tap reads an activation's output, so that a connector may end in one, too."""
         assert self.teacher is not None
         return any(point.name == teacher_tap and point.activation == "after" for point in self.teacher.points)
 
@@ -99,23 +114,35 @@ def _map_shape(role: str, probe: Probe, tap: str) -> tuple[int, ...]:
 
 
 class Method(BaseModel, ABC):
-    """A published recipe for distillation: settings, and the stages it makes of a probed pair.
+    """A published method of distillation: settings, and the stages it makes for a probed pair.
 
-    The docstring of each method states its equation, its paper and where public code differs.
+    The docstring of each method states its equation, its paper, and how public code differs.
+
+    Example:
+        >>> from tutelage.losses import kd_loss
+        >>> from tutelage.terms import LOGITS, Term
+        >>> class Outputs(Method):
+        ...     temperature: float = 2.0
+        ...     def stages(self, pair):
+        ...         match = lambda student, teacher: kd_loss(student, teacher, self.temperature)
+        ...         return [Stage("train", pair.epochs, (Term("out", 1.0, (LOGITS,), (LOGITS,), lambda t: t, match),))]
+        >>> Outputs(temperature=3.0).needs_teacher
+        True
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     single_samples: ClassVar[bool] = False
-    """Whether it needs each sample whole, with its own label: mixup and CutMix are then refused."""
+    """Whether it needs unmixed samples with labels of their own; mixup and CutMix are then refused."""
 
     @property
     def needs_teacher(self) -> bool:
+        """Whether the method needs a teacher."""
         return True
 
     @abstractmethod
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns the stages, in order, for this pair."""
+        """Return the stages for this pair, in order."""
 
 
 METHODS: Registry[type[Method]] = Registry("method")

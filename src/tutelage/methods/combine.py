@@ -64,7 +64,8 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     Example:
         >>> from tutelage.models import create_model
         >>> from tutelage.taps import Probe
-        >>> pair = Pair(Probe(create_model("resnet8", 5), 16), Probe(create_model("resnet14", 5), 16), epochs=10)
+        >>> student, teacher = (Probe(create_model(name, 5), (16, 16)) for name in ("resnet8", "resnet14"))
+        >>> pair = Pair(student, teacher, epochs=10)
         >>> [[term.name for term in stage.terms] for stage in plan(methods_by_name("kd+fitnets"), pair)]
         [['hint.layer2'], ['kd']]
     """

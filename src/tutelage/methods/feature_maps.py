@@ -1,4 +1,4 @@
-"""Training on the teacher's feature maps: at once with the labels, or one block at a time."""
+"""Training on the teacher's feature maps: together with the labels, or one block at a time."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ class FeatureMaps(Method):
     L is CE, or with ``last=kd`` (1 − α)·CE + α·T²·KL. The maps are the stem's and those of the paired levels;
     ``count`` keeps the first n. Maps of equal channels are compared as they are; others get a 1×1 convolution.
 
-    ``form=block_at_a_time``: n stages, each of which trains what lies between one map and the next, with all before it
-    frozen, and a last one that trains the rest on L. ``form=hint_then_freeze``: everything up to the middle map is
-    trained on it at once, then frozen, and the rest trained on L. Stages before the last have an optimiser of their
-    own; all epochs together are the run's. Frozen parts are in eval mode (the code this comes from lets their running
-    statistics drift).
+    ``form=block_at_a_time``: n stages, each of which trains the layers between one map and the next with all earlier
+    ones frozen, and a last one that trains the rest on L. ``form=hint_then_freeze``: everything up to the middle map is
+    trained on it at once, then frozen, and the rest is trained on L. Stages before the last have their own optimizer;
+    all of them share the run's epochs. Frozen parts are in eval mode (in the original code their running statistics
+    drift).
 
     The experiments are those of the Imagenette project that became IvLabs: Data Efficient Stagewise Knowledge
-    Distillation, 2020 (arXiv:1911.06786), whose later code divides the sum by n + 1. A student trained alone goes in
-    as ``student=runs/alone``.
+    Distillation, 2020 (arXiv:1911.06786), whose later code divides the sum by n + 1. To start from a student that was
+    trained alone, set ``student=runs/alone``.
+
+    Example:
+        >>> FeatureMaps(form="block_at_a_time", count=2).last
+        'ce'
     """
 
     form: Literal["together", "block_at_a_time", "hint_then_freeze"] = "together"
@@ -47,7 +51,7 @@ class FeatureMaps(Method):
     schedule: Schedule = Field(Schedule(), description="of the stages before the last")
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage, n + 1 for a block at a time, or two for hint-then-freeze."""
+        """Return one stage, n + 1 for a block at a time, or two for hint-then-freeze."""
         pairs = self._pairs(pair)
         if self.form == "together":
             return self._together(pair, pairs)
@@ -80,7 +84,7 @@ class FeatureMaps(Method):
                 f"feature_maps.form={self.form} has {len(pairs) + 1} stages, and epochs={pair.epochs} gives some of "
                 f"them none: raise epochs"
             )
-        # What each stage finds trained already, which it freezes.
+        # The parts that earlier stages have trained; each stage freezes them.
         trained = [(), *(pair.student.parts_up_to(ours) for _, ours in pairs)]
         stages = [
             Stage(

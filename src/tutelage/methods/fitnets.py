@@ -1,4 +1,4 @@
-"""FitNets: hints from a teacher's hidden layer, in two stages or joined with the task."""
+"""FitNets: hints from a teacher's hidden layer, before the task or together with it."""
 
 from __future__ import annotations
 
@@ -23,26 +23,30 @@ REGRESSORS: dict[Regressor, Callable[..., nn.Module]] = {
 }
 
 HINT_WEIGHTS: dict[HintForm, float] = {"mean": 100.0, "paper": 1.0, "normalized": 10.0}
-"""The published weight of each form of the loss; one is meaningless with another's form."""
+"""The published weight of each form of the loss; it is meaningless for the other forms."""
 
 
 @METHODS.register("fitnets")
 class FitNets(Method):
-    """FitNets: the student first learns to predict the teacher's hint, then is trained with KD.
+    """FitNets: the student first learns to predict the teacher's hint, and is then trained with KD.
 
     Two stages (default): "hint" trains the student up to its guided layer, with a regressor r, on ‖F_t − r(F_s)‖²; both
     networks run no deeper. "kd" then trains the whole student on (1 − α)·CE + α·T²·KL. The hint layer is the middle one
     of the paired levels. ``hint_epochs`` are part of the run's epochs, so that a comparison is at equal budget.
 
     ``joint=true``: one stage, CE + 10·Σ hint over the last two paired levels + KL, both hints flattened and
-    L2-normalised, connectors 1×1 convolution + BN (+ ReLU after a ReLU). This is the backbone-and-logits form published
+    L2-normalized, connectors 1×1 convolution + BN (+ ReLU after a ReLU). This is the backbone-and-logits form published
     with ResNet-50 → ResNet-18 (70.58 %); there the KL (T = 6, weight 10) is divided by the number of classes K as
     well, which is a weight of 10 / K on ``kd_loss``.
 
-    The paper's own form is ``form=paper``, ``regressor=paper`` (a convolution without normalisation; there followed by
+    The paper's own form is ``form=paper``, ``regressor=paper`` (a convolution without normalization; there followed by
     maxout), and in stage 2 CE plus λ times the cross-entropy with the softened teacher: ``temperature=3``,
     ``squared_temperature=false`` (no factor T²), ``kd_weight=4`` falling linearly to ``final_kd_weight=1``. Romero et
     al., FitNets: Hints for Thin Deep Nets, ICLR 2015 (arXiv:1412.6550).
+
+    Example:
+        >>> FitNets(hint_epochs=30, alpha=0.5).joint
+        False
     """
 
     joint: bool = False
@@ -70,7 +74,7 @@ class FitNets(Method):
         return self
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns the stages "hint" and "kd", or the one joint stage."""
+        """Return the stages "hint" and "kd", or the one joint stage."""
         return self._joint(pair) if self.joint else self._two_stages(pair)
 
     def _two_stages(self, pair: Pair) -> list[Stage]:

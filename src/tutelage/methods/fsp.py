@@ -24,7 +24,11 @@ class FSP(Method):
     Stage "fsp": w·Σ_layers ‖G_s − G_t‖²_F, mean over the batch, with G_ij = Σ_hw a_i·b_j / (H·W) between what enters
     and what leaves each paired level; the classifier does not run. Stage "task": CE. Both layers of a matrix need the
     teacher's channels. Yim et al.: A Gift from Knowledge Distillation, CVPR 2017. ``form=mean`` with ``pool=avg`` is
-    that of the CRD benchmark. The epochs of the first stage are part of the run's.
+    the form of the CRD benchmark. The epochs of the first stage are part of the run's.
+
+    Example:
+        >>> FSP(form="mean", pool="avg").weight
+        1.0
     """
 
     weight: float = Field(1.0, ge=0, description="w, the factor of each matrix's loss")
@@ -38,14 +42,14 @@ class FSP(Method):
     schedule: Schedule = Field(Schedule(), description="of the first stage")
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns the stages "fsp" and "task"."""
+        """Return the stages "fsp" and "task"."""
         epochs = pair.first_epochs(self.epochs, "fsp.epochs")
         terms = tuple(self._term(pair, *layers) for layers in self._layers(pair))
         first = Stage("fsp", epochs, terms, task_weight=0.0, optimizer=self.optimizer, schedule=self.schedule)
         return [first, Stage("task", pair.epochs - epochs)]
 
     def _layers(self, pair: Pair) -> list[tuple[Taps, Taps]]:
-        """The pairs of layers that matrices are made of: (earlier, later)."""
+        """Return the pairs of layers (earlier, later) between which matrices are computed."""
         taps = pair.taps(self.taps, "fsp")
         if self.taps is None:
             return [((f"{theirs}:in", f"{ours}:in"), (theirs, ours)) for theirs, ours in taps]

@@ -1,4 +1,4 @@
-"""The term that regresses a teacher's feature map: of FitNets, and of training on feature maps."""
+"""The term that regresses a teacher's feature map, for FitNets and for training on feature maps."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ def hint_term(
     form: HintForm,
     build: Callable[..., nn.Module],
 ) -> Term:
-    """Returns the term ``name.STUDENT_TAP``: ``weight`` times the hint loss between a teacher's map and the
-    student's behind its connector.
+    """Return the term ``name.STUDENT_TAP``: the hint loss between a teacher's map and the student's, with a connector.
 
-    ``build(student shape, teacher shape, relu=…)`` makes the connector; its ReLU is wanted where the teacher's map
-    comes out of one. The larger map is pooled to the smaller.
+    The larger map is pooled to the smaller. ``build(student shape, teacher shape, relu=…)`` makes the connector, with a
+    ReLU if the teacher's map is the output of an activation.
     """
     teacher, student = pair.shapes(teacher_tap, student_tap)
     connector = build(student, teacher, relu=pair.after_activation(teacher_tap)).eval()

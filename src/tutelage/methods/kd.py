@@ -14,7 +14,7 @@ from tutelage.terms import LOGITS, Kept, Stage, Term
 Average = Literal["logits", "probabilities"]
 
 KD_TERM = "kd"
-"""The name of the term that matches logits, whichever method has it."""
+"""The name of the term that matches logits, in every method."""
 
 
 def logits_term(
@@ -24,9 +24,9 @@ def logits_term(
     average: Average = "logits",
     final_weight: float | None = None,
 ) -> Term:
-    """Returns the KD term: weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student.
+    """Return the KD term: weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student.
 
-    Several teachers are averaged: their logits, or their softened probabilities.
+    ``average`` says what is averaged over several teachers: their logits, or their softened probabilities.
     """
     match = partial(kd_match, temperature=temperature)
     if pair.teachers == 1:
@@ -45,8 +45,12 @@ class KD(Method):
 
     Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (arXiv:1503.02531). T = 4 and α = 0.9 as
     in the code of Attention Transfer; α is the weight of KL (torchdistill's α is that of CE). ``labels=false`` is
-    T²·KL alone, for data without labels; a label of −1 is left out of CE by itself. Several teachers
-    (``teacher=[runs/a, runs/b]``) have their logits averaged, or their softened probabilities.
+    T²·KL alone, for data without labels; in partly labeled data, CE ignores labels of −1. Several teachers
+    (``teacher=[runs/a, runs/b]``) are averaged: their logits, or their softened probabilities.
+
+    Example:
+        >>> KD(temperature=2, alpha=0.5).weight
+        0.5
     """
 
     temperature: float = Field(4.0, gt=0)
@@ -56,17 +60,17 @@ class KD(Method):
 
     @model_validator(mode="after")
     def _alpha_needs_labels(self) -> KD:
-        # The default is allowed: a run's own config.yaml names every setting.
+        # The default is allowed: the config.yaml of a run lists every setting.
         if not self.labels and self.alpha not in (1, KD.model_fields["alpha"].default):
             raise ValueError("kd.labels=false is KL alone, with weight 1: leave kd.alpha out")
         return self
 
     @property
     def weight(self) -> float:
-        """The factor of KL; the cross-entropy has what is left of 1."""
+        """The factor of KL; the cross-entropy has the rest, 1 − weight."""
         return self.alpha if self.labels else 1.0
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage."""
+        """Return one stage with one term."""
         term = logits_term(pair, self.weight, self.temperature, self.ensemble)
         return [Stage("train", pair.epochs, (term,), task_weight=1 - self.weight)]

@@ -8,12 +8,18 @@ from tutelage.terms import Stage
 
 @METHODS.register("none")
 class Alone(Method):
-    """The student alone: cross-entropy with the labels, in the same loop as every method (the baseline to beat)."""
+    """The student alone: cross-entropy with the labels, in the same loop as every method (the baseline to beat).
+
+    Example:
+        >>> Alone().needs_teacher
+        False
+    """
 
     @property
     def needs_teacher(self) -> bool:
+        """Whether the method needs a teacher: it does not."""
         return False
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage without terms."""
+        """Return one stage without terms."""
         return [Stage("train", pair.epochs)]

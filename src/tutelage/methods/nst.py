@@ -19,7 +19,11 @@ class NST(Method):
     MMD² = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) − 2 mean_ij k(s_i, t_j), where t_i and s_j are the flattened maps
     of the channels, each of unit L2 norm. Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity
     Transfer, 2017 (arXiv:1707.01219). ``layers=all`` with the polynomial kernel and w = 50 is the form of the CRD
-    benchmark, whose numbers are the most quoted; ``last``, one pair before its activation, that of the authors' code.
+    benchmark, whose results are the most quoted; ``last``, one pair before its activation, is the authors' form.
+
+    Example:
+        >>> NST(kernel="gaussian", bandwidth=0.5).layers
+        'all'
     """
 
     weight: float = Field(50.0, ge=0, description="w, the factor of each pair's loss (λ/2 in the paper)")
@@ -33,7 +37,7 @@ class NST(Method):
     taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; instead of layers")
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage with a term for each pair of taps."""
+        """Return one stage with a term for each pair of taps."""
         pairs = pair.taps(self.taps, "nst")
         if self.taps is None and self.layers == "last":
             pairs = pair.before_activation(pairs[-1:])

@@ -1,4 +1,4 @@
-"""The overhaul of feature distillation."""
+"""OFD, the overhaul of feature distillation."""
 
 from __future__ import annotations
 
@@ -20,22 +20,26 @@ class OFD(Method):
     """Overhaul of feature distillation: CE + (1/W)·Σ_i 2^−(L−1−i)·d(r(F_s), max(F_t, m)), features before the ReLU.
 
     d is the squared distance, summed over c, h, w, zero where the student ≤ target ≤ 0, mean over the batch. The margin
-    m of a channel is the mean negative value that its batch normalisation makes, E[x | x < 0]; where there is no such
-    normalisation, that of the batch at hand. r is a 1×1 convolution with batch normalisation. The teacher normalises
-    by batch statistics, as the authors' does, without touching its buffers. Heo et al.: A Comprehensive Overhaul of
-    Feature Distillation, ICCV 2019 (arXiv:1904.01866). W = 1000 for CIFAR, 10000 for ImageNet. Their CIFAR code also
-    starts the optimiser anew at half and three quarters: ``schedule.restart``.
+    m of a channel is the mean of the negative values that its batch normalization makes, E[x | x < 0]; without such a
+    normalization it is measured on each batch. r is a 1×1 convolution with batch normalization. The teacher normalizes
+    by batch statistics, as in the authors' code, without changing its buffers. Heo et al.: A Comprehensive Overhaul of
+    Feature Distillation, ICCV 2019 (arXiv:1904.01866). W = 1000 for CIFAR, 10000 for ImageNet. The authors' CIFAR code
+    also resets the optimizer at half and three quarters of the run: ``schedule.restart``.
+
+    Example:
+        >>> OFD(divisor=10000).teacher_mode
+        'batch'
     """
 
     divisor: float = Field(1000.0, gt=0, description="W: 1000 for CIFAR, 10000 for ImageNet")
     layer_decay: float = Field(0.5, gt=0, le=1, description="factor of a pair's loss against that of the next deeper")
-    teacher_mode: Literal["batch", "eval"] = Field("batch", description="statistics of the teacher's normalisations")
+    teacher_mode: Literal["batch", "eval"] = Field("batch", description="statistics of the teacher's normalizations")
     taps: dict[str, str] | None = Field(
         None, description="teacher tap: student tap; paired levels before their activations where not given"
     )
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Returns one stage with a term for each pair of taps."""
+        """Return one stage with a term for each pair of taps."""
         pairs = pair.taps(self.taps, "ofd")
         if self.taps is None:
             pairs = pair.before_activation(pairs)
@@ -59,7 +63,7 @@ class OFD(Method):
 
 
 class MarginTarget(nn.Module):
-    """max(F_t, m) of the teacher's features, m from the normalisation before the tap, or from the batch."""
+    """Compute max(F_t, m) of the teacher's features, with m from the normalization before the tap, or the batch."""
 
     margin: Tensor | None
 

@@ -1,4 +1,4 @@
-"""Settings of an optimizer and of a learning-rate schedule, for a whole run or for one stage of it."""
+"""Settings of an optimizer and of a learning-rate schedule, for a whole run or for one of its stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerSettings(BaseModel):
-    """``optimizer.*``: the optimizer and its constants; whatever is left open is chosen for the network."""
+    """``optimizer.*``: the optimizer and its constants; values that are not set are chosen for the network.
+
+    Example:
+        >>> OptimizerSettings(name="sgd", momentum=0.8).lr is None
+        True
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,7 +35,12 @@ class OptimizerSettings(BaseModel):
 
 
 class Optimizer(OptimizerSettings):
-    """An optimizer with nothing left open."""
+    """An optimizer with all values set, for example of a :class:`Stage`.
+
+    Example:
+        >>> Optimizer(lr=0.05).weight_decay
+        0.0005
+    """
 
     name: Literal["sgd", "adamw"] = "sgd"
     lr: float = Field(0.1, gt=0, description="peak learning rate, for the whole (global) batch")
@@ -38,7 +48,12 @@ class Optimizer(OptimizerSettings):
 
 
 class PretrainOptimizer(Optimizer):
-    """The optimizer of a stage that only matches features: AdamW, whose step does not depend on the loss's scale."""
+    """The optimizer of a stage that only matches features: AdamW, whose step is independent of the loss's scale.
+
+    Example:
+        >>> PretrainOptimizer().name, PretrainOptimizer().lr
+        ('adamw', 0.001)
+    """
 
     name: Literal["sgd", "adamw"] = "adamw"
     lr: float = Field(1e-3, gt=0, description="peak learning rate, for the whole (global) batch")
@@ -46,7 +61,12 @@ class PretrainOptimizer(Optimizer):
 
 
 class ScheduleSettings(BaseModel):
-    """``schedule.*``: the learning rate's factor as a pure function of the step; lengths are in epochs."""
+    """``schedule.*``: the learning rate's factor as a pure function of the step; lengths are in epochs.
+
+    Example:
+        >>> ScheduleSettings(name="step", milestones=(100, 150), gamma=0.1).milestones
+        (100.0, 150.0)
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -66,7 +86,12 @@ class ScheduleSettings(BaseModel):
 
 
 class Schedule(ScheduleSettings):
-    """A schedule with nothing left open."""
+    """A schedule with all values set, for example of a :class:`Stage`.
+
+    Example:
+        >>> Schedule(warmup=5).name
+        'cosine'
+    """
 
     name: Literal["cosine", "one_cycle", "step", "constant"] = "cosine"
     warmup: float = Field(0.0, ge=0, description="epochs of linear rise from zero, before everything else")
