@@ -12,7 +12,7 @@ from PIL import Image
 
 from tutelage.data import DataSettings, EvalLoader, open_data
 from tutelage.data.source import Rendering
-from tutelage.data.sources.image_folder import FileImages
+from tutelage.data.sources.image_files import FileImages
 from tutelage.data.stored.decode import read_image
 from tutelage.errors import TutelageError
 

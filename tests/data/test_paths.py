@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch.multiprocessing  # noqa: F401  (registers how tensors are sent to processes)
 
-from tutelage.data.sources.image_folder import FileImages
+from tutelage.data.sources.image_files import FileImages
 
 
 def test_workers_share_the_paths_instead_of_copying_them(tmp_path: Path) -> None:

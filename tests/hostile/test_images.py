@@ -14,7 +14,7 @@ from hostile.pictures import BOMBS, HEIGHT, NO_IMAGES, TRUNCATED, UNUSUAL, WIDTH
 from hostile.pictures import unusual as make_unusual
 from tutelage import TutelageError
 from tutelage.data import DataSettings, EvalLoader, open_data
-from tutelage.data.sources.image_folder import FileImages
+from tutelage.data.sources.image_files import FileImages
 from tutelage.data.stored import decode
 from tutelage.data.stored.decode import read_image
 

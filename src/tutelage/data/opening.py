@@ -11,10 +11,11 @@ import numpy as np
 from tutelage.data.images import ImageData
 from tutelage.data.loader import Split, Windows
 from tutelage.data.settings import DataSettings
-from tutelage.data.shards.sources import Stream
+from tutelage.data.shards.streamed_sources import Streaming
 from tutelage.data.source import Encoded, Rows, Sharded, Source, fingerprint_words
 from tutelage.data.sources.hub import is_repository, read_repository
-from tutelage.data.sources.image_folder import FileImages, find_layout, read_layout
+from tutelage.data.sources.image_files import FileImages
+from tutelage.data.sources.image_folder import find_split_folders, read_split_folders
 from tutelage.data.sources.named import DATASETS, REPOSITORIES, find
 from tutelage.data.sources.parquet import find_parquet, read_parquet
 from tutelage.data.sources.table import read_metadata, read_table
@@ -124,11 +125,11 @@ def read_source(settings: DataSettings) -> Source:
     folder = find(name) or expand(name)
     repository = REPOSITORIES.get(name, name)
     if settings.stream:
-        stream = Stream(settings.window, int(settings.disk_gb * 1e9) if settings.disk_gb is not None else None)
+        streaming = Streaming(settings.window, int(settings.disk_gb * 1e9) if settings.disk_gb is not None else None)
         if folder.is_dir():
-            return stream.folder(folder)
+            return streaming.folder(folder)
         if is_repository(repository) and not folder.exists():
-            return stream.repository(repository)
+            return streaming.repository(repository)
         if name in DATASETS:
             raise TutelageError(f"data.stream=true is for shards; {name} is read at once: leave it out")
     elif folder.is_dir():
@@ -156,8 +157,8 @@ def _read_folder(folder: Path, settings: DataSettings) -> Source:
     shards = find_shards(folder)
     if shards:
         return read_tar(folder, shards)
-    layout = find_layout(folder)
-    return read_metadata(layout, settings) or read_layout(layout)
+    splits = find_split_folders(folder)
+    return read_metadata(splits, settings) or read_split_folders(splits)
 
 
 def _check_labels(source: Source, settings: DataSettings, labels: Rows) -> None:

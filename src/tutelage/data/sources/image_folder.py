@@ -6,12 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from tutelage.console import Advance, phase
-from tutelage.data.source import Encoded, Source, fingerprint_files, shown
+from tutelage.data.source import Source, fingerprint_files, shown
 from tutelage.data.sources.duplicates import describe_duplicates
-from tutelage.data.sources.paths import Paths
+from tutelage.data.sources.image_files import FileImages
 from tutelage.data.split_names import find_splits, parse_split
 from tutelage.data.visible_files import (
     SUFFIXES,
@@ -32,22 +30,8 @@ _OTHER_TABLES = (".jsonl", ".xlsx", ".xls", ".ods")
 """Suffixes of tables that are not read, and may hold labels."""
 
 
-class FileImages(Encoded):
-    """Images in files."""
-
-    def __init__(self, files: list[Path], labels: list[int]) -> None:
-        self._paths = Paths(files)
-        self.labels = np.array(labels, dtype=np.int64)
-
-    def fetch(self, row: int) -> bytes:
-        return Path(self._paths[row]).read_bytes()
-
-    def place(self, row: int) -> str:
-        return self._paths[row]
-
-
 @dataclass(frozen=True)
-class Layout:
+class SplitFolders:
     """Where the splits of a data folder lie."""
 
     root: Path
@@ -66,10 +50,10 @@ def read_folder(root: Path) -> Source:
     class folders nor images, a class folder has no image, links lead to one folder twice, it is unclear which folders
     are the classes, or a split has a class that the training set has not.
     """
-    return read_layout(find_layout(root))
+    return read_split_folders(find_split_folders(root))
 
 
-def read_layout(layout: Layout) -> Source:
+def read_split_folders(layout: SplitFolders) -> Source:
     """Read an image folder whose splits are known; see :func:`read_folder`."""
     root, folders = layout.root, layout.splits
     classes = next((found for folder in (folders["train"], *folders.values()) if (found := _classes(folder))), ())
@@ -91,7 +75,7 @@ def read_layout(layout: Layout) -> Source:
     )
 
 
-def find_layout(root: Path) -> Layout:
+def find_split_folders(root: Path) -> SplitFolders:
     """Return where the splits of ``root`` lie: in folders of their names, or all of it is ``train``."""
     notes = []
     entered = _enter(root)
@@ -111,7 +95,7 @@ def find_layout(root: Path) -> Layout:
         notes.append(f"did not read {names} in {entered}: neither train, val nor test")
     if not splits:
         _check_not_splits(entered, folders)
-        return Layout(entered, {"train": entered}, tuple(notes))
+        return SplitFolders(entered, {"train": entered}, tuple(notes))
     inner = {"train": _enter(splits["train"], "train")}
     classes = frozenset(folder.name for folder in subfolders(inner["train"]))
     for split, folder in splits.items():
@@ -120,7 +104,7 @@ def find_layout(root: Path) -> Layout:
             notes.append(f"read {inner[split]}, the only folder in {folder}")
     for folder in inner.values():
         _check_holds_no_splits(folder)
-    return Layout(entered, {split: inner[split] for split in splits}, tuple(notes))
+    return SplitFolders(entered, {split: inner[split] for split in splits}, tuple(notes))
 
 
 def _check_holds_no_splits(folder: Path) -> None:
@@ -162,7 +146,7 @@ def _holds_images(folder: Path) -> bool:
     return any(is_image(name) for _, names in walk(folder) for name in names)
 
 
-def _unread_tables(layout: Layout) -> list[str]:
+def _unread_tables(layout: SplitFolders) -> list[str]:
     """Mention the tables beside the images: their labels are not those of the folders."""
     places = dict.fromkeys((layout.root, *layout.splits.values()))
     beside = [path for place in places for path in sorted(place.iterdir()) if is_visible(path.name)]
@@ -177,11 +161,11 @@ def _unread_tables(layout: Layout) -> list[str]:
     return notes
 
 
-def _names(paths: list[Path], layout: Layout) -> str:
+def _names(paths: list[Path], layout: SplitFolders) -> str:
     return ", ".join(str(path.relative_to(layout.root)) for path in paths)
 
 
-def _loose_images(layout: Layout) -> list[str]:
+def _loose_images(layout: SplitFolders) -> list[str]:
     """Mention the images beside class folders or splits, which have no label."""
     places = dict.fromkeys((layout.root, *layout.splits.values()))
     counts = {place: count_images(place) for place in places if subfolders(place)}

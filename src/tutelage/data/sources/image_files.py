@@ -1,4 +1,4 @@
-"""The paths of many files in memory that worker processes share, however they are started."""
+"""Images in files, and their paths in memory that worker processes share, however they are started."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from tutelage.data.source import Encoded
+
+
+class FileImages(Encoded):
+    """Images in files."""
+
+    def __init__(self, files: list[Path], labels: list[int]) -> None:
+        self._paths = Paths(files)
+        self.labels = np.array(labels, dtype=np.int64)
+
+    def fetch(self, row: int) -> bytes:
+        return Path(self._paths[row]).read_bytes()
+
+    def place(self, row: int) -> str:
+        return self._paths[row]
 
 
 class Paths:

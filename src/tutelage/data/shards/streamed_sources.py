@@ -36,7 +36,7 @@ CONNECTIONS = 16
 """Files whose labels are read at a time."""
 
 
-class Files(Protocol):
+class ParquetFiles(Protocol):
     """Parquet files in one place."""
 
     @property
@@ -60,7 +60,7 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True)
-class Folder:
+class LocalParquet:
     """Files on this machine."""
 
     root: Path
@@ -68,7 +68,7 @@ class Folder:
     sizes: Mapping[str, int]
 
     @classmethod
-    def of(cls, root: Path) -> Folder:
+    def of(cls, root: Path) -> LocalParquet:
         """Looks at the parquet files at any depth of a folder."""
         paths = find_parquet(root)
         sizes = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
@@ -87,7 +87,7 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Stream:
+class Streaming:
     """How shards are streamed."""
 
     window: int
@@ -103,7 +103,7 @@ class Stream:
         shards = find_shards(root)
         if shards:
             return read_tar(root, shards)
-        files = Folder.of(root)
+        files = LocalParquet.of(root)
         if not files.sizes:
             raise TutelageError(
                 f"data.stream=true is for tar shards and parquet files, and {root} has none: tutelage data pack "
@@ -117,7 +117,7 @@ class Stream:
         files = repository.files(".parquet")
         return self._parquet(short, repository, files) if files else self._tar(short, repository)
 
-    def _parquet(self, name: str, place: Files, names: Sequence[str]) -> Source:
+    def _parquet(self, name: str, place: ParquetFiles, names: Sequence[str]) -> Source:
         by_split = split_files(place.name, names)
         fingerprint = fingerprint_words(place.name, place.version)
         schema, labels = _read_labels(place, by_split, fingerprint)
@@ -168,7 +168,7 @@ class Stream:
 
 
 def _read_labels(
-    place: Files, by_split: Mapping[str, Sequence[str]], fingerprint: str
+    place: ParquetFiles, by_split: Mapping[str, Sequence[str]], fingerprint: str
 ) -> tuple[pa.Schema, dict[str, Rows]]:
     """Schema of the training files and labels of each file; read once, and kept."""
     names = [name for names in by_split.values() for name in names]
@@ -192,7 +192,7 @@ def _read_labels(
     return pa.ipc.read_schema(pa.BufferReader((folder / "schema").read_bytes())), labels
 
 
-def _copy_parquet(place: Files, name: str, column: str, folder: Path) -> None:
+def _copy_parquet(place: ParquetFiles, name: str, column: str, folder: Path) -> None:
     copy_images([place.bring(name, folder / "download")], column, folder)
     shutil.rmtree(folder / "download", ignore_errors=True)
     ends = np.load(folder / "ends.npy")

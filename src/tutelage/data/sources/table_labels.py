@@ -1,0 +1,62 @@
+"""The labels of a table: which cells are empty, which spellings are one number, and the classes they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tutelage.errors import TutelageError
+
+UNLABELED = ("", "-1", "nan", "<na>")
+"""Cells of images without a label, in lower case; pandas may write the last two."""
+
+
+def classes_of(cells: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Return the classes that the labels of the training images make, sorted; numbers by their value.
+
+    Raises:
+        TutelageError: Every image has its own label, or two labels are spellings of one.
+    """
+    labels = set(cells) - {""}
+    if len(labels) > 2 and len(labels) == len(cells):
+        raise TutelageError(f"{path}: every image has its own label; set data.label_column to the column of classes")
+    seen: dict[str, str] = {}
+    for label in sorted(labels):
+        other = seen.setdefault(_alike(label), label)
+        if other != label:
+            raise TutelageError(
+                f"{path}: the labels '{other}' and '{label}' differ in case, spaces or zeros alone: write one"
+            )
+    numeric = all(label.isdecimal() for label in labels)
+    return tuple(sorted(labels, key=lambda label: (int(label), label) if numeric else (0, label)))
+
+
+def _alike(label: str) -> str:
+    """Return a spelling that labels with one meaning share: ``Cat`` and ``cat``, ``7`` and ``007``."""
+    return str(int(label)) if label.isdecimal() else " ".join(label.casefold().split())
+
+
+def labels_of(cells: Sequence[str]) -> list[str]:
+    """Return the label in each cell, empty if it has none.
+
+    Whole numbers lose the decimals that pandas gives them beside missing ones, ``3.0``.
+    """
+    filled = [cell for cell in cells if cell.casefold() not in UNLABELED]
+    if filled and all(is_number(cell) and float(cell).is_integer() for cell in filled):
+        cells = [re.sub(r"\.0*$", "", cell) for cell in cells]
+    return ["" if cell.casefold() in UNLABELED else cell for cell in cells]
+
+
+def is_number(text: str) -> bool:
+    """Return whether a cell is a number, or empty."""
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return not text
+
+
+def classes_in_order(labels: Sequence[str]) -> list[int]:
+    """Number labels in the order of their first occurrence: equal for two columns that make the same classes."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(label, len(numbers)) for label in labels]
