@@ -13,7 +13,7 @@ from PIL import Image
 from tutelage.data import DataSettings, EvalLoader, open_data
 from tutelage.data.source import Rendering
 from tutelage.data.sources.image_files import FileImages
-from tutelage.data.stored.decode import read_image
+from tutelage.data.stored.decode import is_constant, read_image
 from tutelage.errors import TutelageError
 
 WIDTH, HEIGHT = 40, 24
@@ -186,3 +186,12 @@ def test_deep_colors_of_little_contrast_are_refused_with_their_numbers(tmp_path:
     )
     with pytest.raises(TutelageError, match="16-bit channels reach only 3,840 of 65,535"):
         read(tmp_path / "deep.png")
+
+
+def test_one_other_pixel_is_another_color() -> None:
+    image = torch.full((3, 20, 30), 7, dtype=torch.uint8)
+    assert is_constant(image)
+    for channel, row, column in ((0, 0, 0), (1, 13, 21), (2, 19, 29)):
+        other = image.clone()
+        other[channel, row, column] = 8
+        assert not is_constant(other)

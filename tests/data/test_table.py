@@ -8,6 +8,7 @@ import pytest
 
 from data.pictures import picture
 from tutelage.data import DataSettings, ImageData, open_data
+from tutelage.data.sources.table_labels import labels_of
 from tutelage.errors import TutelageError
 
 NOTES = "ignore:.*(read the images|did not read|read val|read the splits|rows of|have no label)"
@@ -83,7 +84,7 @@ def test_paths_with_commas_and_columns_named_by_settings(folder: Path) -> None:
     with pytest.raises(TutelageError, match="no column is called label; set data.label_column to one of what, other"):
         opened(folder / "labels.csv", image_column="where")
     assert found(opened(folder / "labels.csv", image_column="where", label_column="what")) == EXPECTED
-    with pytest.raises(TutelageError, match="every image has a label of its own"):
+    with pytest.raises(TutelageError, match="every image has its own label"):
         opened(folder / "labels.csv", image_column="where", label_column="other")
     with pytest.raises(TutelageError, match="data.label_column=kind: .* has the columns where, what, other"):
         opened(folder / "labels.csv", image_column="where", label_column="kind")
@@ -290,3 +291,16 @@ def test_long_texts_in_other_columns_are_not_paths(folder: Path) -> None:
         table([f"{label},{'a photo of ' * 500}" for label in LABELS], header="file,label,caption")
     )
     assert found(opened(folder / "labels.csv")) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("cells", "labels"),
+    [
+        (["3.0", "nan", "12.0"], ["3", "", "12"]),
+        (["-1.0", "2.0", ""], ["", "2", ""]),
+        (["1.5", "2.0", "<NA>"], ["1.5", "2.0", ""]),
+        (["cat", "NaN", "2.0"], ["cat", "", "2.0"]),
+    ],
+)
+def test_labels_of_cells(cells: list[str], labels: list[str]) -> None:
+    assert labels_of(cells) == labels
