@@ -42,7 +42,7 @@ def test_every_file_is_measured_beside_pytorch(run: Path, exported: Path) -> Non
 
 def test_an_export_is_not_overwritten_and_nothing_else_is_replaced(run: Path, exported: Path) -> None:
     before = {path.name: path.read_bytes() for path in exported.iterdir()}
-    with pytest.raises(TutelageError, match="export exists: choose another out=.*overwrite=true"):
+    with pytest.raises(TutelageError, match="export exists; set another out or overwrite=true"):
         export_student(run, format="onnx")
     with pytest.raises(TutelageError, match="is not an export; set another out"):
         export_student(run, format="onnx", out=run / "student", overwrite=True)
@@ -82,14 +82,14 @@ def test_mistakes_are_named_before_any_work(run: Path, tmp_path: Path, monkeypat
     with pytest.raises(TutelageError, match="push=nobody"):
         export_student(run, push="nobody", **out)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(TutelageError, match=r"format=int8 needs the package onnx: pip install 'tutelage\[export"):
+    with pytest.raises(TutelageError, match=r"format=int8 needs the package onnx; run pip install 'tutelage\[export"):
         export_student(run, format=["safetensors", "int8"], **out)
     with pytest.raises(TutelageError, match="gone does not exist"):
         export_student(tmp_path / "gone", **out)
     unfinished = Path(shutil.copytree(run, tmp_path / "unfinished", ignore=shutil.ignore_patterns("result.json")))
     with pytest.raises(TutelageError, match="not finished: continue it with 'tutelage resume"):
         export_student(unfinished, **out)
-    with pytest.raises(TutelageError, match="is not a run.*give data="):
+    with pytest.raises(TutelageError, match="is not a run.*set data="):
         export_student(run / "student", **out)
     with pytest.raises(TutelageError, match="do not have the same classes: class .0. is not among the model.s 3"):
         export_student(run, data="digits", **out)

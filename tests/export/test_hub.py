@@ -85,7 +85,7 @@ def test_what_the_hub_does_not_take_is_one_clear_line(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("HF_TOKEN", "hf_not_a_token")
-    with pytest.raises(TutelageError, match="push=someone/flowers: the hub did not take it"):
+    with pytest.raises(TutelageError, match="push=someone/flowers: the upload failed"):
         push(exported, "someone/flowers", private=False)
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))

@@ -66,7 +66,7 @@ def test_mistakes_name_the_file(run: Path, tmp_path: Path) -> None:
     with pytest.raises(TutelageError, match="gone.jpg: there is no such image"):
         predict(run, ["gone.jpg"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TutelageError, match="empty holds no images"):
+    with pytest.raises(TutelageError, match="empty contains no images"):
         predict(run, [tmp_path / "empty"])
     with pytest.raises(TutelageError, match="has no export.json"):
         predict(tmp_path / "torn.jpg", ["gone.jpg"])

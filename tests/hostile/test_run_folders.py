@@ -109,7 +109,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     ),
     "student/config.json is half of itself": (half("student/config.json"), DISTILL, "student/config.json"),
     "student/config.json lies about its classes": (
-        edited("student/config.json", num_classes=7), DISTILL, "names 10 classes and says there are 7"
+        edited("student/config.json", num_classes=7), DISTILL, "names 10 classes, but num_classes is 7"
     ),
     "student/config.json has other names": (
         edited("student/config.json", label_names=list("abcdefghij")), DISTILL, "class 0 is 'a' for the teacher"

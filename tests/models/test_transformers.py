@@ -158,5 +158,5 @@ def test_without_transformers_the_wrapper_loads_and_others_say_what_to_install(t
 
 def test_wrapped_names_must_be_as_many_as_the_classes(tmp_path: Path) -> None:
     save_wrapped(tmp_path / "wrapped", PETS, label_names=["cat", "dog"])
-    with pytest.raises(TutelageError, match=r"wrapped/config\.json'.*it names 2 classes and says there are 3"):
+    with pytest.raises(TutelageError, match=r"wrapped/config\.json'.*it names 2 classes, but num_classes is 3"):
         create_model(str(tmp_path / "wrapped"))

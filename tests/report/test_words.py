@@ -43,7 +43,7 @@ def test_a_gain_that_the_seeds_show() -> None:
     )
     assert "The teacher reaches 80.00 %. Both name the same class for 70.0 % of the images." in text
     assert "Distillation gains 5.00 points over the same student alone (70.00 ± 0.50 %, 3 seeds)" in text
-    assert "+2.92 to +7.08" in text and "It closes 50 % of the gap" in text
+    assert "+2.92 to +7.08" in text and "Distillation closes 50 % of the gap" in text
 
 
 def test_a_loss_and_no_difference() -> None:

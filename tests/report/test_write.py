@@ -96,7 +96,7 @@ def test_a_teacher_that_is_gone_or_another_one(copy: Path) -> None:
 def test_a_student_that_is_not_the_one_that_was_measured(copy: Path) -> None:
     result = json.loads((copy / "result.json").read_text())
     (copy / "result.json").write_text(json.dumps({**result, "top1": 3.21}))
-    assert "and gave 3.21 % after its training" in gather(read_run_set([copy]), None).missing[0]
+    assert "but 3.21 % was recorded after training" in gather(read_run_set([copy]), None).missing[0]
 
 
 def test_settings_of_another_version(copy: Path) -> None:

@@ -52,16 +52,16 @@ def rare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_single_class_is_refused_before_training(tmp_path: Path) -> None:
     put(tmp_path / "one", {"cat": 12})
-    with pytest.raises(TutelageError, match="data=one has one class, 'cat', and nothing to tell it from"):
+    with pytest.raises(TutelageError, match="data=one has only one class, 'cat'"):
         train(**{**RUN, "data": str(tmp_path / "one")}, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 ONE = {
-    "batch_size": ({"batch_size": 1}, "batch_size=1 is one image, .*: set batch_size=2 or more"),
+    "batch_size": ({"batch_size": 1}, "batch_size=1 is one image, .*; set batch_size=2 or more"),
     "accumulate": (
         {"batch_size": 8, "accumulate": 5},
-        "accumulate=5 cuts batches of batch_size=8 into parts of one image",
+        "accumulate=5 splits batches of batch_size=8 into single images",
     ),
     "data": ({"batch_size": 8, "data": {"name": "digits", "fraction": 0.0001}}, None),
 }
@@ -106,7 +106,7 @@ def test_balanced_weights_and_wrong_ones(rare: Path) -> None:
     settings = load(TrainSettings, {**RUN, "data": str(rare), "class_weights": "balanced"})
     assert weigh_classes(settings, data) == pytest.approx([124 / 8, 124 / 240])  # defect, normal
     with pytest.raises(
-        TutelageError, match="class_weights has 3 values, .* 2 classes: set one per class, in the order"
+        TutelageError, match="class_weights has 3 values, .* 2 classes; set one per class, in the order"
     ):
         train(**{**RUN, "data": str(rare)}, class_weights=[1, 2, 3])
     with pytest.raises(TutelageError, match="already balances the classes"):

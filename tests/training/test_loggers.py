@@ -142,7 +142,7 @@ def test_a_logger_that_is_not_installed_stops_the_run_before_anything_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accelerate.tracking, "_available_trackers", [])
-    with pytest.raises(TutelageError, match=r"loggers names wandb.*pip install 'tutelage\[loggers\]'"):
+    with pytest.raises(TutelageError, match=r"loggers includes wandb.*pip install 'tutelage\[loggers\]'"):
         train(data="no/such/folder", model="resnet8", loggers=["wandb"], out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with pytest.raises(TutelageError, match="did you mean tensorboard"):

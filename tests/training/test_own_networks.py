@@ -130,7 +130,7 @@ def test_a_stopped_run_of_modules_goes_on_with_them(tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_after(patch, STEPS + 2)
         run(cut)
-    with pytest.raises(TutelageError, match="module/Tiny-2 is a module that was passed in Python: pass it again"):
+    with pytest.raises(TutelageError, match="module/Tiny-2 is a module that was passed in Python; pass it again"):
         resume(cut)
     resume(cut, network=[Tiny(), trained()])
     assert weights(cut) == weights(whole)

@@ -137,7 +137,7 @@ def test_head_trains_the_new_classifier_alone(stranger: Path, tmp_path: Path) ->
         assert torch.equal(value, after.state_dict()[name]) != name.startswith("fc."), name
     # Its input is its own: larger than the images, and normalised as it was.
     assert (after.spec.input_size, after.spec.mean, after.spec.std) == ((24, 24), (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
-    assert "its classifier alone is trained: 650 parameters" in (out / "teacher" / "log.txt").read_text()
+    assert "only the classifier is trained (650 parameters)" in (out / "teacher" / "log.txt").read_text()
     assert evaluate(model=str(out / "teacher"), device="cpu")["top1"] == pytest.approx(
         json.loads((out / "teacher" / "result.json").read_text())["top1"]
     )
@@ -224,7 +224,7 @@ def test_a_class_the_teacher_has_not(stranger: Path, tmp_path: Path, monkeypatch
     Path("names.json").write_text(json.dumps([f"number {name}" for name in NAMES]))
     text = message(teacher={"name": str(stranger), "classes": "names.json"})
     assert "teacher.classes=names.json: class '0' is not among the model's 12" in text and "and 7 more" in text
-    assert "12 classes, and there are 1000 names" in message(teacher={"name": str(stranger), "classes": "imagenet-1k"})
+    assert "12 classes, but there are 1000 names" in message(teacher={"name": str(stranger), "classes": "imagenet-1k"})
     assert "use 'own', 'imagenet-1k' or a file" in message(teacher={"name": str(stranger), "classes": "imagnet"})
 
 
@@ -233,7 +233,7 @@ def test_wordnet_ids_and_their_lemmas_are_the_same_class() -> None:
     assert match_classes(["n01440764", "Tench", "tinca_TINCA", "golf ball", "chain-saw"][:1], ids) == [0]
     assert match_classes(["tinca_TINCA", "Golf Ball", "chain-saw", "n03028079"], ids) == [0, 574, 491, 497]
     assert match_classes(["n03028079", "n01440764"], ["tench", "church"]) == [1, 0]
-    with pytest.raises(TutelageError, match=r"'crane' may be several.*n02012849 \(crane\) and n03126707 \(crane\)"):
+    with pytest.raises(TutelageError, match=r"'crane' matches several.*n02012849 \(crane\) and n03126707 \(crane\)"):
         match_classes(["crane"], ids)
     with pytest.raises(TutelageError, match="'golfball' is not among.*golf ball"):
         match_classes(["golfball"], ids)

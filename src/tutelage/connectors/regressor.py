@@ -107,7 +107,7 @@ def projector(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequentia
 
 
 def adapter(student: Shape, teacher: Shape, relu: bool = True) -> nn.Module:
-    """Return an identity if the channels are equal, and a `projector` otherwise.
+    """Return an identity if the channels are equal, and a ``projector`` otherwise.
 
     Args:
         student: Shape (C_s, H_s, W_s) of the student's map.

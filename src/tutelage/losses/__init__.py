@@ -1,11 +1,11 @@
 """Distillation losses as plain functions of tensors, for any training loop.
 
-Each loss `X` comes as one function and as two halves:
+Each loss ``X`` comes as one function and as two halves:
 
-* `X_loss(student, teacher, …)` computes the loss from both networks' outputs.
-* `X_target(teacher, …)` reduces the teacher's output to the smallest tensor the loss needs. It is detached, so it can
+* ``X_loss(student, teacher, …)`` computes the loss from both networks' outputs.
+* ``X_target(teacher, …)`` reduces the teacher's output to the smallest tensor the loss needs. It is detached, so it can
   be cached.
-* `X_match(student, target, …)` computes the loss from the student's output and such a target.
+* ``X_match(student, target, …)`` computes the loss from the student's output and such a target.
 
 All losses return a scalar averaged over the batch. They run with autocast off: half-precision inputs are computed in
 float32; float32 and float64 inputs keep their precision.

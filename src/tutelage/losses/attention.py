@@ -37,7 +37,7 @@ def attention_map(features: Tensor, p: float = 2, reduce: Reduce = "sum") -> Ten
         Attention maps (B, H·W) with rows of unit L2 norm.
 
     Raises:
-        TutelageError: If `features` is not four-dimensional, `p` is below 1 or `reduce` is unknown.
+        TutelageError: If ``features`` is not four-dimensional, ``p`` is below 1 or ``reduce`` is unknown.
 
     Example:
         >>> import torch
@@ -66,7 +66,7 @@ def attention_loss(student: Tensor, teacher: Tensor, p: float = 2, form: Attenti
     Args:
         student: The student's features (B, C_s, H_s, W_s).
         teacher: The teacher's features (B, C_t, H_t, W_t).
-        p: Exponent of `attention_map`.
+        p: Exponent of ``attention_map``.
         form: "code" is the mean of (Q_s − Q_t)² over batch and positions, as in the authors' code and RepDistiller
             (weight β = 1000). "paper" is ½ ‖Q_s − Q_t‖₂ averaged over the batch (weight β of the paper's equation 2).
 
@@ -74,7 +74,7 @@ def attention_loss(student: Tensor, teacher: Tensor, p: float = 2, form: Attenti
         The loss, a scalar.
 
     Raises:
-        TutelageError: If the batch sizes differ, an input is not four-dimensional, or `p` or `form` is invalid.
+        TutelageError: If the batch sizes differ, an input is not four-dimensional, or ``p`` or ``form`` is invalid.
 
     Example:
         >>> import torch
@@ -96,7 +96,7 @@ def attention_target(teacher: Tensor, size: Size | None = None, p: float = 2, re
     Args:
         teacher: The teacher's features (B, C, H, W).
         size: Size (H, W) to average-pool larger features to. None keeps their size.
-        p: Exponent of `attention_map`.
+        p: Exponent of ``attention_map``.
         reduce: Reduction over channels, "sum" or "max".
 
     Returns:
@@ -121,15 +121,15 @@ def attention_match(
     reduce: Reduce = "sum",
     form: AttentionForm = "code",
 ) -> Tensor:
-    """Return `attention_loss` from the student's features and a cached target.
+    """Return ``attention_loss`` from the student's features and a cached target.
 
     Args:
         student: The student's features (B, C, H, W).
-        target: Output of `attention_target` with the same `size`, `p` and `reduce`.
+        target: Output of ``attention_target`` with the same ``size``, ``p`` and ``reduce``.
         size: Size (H, W) to average-pool larger features to. None keeps their size.
-        p: Exponent of `attention_map`.
+        p: Exponent of ``attention_map``.
         reduce: Reduction over channels, "sum" or "max".
-        form: "code" or "paper", see `attention_loss`.
+        form: "code" or "paper", see ``attention_loss``.
 
     Returns:
         The loss, a scalar.
@@ -162,7 +162,7 @@ def gradient_attention_loss(student_grad: Tensor, teacher_grad: Tensor) -> Tenso
 
     ½ ‖J_s − J_t‖² summed over each sample and averaged over the batch, where J is the gradient of the summed cross
     entropy of the batch with respect to the image. Use the sum, not the mean, so that a sample's gradient does not
-    depend on its batch. The loss trains the student only if J_s was computed with `create_graph=True`.
+    depend on its batch. The loss trains the student only if J_s was computed with ``create_graph=True``.
 
     Args:
         student_grad: The student's gradient J_s (B, C, H, W) with respect to the unnormalized image.

@@ -34,7 +34,7 @@ def fsp_matrix(a: Tensor, b: Tensor, pool: Pool = "max") -> Tensor:
         FSP matrices (B, C_a, C_b).
 
     Raises:
-        TutelageError: If an input is not four-dimensional, the batch sizes differ or `pool` is unknown.
+        TutelageError: If an input is not four-dimensional, the batch sizes differ or ``pool`` is unknown.
 
     Example:
         >>> import torch
@@ -65,13 +65,13 @@ def fsp_loss(
         teacher_pair: The teacher's features at its earlier and later layer.
         form: "paper" is ‖G_s − G_t‖²_F averaged over the batch. "mean" is the mean squared difference over all elements
             (RepDistiller, weight 1 in its first stage).
-        pool: "max" or "avg", see `fsp_matrix`.
+        pool: "max" or "avg", see ``fsp_matrix``.
 
     Returns:
         The loss, a scalar.
 
     Raises:
-        TutelageError: If batch sizes or channels differ, or `form` or `pool` is unknown.
+        TutelageError: If batch sizes or channels differ, or ``form`` or ``pool`` is unknown.
 
     Example:
         >>> import torch
@@ -90,7 +90,7 @@ def fsp_target(a: Tensor, b: Tensor, pool: Pool = "max") -> Tensor:
     Args:
         a: The teacher's features (B, C_a, H, W) at the earlier layer.
         b: The teacher's features (B, C_b, H, W) at the later layer.
-        pool: "max" or "avg", see `fsp_matrix`.
+        pool: "max" or "avg", see ``fsp_matrix``.
 
     Returns:
         FSP matrices (B, C_a, C_b).
@@ -106,14 +106,14 @@ def fsp_target(a: Tensor, b: Tensor, pool: Pool = "max") -> Tensor:
 
 @full_precision
 def fsp_match(a: Tensor, b: Tensor, target: Tensor, form: FSPForm = "paper", pool: Pool = "max") -> Tensor:
-    """Return `fsp_loss` from the student's features and a cached target.
+    """Return ``fsp_loss`` from the student's features and a cached target.
 
     Args:
         a: The student's features (B, C_a, H, W) at the earlier layer.
         b: The student's features (B, C_b, H, W) at the later layer.
-        target: Output of `fsp_target` with the same `pool`.
-        form: "paper" or "mean", see `fsp_loss`.
-        pool: "max" or "avg", see `fsp_matrix`.
+        target: Output of ``fsp_target`` with the same ``pool``.
+        form: "paper" or "mean", see ``fsp_loss``.
+        pool: "max" or "avg", see ``fsp_matrix``.
 
     Returns:
         The loss, a scalar.

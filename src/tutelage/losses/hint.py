@@ -36,7 +36,7 @@ def hint_loss(student: Tensor, teacher: Tensor, form: HintForm = "mean") -> Tens
         The loss, a scalar.
 
     Raises:
-        TutelageError: If batch sizes or channels differ, or `form` is unknown.
+        TutelageError: If batch sizes or channels differ, or ``form`` is unknown.
 
     Example:
         >>> import torch
@@ -57,13 +57,13 @@ def hint_target(teacher: Tensor, size: Size | None = None, form: HintForm = "mea
     Args:
         teacher: The teacher's features, (B, C, H, W) or any shape (B, …).
         size: Size (H, W) to average-pool larger maps to. None keeps their size.
-        form: The form of `hint_loss`. "normalized" scales each sample to unit L2 norm and keeps its shape.
+        form: The form of ``hint_loss``. "normalized" scales each sample to unit L2 norm and keeps its shape.
 
     Returns:
-        The target, (B, C, H, W) or the shape of `teacher`.
+        The target, (B, C, H, W) or the shape of ``teacher``.
 
     Raises:
-        TutelageError: If `form` is unknown.
+        TutelageError: If ``form`` is unknown.
 
     Example:
         >>> import torch
@@ -79,20 +79,20 @@ def hint_target(teacher: Tensor, size: Size | None = None, form: HintForm = "mea
 
 @full_precision
 def hint_match(student: Tensor, target: Tensor, form: HintForm = "mean") -> Tensor:
-    """Return `hint_loss` from the student's features and a cached target.
+    """Return ``hint_loss`` from the student's features and a cached target.
 
     A student map larger than the target is average-pooled to the target's size.
 
     Args:
         student: The student's features, (B, C, H, W) or any shape (B, …).
-        target: Output of `hint_target` with the same `form`.
+        target: Output of ``hint_target`` with the same ``form``.
         form: "mean", "paper" or "normalized", see `hint_loss`.
 
     Returns:
         The loss, a scalar.
 
     Raises:
-        TutelageError: If batch sizes or channels differ, or `form` is unknown.
+        TutelageError: If batch sizes or channels differ, or ``form`` is unknown.
 
     Example:
         >>> import torch

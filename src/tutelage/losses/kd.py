@@ -35,7 +35,7 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
         The loss, a scalar.
 
     Raises:
-        TutelageError: If the shapes differ or `temperature` is not positive.
+        TutelageError: If the shapes differ or ``temperature`` is not positive.
 
     Example:
         >>> import torch
@@ -81,10 +81,10 @@ def ensemble_target(teacher_logits: Tensor, temperature: float = 4.0, average: A
             softened probabilities at the same T are the mean of the teachers' softened probabilities.
 
     Returns:
-        A target (B, K) for `kd_match`.
+        A target (B, K) for ``kd_match``.
 
     Raises:
-        TutelageError: If `average` is unknown.
+        TutelageError: If ``average`` is unknown.
 
     Example:
         >>> import torch
@@ -103,18 +103,18 @@ def ensemble_target(teacher_logits: Tensor, temperature: float = 4.0, average: A
 
 @full_precision
 def kd_match(student_logits: Tensor, target: Tensor, temperature: float = 4.0) -> Tensor:
-    """Return `kd_loss` from the student's logits and a cached target.
+    """Return ``kd_loss`` from the student's logits and a cached target.
 
     Args:
         student_logits: The student's logits (B, K).
-        target: Output of `kd_target` or `ensemble_target` (B, K).
+        target: Output of ``kd_target`` or ``ensemble_target`` (B, K).
         temperature: The temperature T, positive.
 
     Returns:
         The loss, a scalar.
 
     Raises:
-        TutelageError: If the shapes differ or `temperature` is not positive.
+        TutelageError: If the shapes differ or ``temperature`` is not positive.
 
     Example:
         >>> import torch

@@ -71,7 +71,7 @@ def nst_loss(
         The loss averaged over the batch, a scalar.
 
     Raises:
-        TutelageError: If the batch sizes differ, an input is not four-dimensional or `kernel` is unknown.
+        TutelageError: If the batch sizes differ, an input is not four-dimensional or ``kernel`` is unknown.
 
     Example:
         >>> import torch
@@ -132,22 +132,22 @@ def nst_match(
     offset: float = 0.0,
     bandwidth: float | None = None,
 ) -> Tensor:
-    """Return `nst_loss` from the student's features and a cached target.
+    """Return ``nst_loss`` from the student's features and a cached target.
 
     Args:
         student: The student's features (B, C, H, W).
-        target: Output of `nst_target` with the same `size`, `kernel`, `degree` and `offset`.
+        target: Output of ``nst_target`` with the same ``size``, ``kernel``, ``degree`` and ``offset``.
         size: Size (H, W) to average-pool larger features to. None keeps their size.
         kernel: "linear", "polynomial" or "gaussian".
         degree: Degree of the polynomial kernel.
         offset: Offset of the polynomial kernel.
-        bandwidth: σ² of the Gaussian kernel, see `nst_loss`.
+        bandwidth: σ² of the Gaussian kernel, see ``nst_loss``.
 
     Returns:
         The loss averaged over the batch, a scalar.
 
     Raises:
-        TutelageError: If batch sizes or spatial positions differ, or `kernel` is unknown.
+        TutelageError: If batch sizes or spatial positions differ, or ``kernel`` is unknown.
 
     Example:
         >>> import torch
@@ -173,7 +173,7 @@ def nst_match(
 
 
 def _flat_maps(features: Tensor, size: Size | None) -> Tensor:
-    """Pool features (B, C, H, W) to `size` and flatten them to (B, C, N)."""
+    """Pool features (B, C, H, W) to ``size`` and flatten them to (B, C, N)."""
     require_maps(features, "nst")
     return pool_to(features, size).flatten(2)
 
@@ -199,7 +199,7 @@ def _gram(maps: Tensor) -> Tensor:
 def _gram_distance(flat: Tensor, target: Tensor) -> Tensor:
     """Return MMD² (B,) under the kernel (xᵀy)² of unnormalized student maps and a target.
 
-    A square target is TᵀT/C, because `nst_target` returns maps (C, N) only if C < N.
+    A square target is TᵀT/C, because ``nst_target`` returns maps (C, N) only if C < N.
     """
     if target.shape[1] == target.shape[2]:
         return (_gram(unit_norm(flat)) - target).square().sum((1, 2))

@@ -52,7 +52,7 @@ def ofd_margin(weight: Tensor, bias: Tensor) -> Tensor:
 def ofd_measured_margin(features: Tensor) -> Tensor:
     """Return the mean negative value of each channel, detached.
 
-    Measures what `ofd_margin` estimates. Use it for layers without batch normalization.
+    Measures what ``ofd_margin`` estimates. Use it for layers without batch normalization.
 
     Args:
         features: The teacher's pre-ReLU features (B, C, H, W).
@@ -61,7 +61,7 @@ def ofd_measured_margin(features: Tensor) -> Tensor:
         The margin (C,), 0 for channels without negative values.
 
     Raises:
-        TutelageError: If `features` is not four-dimensional.
+        TutelageError: If ``features`` is not four-dimensional.
 
     Example:
         >>> import torch
@@ -84,7 +84,7 @@ def ofd_loss(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
     Args:
         student: The student's features (B, C, H, W) after its connector (1×1 convolution and batch normalization).
         teacher: The teacher's pre-ReLU features (B, C, H, W).
-        margin: Margin (C,) from `ofd_margin` or `ofd_measured_margin`.
+        margin: Margin (C,) from ``ofd_margin`` or ``ofd_measured_margin``.
 
     Returns:
         The loss, a scalar.
@@ -110,7 +110,7 @@ def ofd_target(teacher: Tensor, margin: Tensor, size: Size | None = None) -> Ten
 
     Args:
         teacher: The teacher's pre-ReLU features (B, C, H, W).
-        margin: Margin (C,) from `ofd_margin` or `ofd_measured_margin`.
+        margin: Margin (C,) from ``ofd_margin`` or ``ofd_measured_margin``.
         size: Size (H, W) to average-pool larger features to before clipping. None keeps their size.
 
     Returns:
@@ -136,13 +136,13 @@ def ofd_target(teacher: Tensor, margin: Tensor, size: Size | None = None) -> Ten
 
 @full_precision
 def ofd_match(student: Tensor, target: Tensor) -> Tensor:
-    """Return `ofd_loss` from the student's features and a cached target.
+    """Return ``ofd_loss`` from the student's features and a cached target.
 
     A student map larger than the target is average-pooled to the target's size.
 
     Args:
         student: The student's features (B, C, H, W) after its connector.
-        target: Output of `ofd_target`.
+        target: Output of ``ofd_target``.
 
     Returns:
         The loss, a scalar.

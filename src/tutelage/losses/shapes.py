@@ -27,10 +27,10 @@ def smaller_size(a: Tensor, b: Tensor) -> Size:
 
 
 def pool_to(features: Tensor, size: Size | None, pool: Pool = "avg") -> Tensor:
-    """Pool features (B, C, H, W) down to `size`.
+    """Pool features (B, C, H, W) down to ``size``.
 
-    A side that is already as small keeps its size; a `size` of None keeps both. As in adaptive pooling, output row i of
-    h covers the input rows from ⌊i·H/h⌋ up to but not including ⌈(i+1)·H/h⌉.
+    A side that is already as small keeps its size; a ``size`` of None keeps both. As in adaptive pooling, output row i
+    of h covers the input rows from ⌊i·H/h⌋ up to but not including ⌈(i+1)·H/h⌉.
     """
     if pool not in _ANY_RATIO:
         raise unknown("pool", pool, _ANY_RATIO)
@@ -49,7 +49,7 @@ def pool_to(features: Tensor, size: Size | None, pool: Pool = "avg") -> Tensor:
 def unit_norm(vectors: Tensor) -> Tensor:
     """Scale vectors to unit L2 norm along the last dimension.
 
-    A zero vector stays zero and gets no gradient. `torch.nn.functional.normalize` returns the same values, but its
+    A zero vector stays zero and gets no gradient. ``torch.nn.functional.normalize`` returns the same values, but its
     gradient at a zero vector is about 10¹² times too large, and a dead channel would pass it on to all layers below.
     """
     norm = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
@@ -57,7 +57,7 @@ def unit_norm(vectors: Tensor) -> Tensor:
 
 
 def require_maps(features: Tensor, place: str) -> None:
-    """Raise TutelageError unless `features` is (B, C, H, W)."""
+    """Raise TutelageError unless ``features`` is (B, C, H, W)."""
     if features.ndim != 4:
         raise TutelageError(
             f"{place}: expected feature maps (B, C, H, W), got shape {tuple(features.shape)}; "

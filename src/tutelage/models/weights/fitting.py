@@ -106,7 +106,7 @@ def load_weights(model: nn.Module, path: str | Path, key: str | None = None) -> 
 
 
 def find_weights(model: nn.Module, path: str | Path, key: str | None = None) -> Found:
-    """Return the state dict in a file that matches ``model`` without loading it; see `load_weights`."""
+    """Return the state dict in a file that matches ``model`` without loading it; see ``load_weights``."""
     path = expand(path)
     content = read_file(path)
     state, notes = _choose_state(content, model.state_dict(), path, key)
