@@ -17,9 +17,9 @@ class TutelageError(ValueError):
 
     Example:
         >>> import tutelage
-        >>> tutelage.create_model("resnet21")
+        >>> tutelage.create_model("resnet8", num_classes=0)
         Traceback (most recent call last):
-        tutelage.errors.TutelageError: unknown model 'resnet21': did you mean resnet20 ...
+        tutelage.errors.TutelageError: model 'resnet8': num_classes must be at least 1, not 0
     """
 
 

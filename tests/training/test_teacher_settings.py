@@ -264,7 +264,7 @@ def test_a_headless_teacher_teaches_features(headless: Path, tmp_path: Path) -> 
     found = record(tmp_path / "run")
     # Neighbours of random features are still far better than a tenth on digits.
     assert found["top1"] > 30 and found["measure"].startswith("accuracy of the 20 nearest neighbours")
-    assert f"{found['top1']:.2f} % (20 nearest neighbours)" in (tmp_path / "run" / "log.txt").read_text()
+    assert f"{found['top1']:.2f} % (20 nearest neighbors)" in (tmp_path / "run" / "log.txt").read_text()
     with pytest.raises(TutelageError, match=r"the teacher has no classifier, the data have 10.*teacher\.finetune=head"):
         distill(**RUN, teacher=str(headless), method="kd", out=tmp_path / "none")
     # One with other classes is measured the same way: by what its classifier reads.

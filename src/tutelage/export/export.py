@@ -52,9 +52,9 @@ def export_student(model: str | Path | nn.Module, **config: Any) -> Record:
     Example:
         >>> import tutelage
         >>> student = tutelage.create_model("resnet8")
-        >>> record = tutelage.export_student(student, data="digits", out="exported", format="torch_export", images=20)
+        >>> record = tutelage.export_student(student, data="digits", out="exported", images=20)
         >>> record.files[0].file, record.files[0].same_prediction
-        ('model.pt2', 100.0)
+        ('model.safetensors', 100.0)
     """
     with made_known(config.pop("network", None)):
         if isinstance(model, nn.Module):

@@ -61,8 +61,8 @@ def register_functions(*names: str) -> None:
 
     Example:
         >>> from tutelage.models import create_model, register_functions
-        >>> register_functions("torchvision.models:squeezenet1_1")
-        >>> create_model("torchvision.models:squeezenet1_1", num_classes=5).spec.num_classes
+        >>> register_functions("torchvision.models:SqueezeNet")
+        >>> create_model("torchvision.models:SqueezeNet", num_classes=5).spec.num_classes
         5
     """
     for name in names:
@@ -109,8 +109,8 @@ def made_known(network: Networks) -> Iterator[None]:
 
     Example:
         >>> from tutelage.models import create_model, made_known
-        >>> with made_known("torchvision.models:squeezenet1_1"):
-        ...     model = create_model("torchvision.models:squeezenet1_1", num_classes=5)
+        >>> with made_known("torchvision.models:SqueezeNet"):
+        ...     model = create_model("torchvision.models:SqueezeNet", num_classes=5)
     """
     with handed_over(network) as names:
         register_functions(*([names] if isinstance(names, str) else names or ()))

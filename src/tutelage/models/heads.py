@@ -100,7 +100,7 @@ def all_but(model: nn.Module, kept: Iterable[str]) -> tuple[str, ...]:
     Example:
         >>> from tutelage.models import all_but, create_model
         >>> all_but(create_model("resnet8"), ["fc", "layer3"])
-        ('conv1', 'bn1', 'relu', 'layer1', 'layer2', 'avgpool')
+        ('conv1', 'bn1', 'relu', 'layer1', 'layer2', 'avgpool', 'flatten')
     """
     kept = tuple(kept)
 

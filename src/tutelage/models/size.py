@@ -35,7 +35,7 @@ def count_macs(model: nn.Module, input_size: tuple[int, int]) -> int:
     Example:
         >>> from tutelage.models import count_macs, create_model
         >>> count_macs(create_model("resnet8"), (32, 32))
-        12486784
+        12501632
     """
     shadow = copy.deepcopy(model).to("meta").eval()
     dtype = next(model.parameters()).dtype

@@ -38,8 +38,8 @@ class ModelSpec:
 
     Example:
         >>> from tutelage.models import create_model
-        >>> create_model("resnet8").spec.input_size
-        (32, 32)
+        >>> create_model("resnet8").spec.source
+        'random'
     """
 
     name: str

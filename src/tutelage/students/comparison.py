@@ -88,10 +88,10 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
 
     Example:
         >>> import tutelage
-        >>> from tutelage.models import save_model
+        >>> from tutelage.models import ModelSpec, save_model
         >>> for name in ("resnet8", "resnet14"):
-        ...     model = tutelage.create_model(name)
-        ...     save_model(model, name, model.spec)
+        ...     spec = ModelSpec(name, 10, input_size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+        ...     save_model(tutelage.create_model(name), name, spec)
         >>> [row.parameters for row in tutelage.compare(["resnet8", "resnet14"]).rows]
         [78042, 175258]
     """

@@ -51,9 +51,9 @@ def predict(
     Example:
         >>> import tutelage
         >>> from PIL import Image
-        >>> from tutelage.models import save_model
-        >>> model = tutelage.create_model("resnet8", num_classes=3)
-        >>> save_model(model, "student", model.spec)
+        >>> from tutelage.models import ModelSpec, save_model
+        >>> spec = ModelSpec("resnet8", 3, input_size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+        >>> save_model(tutelage.create_model("resnet8", num_classes=3), "student", spec)
         >>> Image.new("RGB", (48, 48)).save("photo.png")
         >>> for prediction in tutelage.predict("student", ["photo.png"]):
         ...     print(prediction.image, len(prediction.classes))

@@ -17,8 +17,10 @@ def find_class_names(content: Any, count: int) -> tuple[str, ...] | None:
     """Return the names of ``count`` classes found in a weights file, in the order of the logits.
 
     None if there are none, or several lists that disagree. Consecutive numbers do not count as names.
-    >>> find_class_names({"state_dict": {}, "class_to_idx": {"dog": 0, "cat": 1}}, 2)
-    ('dog', 'cat')
+
+    Example:
+        >>> find_class_names({"state_dict": {}, "class_to_idx": {"dog": 0, "cat": 1}}, 2)
+        ('dog', 'cat')
     """
     found = {names for names in _names(content) if len(names) == count == len(set(names))}
     return found.pop() if len(found) == 1 else None

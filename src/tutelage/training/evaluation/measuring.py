@@ -53,7 +53,7 @@ class Measured:
     def __str__(self) -> str:
         if self.top1 is None:
             return "no labels to measure it by"
-        return f"{self.top1:.2f} %" + (f" ({NEIGHBOURS} nearest neighbours)" if self.kind == NEIGHBOUR_ACCURACY else "")
+        return f"{self.top1:.2f} %" + (f" ({NEIGHBOURS} nearest neighbors)" if self.kind == NEIGHBOUR_ACCURACY else "")
 
 
 def describe_imbalance(balanced: float | None, majority: float | None) -> str:
