@@ -89,10 +89,10 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
     Example:
         >>> import tutelage
         >>> from tutelage.models import ModelSpec, save_model
-        >>> for name in ("resnet8", "resnet14"):
+        >>> for folder, name in (("small", "resnet8"), ("large", "resnet14")):
         ...     spec = ModelSpec(name, 10, input_size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
-        ...     save_model(tutelage.create_model(name), name, spec)
-        >>> [row.parameters for row in tutelage.compare(["resnet8", "resnet14"]).rows]
+        ...     save_model(tutelage.create_model(name), folder, spec)
+        >>> [row.parameters for row in tutelage.compare(["small", "large"]).rows]
         [78042, 175258]
     """
     with made_known(config.pop("network", None)):
