@@ -37,11 +37,11 @@ KD = [run("kd", seed, top1) for seed, top1 in enumerate((74.0, 75.0, 76.0))]
 
 def test_a_gain_that_the_seeds_show() -> None:
     text = words(*KD, *(run("none", seed, top1) for seed, top1 in enumerate((70.0, 70.5, 69.5))))
-    assert "resnet8 (1,000 parameters) was distilled under resnet20 (4,000) with the method kd on digits" in text
+    assert "resnet8 (1,000 parameters) was distilled from resnet20 (4,000) with the method kd on digits" in text
     assert (
         "It reaches 75.00 ± 1.00 % top-1 on the test split (last epoch, mean ± standard deviation of 3 seeds)" in text
     )
-    assert "The teacher reaches 80.00 %. Both name the same class for 70.0 % of the images." in text
+    assert "The teacher reaches 80.00 %. Both predict the same class for 70.0 % of the images." in text
     assert "Distillation gains 5.00 points over the same student alone (70.00 ± 0.50 %, 3 seeds)" in text
     assert "+2.92 to +7.08" in text and "Distillation closes 50 % of the gap" in text
 

@@ -105,7 +105,7 @@ def test_the_fine_tuned_teacher_is_a_run_of_its_own(whole: Path) -> None:
     assert theirs["epochs"] == 2 and found["teacher_top1"] == theirs["top1"]
     assert record(whole)["top1"] == theirs["validation_top1"]
     assert record(whole)["measure"] == "top-1 accuracy"
-    assert any("fine-tuned on these data: all of it, 2 epochs" in note for note in record(whole)["notes"])
+    assert any("fine-tuned on these data: all layers, 2 epochs" in note for note in record(whole)["notes"])
     assert "fine-tuned on these data" in (whole / "log.txt").read_text()
     again = load(DistillSettings, whole / "config.yaml")
     assert again.teacher.name == "resnet8" and again.teacher.finetune == "full"
