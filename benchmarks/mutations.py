@@ -57,12 +57,12 @@ MUTATIONS = [
         "return super().train(mode)",
         "distillation/test_teacher.py",
     ),
-    Mutation("data/views.py", "(2 * self.padding + 1)", "(2 * self.padding)", "data/test_views.py"),
+    Mutation("data/views/random_views.py", "(2 * self.padding + 1)", "(2 * self.padding)", "data/test_views.py"),
     Mutation("data/hashing.py", "state ^ _shift_right(state, 31)", "state", "data/test_hashing.py"),
     Mutation("data/loader.py", "batches[first:]", "batches", "training/test_faults.py"),
-    Mutation("training/checkpoint.py", '    torch.set_rng_state(state["cpu"])\n', "", "training/test_faults.py"),
+    Mutation("training/loop/checkpoint.py", '    torch.set_rng_state(state["cpu"])\n', "", "training/test_faults.py"),
     Mutation(
-        "training/checkpoint.py",
+        "training/loop/checkpoint.py",
         '    optimizer.load_state_dict(checkpoint["optimizer"])\n',
         "",
         "training/test_faults.py",
@@ -73,7 +73,7 @@ MUTATIONS = [
         '== b"":',
         "training/test_faults.py",
     ),
-    Mutation("training/step.py", "stopped = stopped + ~torch.isfinite(norm)", "pass", "training/test_guards.py"),
+    Mutation("training/loop/step.py", "stopped = stopped + ~torch.isfinite(norm)", "pass", "training/test_guards.py"),
 ]
 
 
