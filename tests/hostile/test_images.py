@@ -15,8 +15,7 @@ from hostile.pictures import unusual as make_unusual
 from tutelage import TutelageError
 from tutelage.data import DataSettings, EvalLoader, open_data
 from tutelage.data.sources.image_files import FileImages
-from tutelage.data.stored import decode
-from tutelage.data.stored.decode import read_image
+from tutelage.data.stored.decode import decode, read_image
 
 unusual = cache(make_unusual)
 pytestmark = pytest.mark.filterwarnings(
@@ -109,7 +108,7 @@ def test_bytes_changed_at_random_never_give_another_exception() -> None:
             for place in draw.integers(0, len(data), 4):
                 changed[place] = draw.integers(0, 256)
             try:
-                image = decode.decode(bytes(changed))
+                image = decode(bytes(changed))
             except ValueError:
                 continue
             assert image.shape[0] == 3

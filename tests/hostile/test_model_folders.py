@@ -65,7 +65,7 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
     "arguments that are a list": ({**TIMM, "model_args": [1]}, "model_args"),
     "an argument in words": ({**TIMM, "model_args": {"layers": "x"}}, "the network cannot be built"),
     "a network of no memory": (
-        {"tutelage": {"name": "torchvision/vit_b_16"}, "model_args": {"image_size": 10**6}}, "no such network"
+        {"tutelage": {"name": "torchvision/vit_b_16"}, "model_args": {"image_size": 10**6}}, "cannot be built"
     ),
 }  # fmt: skip
 

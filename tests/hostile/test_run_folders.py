@@ -80,7 +80,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "config.yaml is a bomb": (
         text("config.yaml", "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
             f"b{n}: &b{n} [{','.join([f'*b{n - 1}' if n else '*a'] * 10)}]\n" for n in range(8)
-        )), "evaluate model=run", "stands for more than"
+        )), "evaluate model=run", "is an alias"
     ),
     "config.yaml names data that are gone": (
         lambda run: (run / "config.yaml").write_text(

@@ -112,7 +112,7 @@ def test_what_is_no_logits_is_refused_before_training(name: str) -> None:
 @pytest.mark.parametrize("count", [1, 8])
 def test_a_teacher_of_another_batch_size_is_refused(count: int) -> None:
     teacher = Wrapped(lambda logits, images: torch.cat([logits, logits])[:count])
-    with pytest.raises(TutelageError, match=f"the student's batch has 4 samples and the teacher's {count}"):
+    with pytest.raises(TutelageError, match=f"the student's batch has 4 samples and the teacher's has {count}"):
         distiller(teacher)(IMAGES, LABELS)
 
 

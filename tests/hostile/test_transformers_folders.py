@@ -45,7 +45,7 @@ PROCESSORS: dict[str, tuple[dict[str, Any], str]] = {
         {"image_processor_type": "Evil", "auto_map": {"AutoImageProcessor": "evil.Processor"}}, ""
     ),
     "other colors": (
-        {"image_processor_type": "MobileViTImageProcessor", "do_flip_channel_order": True}, "order of the color"
+        {"image_processor_type": "MobileViTImageProcessor", "do_flip_channel_order": True}, "reorders the color"
     ),
 }  # fmt: skip
 TEXTS = {"nothing": b"", "half of it": b'{"model_type": "vi', "a list": b"[1]", "brackets": b"[" * 100_000}

@@ -228,7 +228,7 @@ FILES: dict[str, tuple[str, Make, str]] = {
         "w.pt", lambda path, state: torch.save(create_model("resnet14", 5).state_dict(), path), "layer1.1.conv1.weight"
     ),
     "another width": (
-        "w.pt", lambda path, state: torch.save(create_model("resnet8x4", 5).state_dict(), path), "of another shape"
+        "w.pt", lambda path, state: torch.save(create_model("resnet8x4", 5).state_dict(), path), "with another shape"
     ),
     "other classes": (
         "w.pt", lambda path, state: torch.save(create_model("resnet8", 7).state_dict(), path), "num_classes=7"
@@ -237,9 +237,9 @@ FILES: dict[str, tuple[str, Make, str]] = {
     "a view of a trillion numbers": (
         "w.pt",
         lambda path, state: torch.save({**state, "conv1.weight": torch.zeros(1).expand(10**6, 10**6)}, path),
-        "of another shape",
+        "with another shape",
     ),
-    "zeros that inflate": ("w.pt", _inflating, "of another shape"),
+    "zeros that inflate": ("w.pt", _inflating, "with another shape"),
     "not a number": ("w.pt", _one_changed("conv1.weight", float("nan")), "NaN or infinite numbers (conv1.weight)"),
     "not a number, in safetensors": (
         "w.safetensors", _one_changed("layer2.0.conv1.weight", float("nan")), "(layer2.0.conv1.weight)"

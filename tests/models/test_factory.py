@@ -172,7 +172,7 @@ def test_weights_that_cannot_be_downloaded_from_torchvision(torch_cache: Path) -
         ("timm/resnet18.a1_in2k", "timm/resnet18.a1_in1k"),
         ("torchvision/resnet51", "torchvision/resnet50"),
         ("torchvison/resnet50", "torchvision/resnet50"),
-        ("xyzzy", "this package's own: cifar_resnet18, "),
+        ("xyzzy", "tutelage's networks: cifar_resnet18, "),
     ],
 )
 def test_unknown_names_lead_to_the_nearest(name: str, hint: str) -> None:

@@ -110,7 +110,7 @@ def test_a_teacher_of_other_classes_is_no_teacher_of_logits(folder: Path) -> Non
 def test_models_without_names_are_taken_in_order(folder: Path) -> None:
     assert class_places(["b", "a"], None, 2) == [0, 1]
     assert class_places(["b", "cafe\u0301"], ["caf\u00e9", "b"], 2) == [1, 0]
-    with pytest.raises(TutelageError, match="the model has 3 classes without names, and the data 2"):
+    with pytest.raises(TutelageError, match="the model has 3 classes without names, and the data have 2 classes"):
         class_places(["b", "a"], None, 3)
     with pytest.raises(TutelageError, match="class '1' is not among"):
         class_places(["0", "1"], ["cat", "dog"], 2)

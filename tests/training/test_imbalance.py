@@ -159,7 +159,7 @@ def test_a_teacher_that_always_says_normal_does_not_pass(
         teacher.fc.bias.copy_(torch.tensor([-1.0, 1.0]))  # type: ignore[union-attr]
     save_model(teacher, tmp_path / "teacher", teacher.spec)  # type: ignore[arg-type]
     values = {**SMALL, "data": str(rare), "batch_size": 12, "student": "resnet8", "epochs": 1}
-    with pytest.warns(UserWarning, match=r"reaches .* \(50.00 % balanced .*always the most frequent class"):
+    with pytest.warns(UserWarning, match=r"reaches .* \(50.00 % balanced .*always predicting the most frequent class"):
         result = distill(**values, teacher=tmp_path / "teacher", out=tmp_path / "run")
     assert result.balanced_top1 is not None and result.majority == pytest.approx(100 * 40 / 48)
     log = (tmp_path / "run" / "log.txt").read_text()

@@ -29,7 +29,9 @@ def test_a_model_of_another_size(tmp_path: Path, name: str) -> None:
 def test_a_teacher_of_another_size(tmp_path: Path) -> None:
     network = timm.create_model("levit_128s")
     torch.save(network.state_dict(), tmp_path / "levit.pt")
-    with pytest.raises(TutelageError, match="images of 32x32 pixels .* Set teacher.input_size to a size that it takes"):
+    with pytest.raises(
+        TutelageError, match="images of 32x32 pixels .* Set teacher.input_size to a size that it accepts"
+    ):
         tutelage.distill(
             **SMALL,
             teacher={"name": "timm/levit_128s", "weights": str(tmp_path / "levit.pt"), "input_size": 32},

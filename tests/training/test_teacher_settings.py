@@ -176,7 +176,7 @@ def test_what_does_not_go_together_is_said_first(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     assert "teacher.finetune takes one teacher" in message(teacher={"name": ["a", "b"], "finetune": "head"})
     assert "either fine-tuned" in message(teacher={"name": "a", "finetune": "head", "classes": "own"})
-    assert "teacher.lr is of fine-tuning" in message(teacher={"name": "a", "lr": 0.1})
+    assert "teacher.lr only applies to fine-tuning" in message(teacher={"name": "a", "lr": 0.1})
     assert "mean and std belong together" in message(student={"name": "resnet8", "mean": [0.5] * 3}, method="none")
     assert "teacher.finetune=full" in message(teacher={"name": "resnet8", "finetune": "head"})
     text = message(teacher=str(saved(tmp_path / "foreign", "resnet8", tuple("abcdefghijkl"))))
@@ -237,7 +237,7 @@ def test_wordnet_ids_and_their_lemmas_are_the_same_class() -> None:
         match_classes(["crane"], ids)
     with pytest.raises(TutelageError, match="'golfball' is not among.*golf ball"):
         match_classes(["golfball"], ids)
-    with pytest.raises(TutelageError, match="'tench' and 'Tinca tinca' are all"):
+    with pytest.raises(TutelageError, match="'tench' and 'Tinca tinca' all match"):
         match_classes(["tench", "Tinca tinca"], ids)
 
 

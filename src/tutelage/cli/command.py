@@ -66,7 +66,7 @@ def build_command(name: str) -> typer.Typer:
 
 
 def name_json(words: Sequence[str]) -> list[str]:
-    """Give each ``--json`` its file: the next word if that ends with ``.json``, otherwise stdout.
+    """Give each ``--json`` its file: the next word if that ends with ``.json`` and is not a setting, otherwise stdout.
 
     Typer has no option whose value is optional.
 
@@ -77,7 +77,8 @@ def name_json(words: Sequence[str]) -> list[str]:
     for word, following in zip(words, [*words[1:], ""]):
         if named and named[-1] == f"--json={word}":
             continue
-        named.append(f"--json={following if following.endswith('.json') else STDOUT}" if word == "--json" else word)
+        file = following if following.endswith(".json") and "=" not in following else STDOUT
+        named.append(f"--json={file}" if word == "--json" else word)
     return named
 
 

@@ -146,7 +146,7 @@ class RunSettings(Settings):
         1, ge=1, description="gradient accumulation: parts a batch is split into; a step is still one batch"
     )
     ema: float | None = Field(
-        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then saved as the student"
+        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then saved in their place"
     )
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = Field(
         "auto", description="auto: the faster of fp32 and bf16, measured over a few steps; tf32 and fp16 need a GPU"
@@ -162,7 +162,7 @@ class RunSettings(Settings):
     log_gradients: bool = Field(
         False,
         description="measure the gradient of each term every log_every steps, which takes a backward pass per term; "
-        "not with a compiled student",
+        "not available if the backward pass is compiled",
     )
     checkpoint_minutes: float = Field(
         10.0, ge=0, description="maximum minutes between checkpoints; one is always written after each epoch"
