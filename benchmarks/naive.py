@@ -23,7 +23,7 @@ TEMPERATURE = 4.0
 
 
 def naive_losses(stage: Stage, teacher: nn.Module | None) -> list[Naive] | None:
-    """Return the naive loss of each of the stage's terms; None where one of them has none."""
+    """Return the naive loss of each of the stage's terms; None if a term has no naive loss."""
     losses = [loss for term in stage.terms if (loss := _naive_loss(term, teacher)) is not None]
     return losses if len(losses) == len(stage.terms) else None
 

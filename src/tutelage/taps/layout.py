@@ -65,10 +65,11 @@ def as_map(features: Tensor, input_size: Size = (1, 1)) -> Tensor:
 
 def laid_out(features: Mapping[str, Tensor], input_size: Size) -> dict[str, Tensor]:
     """Return features with each that can be a map as (B, C, H, W), and the rest as they are."""
-    return {tap: _laid_out(value, input_size) for tap, value in features.items()}
+    return {tap: lay_out(value, input_size) for tap, value in features.items()}
 
 
-def _laid_out(value: Tensor, input_size: Size) -> Tensor:
+def lay_out(value: Tensor, input_size: Size) -> Tensor:
+    """Return a feature as a map (B, C, H, W) if it can be one, and as it is otherwise."""
     layout = layout_of(tuple(value.shape), input_size)
     return value if layout is None else layout(value)
 

@@ -15,7 +15,7 @@ from tutelage.errors import TutelageError
 from tutelage.models import main_output
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, dry_run, record_calls
-from tutelage.taps.layout import Size, layout_of
+from tutelage.taps.layout import Size, lay_out
 from tutelage.taps.levels import choose_levels
 from tutelage.taps.points import Observation, TapPoint, is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
@@ -194,8 +194,7 @@ def _is_feature(value: Tensor) -> bool:
 
 
 def _shape(value: Tensor, size: Size) -> tuple[int, ...]:
-    layout = layout_of(tuple(value.shape), size)
-    return tuple((value if layout is None else layout(value)).shape[1:])
+    return tuple(lay_out(value, size).shape[1:])
 
 
 def _activation(network: nn.Module, node: fx.Node) -> str:

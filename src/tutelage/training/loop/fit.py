@@ -139,13 +139,14 @@ class Fit:
             epoch.step += 1
             if epoch.step % self.job.settings.log_every == 0:
                 self._check()
-                self._warn()
+                means = epoch.meters.means()
+                self._warn(means)
                 hits = epoch.hits / epoch.step if stored is not None else None
-                self.display.advance(epoch.done, epoch.meters.means(), epoch.images_per_second, hits)
+                self.display.advance(epoch.done, means, epoch.images_per_second, hits)
             if epoch.step < epoch.steps:
                 self._save_if_due()
         self._check()
-        self._warn()
+        self._warn(epoch.meters.means())
         self._share_buffers()
         record = epoch.record(lr, stored is not None)
         self.progress.epoch += 1
@@ -167,10 +168,10 @@ class Fit:
         self.step(fed.images, fed.labels, targets, epoch.meters, lr, watch)
         return lr
 
-    def _warn(self) -> None:
+    def _warn(self, means: dict[str, float]) -> None:
         """Warn of terms that dominate the cross-entropy, by their means over the epoch so far."""
         if self.engine.is_main_process:
-            warn_of_dominated_task(self.epoch.meters.means(), self.told)
+            warn_of_dominated_task(means, self.told)
 
     def _check(self) -> None:
         """Raise :class:`TutelageError` if a step of the epoch was not finite, after saving what a replay needs."""
