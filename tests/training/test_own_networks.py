@@ -248,8 +248,8 @@ def command(arguments: list[str]) -> None:
     [
         ("nets_of_mine:large", "nets_of_mine has no 'large'"),
         ("nets_of_theirs:small", "there is no Python module 'nets_of_theirs'"),
-        ("nets_of_mine:width", "it is a int, not a function"),
-        ("nets_of_mine:number", "returned a int, not a torch.nn.Module"),
+        ("nets_of_mine:width", "is not callable; name a function that returns a module"),
+        ("nets_of_mine:number", "must return a torch.nn.Module; it returned"),
     ],
 )
 def test_what_is_no_function_of_a_network_is_refused(name: str, message: str, package: Path) -> None:
@@ -267,9 +267,7 @@ def _open_them(folder: Path) -> None:
     os.chdir(folder)
     sys.path.insert(0, ".")
     for read in (lambda: create_model("run"), lambda: create_model("run/student"), lambda: resume("run")):
-        with pytest.raises(
-            TutelageError, match="may not do by itself: name it again, as in network=nets_of_mine:fixed"
-        ):
+        with pytest.raises(TutelageError, match="may not do that by themselves; pass network=nets_of_mine:fixed"):
             read()
     assert "nets_of_mine" not in sys.modules
     assert resume("run", network="nets_of_mine:fixed").student == "nets_of_mine:fixed"

@@ -54,7 +54,7 @@ def test_changed_data_are_refused_until_they_are_restored(unfinished: tuple[Path
         resume(run)
     (root / "dog" / "0.png").unlink()
     root.rename(root.with_name("moved"))
-    with pytest.raises(TutelageError, match=r"there is no .*pictures now.*resume .*run data="):
+    with pytest.raises(TutelageError, match=r"data=.*pictures no longer exists.*resume .*run data="):
         resume(run)
     root.with_name("moved").rename(root)
     assert resume(run).status == "finished"
@@ -82,7 +82,7 @@ def test_a_relative_folder_that_is_gone_is_named_with_the_remedy(
     train(**{**RUN, "data": "pictures"}, out="relative")
     Path("relative/result.json").unlink()
     root.rename("moved")
-    with pytest.raises(TutelageError, match=r"data=pictures, in .*pictures, and there is no .*resume relative data="):
+    with pytest.raises(TutelageError, match=r"data=pictures no longer exists \(it was in /.*resume relative data="):
         resume("relative")
     with pytest.raises(TutelageError, match="data=nowhere"):
         resume("relative", data="nowhere")

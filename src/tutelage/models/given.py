@@ -127,7 +127,7 @@ def build_given(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpe
         raise TutelageError(_unknown(name))
     network = _builders[name](num_classes)
     if not isinstance(network, nn.Module):
-        raise TutelageError(f"{name} returned a {type(network).__name__}; return a torch.nn.Module")
+        raise TutelageError(f"{name} must return a torch.nn.Module; it returned {network!r:.80}")
     known = getattr(network, "spec", None)
     if known is not None and not isinstance(known, ModelSpec):
         raise TutelageError(f"{name} has an attribute 'spec', which tutelage sets itself; rename the attribute")
@@ -220,7 +220,7 @@ def _import(reference: str) -> Builder:
         function = getattr(function, name)
     if not callable(function):
         raise TutelageError(
-            f"model '{reference}': this is a {type(function).__name__}; name a function that returns a module"
+            f"model '{reference}': {function!r:.80} is not callable; name a function that returns a module"
         )
     takes_classes = "num_classes" in inspect.signature(function).parameters
 

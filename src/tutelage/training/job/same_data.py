@@ -33,8 +33,8 @@ def check_moved(settings: RunSettings, path: Path) -> None:
     place = _recorded(path).get("place") or (name if Path(name).expanduser().is_absolute() else None)
     if place is not None and not expand(name).exists():
         raise TutelageError(
-            f"{path} was trained on data={name} in {place}, and {expand(name).absolute()} does not exist. Pass the new "
-            f"location: tutelage resume {path} data=…"
+            f"{path}: data={name} no longer exists (it was in {place}). Pass the new location: "
+            f"tutelage resume {path} data=…"
         )
 
 
