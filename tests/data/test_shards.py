@@ -170,7 +170,7 @@ def test_nothing_that_exists_is_replaced_unasked(folder: Path, tmp_path: Path) -
     out = tmp_path / "packed"
     pack(folder, out)
     first = files(out)
-    with pytest.raises(TutelageError, match="is there already: .*overwrite=true"):
+    with pytest.raises(TutelageError, match="exists; set another out=… or overwrite=true"):
         pack(folder, out, seed=1)
     assert files(out) == first
     pack(folder, out, seed=1, overwrite=True)

@@ -42,7 +42,7 @@ def test_every_file_is_measured_beside_pytorch(run: Path, exported: Path) -> Non
 
 def test_an_export_is_not_overwritten_and_nothing_else_is_replaced(run: Path, exported: Path) -> None:
     before = {path.name: path.read_bytes() for path in exported.iterdir()}
-    with pytest.raises(TutelageError, match="export exists; set another out or overwrite=true"):
+    with pytest.raises(TutelageError, match="export exists; set another out=… or overwrite=true"):
         export_student(run, format="onnx")
     with pytest.raises(TutelageError, match="is not an export; set another out"):
         export_student(run, format="onnx", out=run / "student", overwrite=True)

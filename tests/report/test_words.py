@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from harness.results import result
+from tutelage.models import shown_count
 from tutelage.report.material.groups import alone_of, group_runs
 from tutelage.report.material.material import Material
 from tutelage.report.material.run import Run
 from tutelage.report.page.blocks import Words
-from tutelage.report.page.wording import chance, count, listed, signed
+from tutelage.report.page.wording import chance, listed, signed
 from tutelage.report.sections.summary import summary
 
 CONFIG: dict[str, Any] = {"data": {"name": "digits"}, "epochs": "3", "teacher": {"name": "runs/teacher"}}
@@ -88,7 +89,8 @@ def test_the_typical_run() -> None:
 
 
 def test_numbers_in_words() -> None:
-    assert [count(n) for n in (0.05, 12, 78042, 1.2e6, 3e9)] == ["0.05", "12", "78 k", "1.2 M", "3 G"]
+    shown = [shown_count(n) for n in (0.05, 12, 78042, 999_900, 1.2e6, 3e9)]
+    assert shown == ["0.05", "12", "78 k", "1 M", "1.2 M", "3 G"]
     assert [signed(n, 1) for n in (1.25, -0.5, 0.01, -0.04)] == ["+1.2", "−0.5", "0.0", "0.0"]
     assert (chance(0.0002), chance(0.02)) == ("p < 0.001", "p = 0.020")
     assert [listed(["a", "b", "c"][:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]

@@ -141,7 +141,7 @@ def test_head_trains_the_new_classifier_alone(stranger: Path, tmp_path: Path) ->
     assert evaluate(model=str(out / "teacher"), device="cpu")["top1"] == pytest.approx(
         json.loads((out / "teacher" / "result.json").read_text())["top1"]
     )
-    with pytest.raises(TutelageError, match="exists: choose another out"):
+    with pytest.raises(TutelageError, match="exists; set another out"):
         distill(**settings)
     (out / "stale").touch()
     distill(**{**settings, "teacher": FULL | {"epochs": 1}, "overwrite": True})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import BaseModel, ConfigDict
 from rich.console import Group
+from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
@@ -23,7 +24,7 @@ from tutelage.distillation import CacheSettings, StoredTargets
 from tutelage.errors import TutelageError
 from tutelage.runs import describe_device, git_commit, package_versions
 from tutelage.training import build_engine
-from tutelage.training.feeding import open_targets, readable
+from tutelage.training.feeding import open_targets
 from tutelage.training.job import Job, build_job, check_cacheable
 from tutelage.training.tuning import tune
 
@@ -185,7 +186,7 @@ def table(report: Report) -> Group:
     for name, what in VARIANTS.items():
         if name in report.images_per_second:
             peak = report.peak_bytes[name]
-            size = readable(peak) if peak is not None else ""
+            size = decimal(peak) if peak is not None else ""
             speeds.add_row(name, f"{report.images_per_second[name]:,.1f}", size, what)
         elif name in report.missing:
             speeds.add_row(name, "", "", f"not measured: {report.missing[name]}")

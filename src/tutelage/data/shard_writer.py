@@ -27,6 +27,7 @@ from tutelage.data.sources.tar_index import INDEX, scan
 from tutelage.data.stored.crops import resize
 from tutelage.data.stored.decode import read_image
 from tutelage.errors import TutelageError
+from tutelage.paths import check_out
 
 KEPT = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "GIF": "gif", "WEBP": "webp", "TIFF": "tiff", "PPM": "ppm"}
 """Formats, and their suffixes, whose files are kept as they are where they are small enough."""
@@ -90,7 +91,7 @@ def write_shards(
     Raises :class:`TutelageError` for an image that cannot be read, unless ``skip_broken`` has it left out, for a folder
     that is not empty, unless ``overwrite`` has shards replaced, and for data that are kept as pixels.
     """
-    _check_out(out, overwrite)
+    check_out(out, overwrite, "a folder of shards", (out / INDEX).is_file())
     source = read_source(DataSettings(name=name))
     splits = _encoded(source)
     images = sum(len(encoded) for encoded in splits.values())
@@ -124,15 +125,6 @@ def _encoded(source: Source) -> dict[str, Encoded]:
     if len(splits) < len(source.splits):
         raise TutelageError(f"data={source.name} is small and kept decoded: there is nothing to pack")
     return splits
-
-
-def _check_out(out: Path, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not overwrite:
-        raise TutelageError(f"out={out} is there already: give another folder, or overwrite=true to replace it")
-    if not (out / INDEX).is_file():
-        raise TutelageError(f"out={out} is not a folder of shards, so that it is not replaced: give another folder")
 
 
 class _Made(NamedTuple):

@@ -24,8 +24,8 @@ from tutelage.export.settings import ExportSettings
 from tutelage.export.task import Task
 from tutelage.export.verify import batches, spread
 from tutelage.models import handed_over, made_known, save_model, spec_of
-from tutelage.paths import expand
-from tutelage.runs import is_run, load_student
+from tutelage.paths import check_out, expand
+from tutelage.runs import RunFolder, load_student
 from tutelage.training import load_run
 from tutelage.training.job import build_network, completed
 
@@ -77,7 +77,13 @@ def _export_module(module: nn.Module, config: dict[str, Any]) -> Record:
 def _export(settings: ExportSettings, data: ImageData | None = None) -> Record:
     student = load_student(settings.model)
     out = settings.out or student.source / "export"
-    _check_free(out, settings.overwrite)
+    check_out(
+        out,
+        settings.overwrite,
+        "an export",
+        (out / NAME).is_file(),
+        "; pass several formats at once, as in format=[onnx,int8]",
+    )
     for format in settings.format:
         require(f"format={format}", FORMATS[format].packages)
     if settings.push is not None:
@@ -110,24 +116,12 @@ def _export(settings: ExportSettings, data: ImageData | None = None) -> Record:
 def _load_settings(model: str | Path, config: dict[str, Any]) -> ExportSettings:
     """Return the settings of an export; the data default to those of the run."""
     folder = expand(model)
-    known = {"data": load_run(folder).data.model_dump(mode="json")} if is_run(folder) else {}
+    known = {"data": load_run(folder).data.model_dump(mode="json")} if RunFolder(folder).is_run() else {}
     tree = as_mapping(known, config, {"model": str(model)})
     if "data" not in tree:
         load_student(folder)
         raise TutelageError(f"{model} is not a run and has no data to check the export with; set data=…")
     return load(ExportSettings, tree)
-
-
-def _check_free(out: Path, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / NAME).is_file():
-        raise TutelageError(f"{out} exists and is not an export; set another out")
-    if not overwrite:
-        raise TutelageError(
-            f"{out} exists; set another out or overwrite=true to replace it (pass several formats at once, as in "
-            f"format=[onnx,int8])"
-        )
 
 
 def _calibrating(images: Split, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:

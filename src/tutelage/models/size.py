@@ -45,15 +45,16 @@ def count_macs(model: nn.Module, input_size: tuple[int, int]) -> int:
     return counter.get_total_flops() // 2
 
 
-def shown_count(number: int) -> str:
-    """Return a count in short form.
+def shown_count(number: float) -> str:
+    """Return a number with three significant digits and the unit k, M or G.
 
     Example:
         >>> from tutelage.models import shown_count
         >>> shown_count(1_234_567)
         '1.23 M'
     """
+    rounded = float(f"{number:.3g}")
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:.2f} {name}"
-    return str(number)
+        if rounded >= unit:
+            return f"{rounded / unit:g} {name}"
+    return f"{rounded:g}"

@@ -14,7 +14,7 @@ from pydantic import Field
 from tutelage.config import Settings, load
 from tutelage.errors import TutelageError
 from tutelage.models import made_known
-from tutelage.paths import expand
+from tutelage.paths import check_out, expand
 from tutelage.report.material.material import Material, gather
 from tutelage.report.material.run import read_run_set
 from tutelage.report.page.blocks import Chart, Section, drawn
@@ -92,10 +92,7 @@ def _page_path(settings: ReportSettings, folders: Sequence[Path]) -> Path:
     if settings.out is None and len(folders) > 1:
         raise TutelageError("out is missing, and several runs have no common folder; set out, as in out=report.html")
     out = settings.out.expanduser() if settings.out is not None else folders[0] / "report.html"
-    if out.is_dir():
-        raise TutelageError(f"out={out} is a folder; set a file, as in out={out / 'report.html'}")
-    if out.exists() and not settings.overwrite:
-        raise TutelageError(f"{out} exists; set overwrite=true to replace it, or set another out")
+    check_out(out, settings.overwrite, "a file", out.is_file())
     return out
 
 

@@ -5,7 +5,7 @@ from tutelage.runs.environment import describe_device, describe_environment, git
 from tutelage.runs.folder import RunFolder
 from tutelage.runs.result import Result
 from tutelage.runs.sealed import DamagedFile, read_sealed, replace, write_sealed
-from tutelage.runs.student import Predict, Student, in_channels_last, is_run, load_student, predictor
+from tutelage.runs.student import Predict, Student, in_channels_last, load_student, predictor
 
 __all__ = [
     "Checkpoint",
@@ -19,7 +19,6 @@ __all__ = [
     "describe_environment",
     "git_commit",
     "in_channels_last",
-    "is_run",
     "load_student",
     "package_versions",
     "predictor",

@@ -13,6 +13,7 @@ from rich.console import Console, RenderableType
 
 from tutelage.errors import TutelageError
 from tutelage.locks import lock
+from tutelage.paths import check_out
 from tutelage.runs.checkpoint import Checkpoint
 from tutelage.runs.sealed import DamagedFile, replace
 
@@ -25,21 +26,11 @@ class RunFolder:
 
     def check_free(self, overwrite: bool) -> None:
         """Raise :class:`TutelageError` if something exists at the path that must not be overwritten."""
-        path = self.path
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            return
-        if not self.is_run():
-            raise TutelageError(f"{path} exists and is not a run folder, so it is left alone: choose another out=…")
-        if not overwrite:
-            raise TutelageError(
-                f"{path} exists: choose another out=…, set overwrite=true to replace it, or continue it with "
-                f"'tutelage resume {path}'"
-            )
+        check_out(self.path, overwrite, "a run folder", self.is_run(), f"; 'tutelage resume {self.path}' continues it")
 
     def is_run(self) -> bool:
         """Return whether a run made the folder; other projects have a ``config.yaml`` too."""
-        made = (self.config, self.path / "checkpoints", self.path / "environment.json")
-        return all(path.exists() for path in made)
+        return self.config.is_file() and (self.path / "environment.json").is_file()
 
     def is_finished(self) -> bool:
         """Return whether the run has its result."""

@@ -58,12 +58,7 @@ class Student:
     @property
     def is_run(self) -> bool:
         """Whether it comes from a run, which knows its data and its figures."""
-        return is_run(self.source)
-
-
-def is_run(folder: Path) -> bool:
-    """Whether ``folder`` is that of a run, finished or not."""
-    return (folder / "config.yaml").is_file() and (folder / "environment.json").is_file()
+        return RunFolder(self.source).is_run()
 
 
 def load_student(path: str | Path) -> Student:
@@ -73,7 +68,8 @@ def load_student(path: str | Path) -> Student:
     not say how its input is to be normalised.
     """
     folder = expand(path)
-    if is_run(folder) and not RunFolder(folder).is_finished():
+    is_run = RunFolder(folder).is_run()
+    if is_run and not RunFolder(folder).is_finished():
         raise TutelageError(f"{folder} is not finished: continue it with 'tutelage resume {folder}'")
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
@@ -92,7 +88,7 @@ def load_student(path: str | Path) -> Student:
         classes=spec.classes or tuple(map(str, range(spec.num_classes))),
         size=spec.input_size,
         source=folder,
-        rendering=_rendering(folder) if is_run(folder) else PLAIN,
+        rendering=_rendering(folder) if is_run else PLAIN,
     )
 
 

@@ -11,12 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tutelage.config import Settings, as_mapping, load
 from tutelage.data import DataSettings, ImageData, open_data
-from tutelage.errors import TutelageError
 from tutelage.export import measure
 from tutelage.measure import describe_machine, median_milliseconds
 from tutelage.models import made_known
-from tutelage.paths import expand
-from tutelage.runs import is_run
+from tutelage.paths import check_out, expand
+from tutelage.runs import RunFolder
 from tutelage.students.classifier import Classifier, open_classifier
 from tutelage.training import load_run
 from tutelage.training.job import match_data
@@ -100,12 +99,12 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
 
 
 def _compare(models: Sequence[str | Path], config: dict[str, Any]) -> Comparison:
-    runs = [path for model in models if is_run(path := expand(model))]
+    runs = [path for model in models if RunFolder(path := expand(model)).is_run()]
     known = {"data": load_run(runs[0]).data.model_dump(mode="json")} if runs else {}
     settings = load(CompareSettings, as_mapping(known, config))
     out = settings.out.expanduser() if settings.out is not None else None
-    if out is not None and out.exists() and not settings.overwrite:
-        raise TutelageError(f"{out} exists; set another out or overwrite=true to replace it")
+    if out is not None:
+        check_out(out, settings.overwrite, "a file", out.is_file())
     classifiers = [open_classifier(model) for model in models]
     accuracy = _Accuracy(settings.data, classifiers) if settings.data is not None else None
     comparison = Comparison(

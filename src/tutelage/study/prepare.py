@@ -11,6 +11,7 @@ from tutelage.config import flatten
 from tutelage.console import phase
 from tutelage.data import ImageData
 from tutelage.errors import TutelageError
+from tutelage.runs import RunFolder
 from tutelage.study.grid import Cell, slug
 from tutelage.training import load_run
 from tutelage.training.job import OPEN, Job, build_job, check_cacheable, check_trained, finetuned, to_finetune
@@ -44,7 +45,7 @@ def prepare(cells: Sequence[Cell]) -> list[Cell]:
 def _settled_before(cells: Sequence[Cell]) -> str | None:
     """Returns the precision of a run that an earlier call has begun: timing it again might choose otherwise."""
     begun = (cell.settings.out for cell in cells if cell.settings.precision == "auto")
-    return next((load_run(out).precision for out in begun if (out / "config.yaml").exists()), None)
+    return next((load_run(out).precision for out in begun if RunFolder(out).is_run()), None)
 
 
 def _settle(job: Job) -> str:
@@ -106,7 +107,7 @@ def share_teachers(cells: Iterable[Cell], folder: Path) -> tuple[list[Cell], dic
 def check_runs(cells: Iterable[Cell]) -> None:
     """Raises :class:`TutelageError` where a run's folder holds a run with other settings."""
     for cell in cells:
-        if (cell.settings.out / "config.yaml").exists():
+        if RunFolder(cell.settings.out).is_run():
             _check_same(cell, cell.settings.out)
 
 

@@ -11,6 +11,7 @@ import torch
 from tutelage.config import TrainSettings, load
 from tutelage.data import DataSettings, open_data
 from tutelage.errors import TutelageError
+from tutelage.paths import check_out
 from tutelage.study.grid import Cell
 from tutelage.study.prepare import check_runs
 from tutelage.study.runs import train_cells
@@ -55,8 +56,7 @@ def quickstart(out: Path, seeds: int = 5, epochs: int = 40) -> Study:
     Example:
         ``quickstart(Path("runs/quickstart"), seeds=3)``
     """
-    if out.exists() and any(out.iterdir()) and not (out / "teacher").exists():
-        raise TutelageError(f"{out} exists and is not a quickstart; remove it or set another folder: out=FOLDER")
+    check_out(out, True, "a quickstart", (out / "teacher").exists())
     build_console().print(describe_setup(), highlight=False)
     # One thread each: more would wait for one another on networks this small.
     workers = min(MOST_WORKERS, torch.get_num_threads())

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field
 
 from tutelage.config import Settings, as_mapping, load, to_yaml
-from tutelage.errors import TutelageError
+from tutelage.paths import check_out
 
 Tree = dict[str, Any]
 S = TypeVar("S", bound=Settings)
@@ -55,8 +55,7 @@ def read_settings(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> tup
 
 def check_folder(out: Path) -> None:
     """Raises :class:`TutelageError` where ``out`` holds something that is no study."""
-    if out.exists() and not (out / "study.yaml").exists() and any(out.iterdir()):
-        raise TutelageError(f"{out} exists and is not a study, so it is left alone: choose another out=…")
+    check_out(out, True, "a study", (out / "study.yaml").is_file())
 
 
 def write_settings(own: BaseModel, shared: Tree) -> None:

@@ -21,6 +21,7 @@ from tutelage.config import register_networks
 from tutelage.console import build_console
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS, Method
+from tutelage.runs import RunFolder
 from tutelage.study.grid import Cell
 from tutelage.training import resume, run
 
@@ -175,7 +176,7 @@ def train_cell(settings: Any) -> str | None:
     with _screen_in(screen):
         try:
             register_networks(settings)
-            if (folder / "config.yaml").exists():
+            if RunFolder(folder).is_run():
                 resume(folder)
             else:
                 shutil.rmtree(folder, ignore_errors=True)  # a run that was cut while it made its folder

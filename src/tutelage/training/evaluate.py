@@ -14,6 +14,7 @@ from tutelage.data import DataSettings, ImageData, Split, check_main_guard, open
 from tutelage.errors import TutelageError
 from tutelage.models import handed_over, made_known, register_functions, spec_of
 from tutelage.paths import expand
+from tutelage.runs import RunFolder
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.evaluation.accuracy import evaluate_network
 from tutelage.training.job.classes import match_data
@@ -100,7 +101,7 @@ def _settings_of_run(config: dict[str, Any]) -> dict[str, Any]:
     The precision is left out while the run has not settled it.
     """
     folder = expand(str(config.get("model", "")))
-    if not (folder / "config.yaml").is_file():
+    if not RunFolder(folder).is_run():
         return {}
     settings = load_run(folder)
     own = {"data": settings.data.model_dump(mode="json"), "batch_size": settings.batch_size}

@@ -15,7 +15,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from tutelage.report.page.wording import count
+from tutelage.models import shown_count
 
 PALETTE = {
     "ink": ("#1d2733", "#e6e9ed"),
@@ -122,7 +122,7 @@ def plain_log_ticks(axis: Axis) -> None:
     """Label a logarithmic axis with plain numbers: 1, 2, 5, 10, or only powers of ten over a wide range."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 200 * low else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: shown_count(value)))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 
-def count(number: float) -> str:
-    """Return a number with the unit k, M or G."""
-    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:.3g} {name}"
-    return f"{number:.3g}"
-
-
 def signed(points: float, digits: int = 2) -> str:
     """Return a difference with its sign, using a true minus sign."""
     text = f"{points:+.{digits}f}"

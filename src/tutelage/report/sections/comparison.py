@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from itertools import chain
 from statistics import fmean
 
+from tutelage.models import shown_count
 from tutelage.report.material.groups import differing_settings
 from tutelage.report.material.material import Material
 from tutelage.report.page.blocks import Beside, Block, Chart, Section, Table, Words
 from tutelage.report.page.drawing import accuracy_limits, color, new_axes, shortened
-from tutelage.report.page.wording import count
 from tutelage.report.sections.costs import Cost, measured_on
 from tutelage.report.sections.frontier import frontier
 from tutelage.report.sections.marks import marks_of
@@ -77,7 +77,7 @@ def _table(material: Material, costs: Mapping[str, Cost]) -> Table:
         cost = costs.get("teacher") if name == material.run.result.teacher else None
         known = {"network": name, "method": "teacher", "top-1 %": f"{fmean(values):.2f}"}
         if cost is not None:
-            known |= {"parameters": count(cost.parameters), "MACs": count(cost.macs)}
+            known |= {"parameters": shown_count(cost.parameters), "MACs": shown_count(cost.macs)}
             known["ms an image"] = f"{cost.latency:.2f}"
         cells.insert(0, [known.get(header, "") for header in headers])
     note = f"{NOTE} " if len(rows) > 1 else ""

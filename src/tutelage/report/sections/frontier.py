@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from tutelage.models import shown_count
 from tutelage.report.material.material import Material
 from tutelage.report.page.blocks import Block, Chart, Tabs
 from tutelage.report.page.drawing import accuracy_limits, color, legend, new_axes, plain_log_ticks, shortened
-from tutelage.report.page.wording import count, listed
+from tutelage.report.page.wording import listed
 from tutelage.report.sections.costs import Cost, measured_on
 from tutelage.report.sections.marks import marks_of
 
@@ -91,7 +92,7 @@ def _chart(name: str, points: Sequence[Point], unit: str, split: str) -> Chart:
     axes.set_ylabel(f"top-1 on {split}, %")
     if len(points) > len(best):
         legend(axes)
-    front_words = listed([f"{p.name} ({count(p.cost)}, {p.top1:.2f} %)" for p in best])
+    front_words = listed([f"{p.name} ({shown_count(p.cost)}, {p.top1:.2f} %)" for p in best])
     return Chart(
         name,
         figure,
@@ -110,4 +111,4 @@ def _cost_axis(axes: Axes, values: Sequence[float]) -> None:
         axes.set_xlim(low / margin, high * margin)
     else:
         axes.margins(x=0.2)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: shown_count(value)))

@@ -1,13 +1,12 @@
 """What a step is fed: batches on the device, with their stored targets."""
 
 from tutelage.training.feeding.feed import Fed, Stored, build_feed
-from tutelage.training.feeding.targets import open_targets, readable, targets_of
+from tutelage.training.feeding.targets import open_targets, targets_of
 
 __all__ = [
     "Fed",
     "Stored",
     "build_feed",
     "open_targets",
-    "readable",
     "targets_of",
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from rich.filesize import decimal
 from torch import Tensor
 
 from tutelage.config import DistillSettings
@@ -61,7 +62,7 @@ class RunTargets:
             for index, stored in self.stages.items()
         ]
         there = 100 * (1 - self.missing_bytes() / self.total_bytes)
-        return f"cache    {' + '.join(parts)} = {readable(self.total_bytes)}, {there:.0f} % stored; {self.cache.folder}"
+        return f"cache    {' + '.join(parts)} = {decimal(self.total_bytes)}, {there:.0f} % stored; {self.cache.folder}"
 
     def _stage_bytes(self, index: int) -> int:
         return self.stages[index].record_bytes * len(self.views[index]) * len(self.rows)
@@ -103,7 +104,7 @@ def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
     missing = agree(targets.missing_bytes())
     if missing > room:
         raise TutelageError(
-            f"the cache would take {readable(missing)} more, and {cache.folder} has {readable(room)} free: lower "
+            f"the cache would take {decimal(int(missing))} more, and {cache.folder} has {decimal(room)} free: lower "
             f"cache.views, give cache.top_k, or another place with cache.folder"
         )
     return targets
@@ -182,11 +183,3 @@ def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accele
         changed = stored.changed(found, compute(job, fed, engine), TOLERANCE[job.settings.precision])
         if changed is not None:
             stored.cache.discard(f"{changed} of view {view} is not what the teacher gives now")
-
-
-def readable(count: float) -> str:
-    """Returns a number of bytes in the unit that fits: ``2.6 GB``."""
-    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= unit:
-            return f"{count / unit:.1f} {name}"
-    return f"{count:.0f} bytes"

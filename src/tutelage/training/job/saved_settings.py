@@ -7,6 +7,7 @@ from typing import Any
 
 from tutelage.config import DistillSettings, RunSettings, TrainSettings, load, read_yaml
 from tutelage.errors import TutelageError
+from tutelage.runs import RunFolder
 
 
 def load_run(folder: Path) -> RunSettings:
@@ -15,8 +16,8 @@ def load_run(folder: Path) -> RunSettings:
     Raises:
         TutelageError: ``folder`` is not a run folder, or its config.yaml is not valid.
     """
-    if not (folder / "config.yaml").is_file():
-        raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
+    if not RunFolder(folder).is_run():
+        raise TutelageError(f"{folder} is not a run folder: it has no config.yaml and environment.json")
     tree = read_yaml(folder / "config.yaml")
     kind = TrainSettings if "model" in tree else DistillSettings
     try:

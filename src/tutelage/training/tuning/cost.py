@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
+from rich.filesize import decimal
 from torch import nn
 
 from tutelage.config import DistillSettings
@@ -15,7 +16,6 @@ from tutelage.console import duration
 from tutelage.data import DecodedSamples, Split
 from tutelage.data.stored import read_image
 from tutelage.errors import TutelageError
-from tutelage.training.feeding.targets import readable
 from tutelage.training.job.job import Job
 
 SAMPLED = 16
@@ -83,7 +83,7 @@ def describe_cost(job: Job, pace: Pace) -> str:
     whole = training + lengths.validations * validation
     parts = [f"about {duration(training / job.epochs)} per epoch"]
     parts += [f"{duration(validation)} per validation"] if lengths.validations else []
-    return f"cost     {', '.join(parts)}, {duration(whole)} in all; checkpoints {readable(_checkpoint_bytes(job))}"
+    return f"cost     {', '.join(parts)}, {duration(whole)} in all; checkpoints {decimal(_checkpoint_bytes(job))}"
 
 
 def data_seconds(split: Split, images: int, device: torch.device, step: float) -> float:
