@@ -24,7 +24,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Case:
-    """A loss, its two halves where it has them, and its oracle, all of (*student tensors, *teacher tensors)."""
+    """A loss, its two halves where it has them, and its oracle, all of (*student tensors, *teacher tensors, labels)."""
 
     name: str
     loss: Callable[..., Tensor]
@@ -33,14 +33,25 @@ class Case:
     teachers: tuple[Shape, ...]
     target: Callable[..., Tensor] | None = None
     match: Callable[..., Tensor] | None = None
+    classes: int | None = None
+    """If the loss takes labels, the number of classes; the labels (B,) are its last argument."""
     # False where the gradient is by design not that of the value (a detached bandwidth)
     plain_gradient: bool = True
+    # True where a sample's loss depends on the rest of the batch: halves then do not average to the whole
+    relational: bool = False
 
     def inputs(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
         generator = torch.Generator().manual_seed(seed)
         students = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in self.students]
         teachers = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in self.teachers]
         return [s.to(dtype) for s in students], [t.to(dtype) for t in teachers]
+
+    @property
+    def labels(self) -> list[Tensor]:
+        """The labels as further arguments: none, or (B,)."""
+        if self.classes is None:
+            return []
+        return [torch.randint(self.classes, self.students[0][:1], generator=torch.Generator().manual_seed(0))]
 
 
 def accepting(function: Callable[..., Tensor], options: dict[str, Any]) -> Callable[..., Tensor]:
@@ -55,6 +66,8 @@ def row(
     student: Shape | tuple[Shape, ...],
     teacher: Shape | tuple[Shape, ...],
     plain_gradient: bool = True,
+    relational: bool = False,
+    classes: int | None = None,
     **options: Any,
 ) -> Case:
     """A case whose loss and halves are ``family``_loss, _target and _match; ``size`` goes to the halves alone."""
@@ -70,7 +83,9 @@ def row(
         teachers=teachers,
         target=accepting(getattr(losses, f"{family}_target"), options),
         match=accepting(getattr(losses, f"{family}_match"), options),
+        classes=classes,
         plain_gradient=plain_gradient,
+        relational=relational,
     )
 
 
