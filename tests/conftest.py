@@ -27,6 +27,13 @@ def settled() -> Iterator[None]:
     gc.unfreeze()  # or what bindings hold is reported as leaked
 
 
+@pytest.fixture(scope="module", autouse=True)
+def frozen(settled: None) -> None:
+    """What the modules before have imported is not looked at as garbage either: each run collects garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def patient() -> Iterator[None]:
     """stderr has errors and warnings alone: which phases are long enough for a line depends on the machine."""

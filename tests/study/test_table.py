@@ -108,7 +108,7 @@ def test_several_comparisons_with_one_student_alone_are_adjusted_together() -> N
     assert found[6] is not None and found[6].difference == elsewhere[1].difference(elsewhere[0])
     headers, cells = columns([alone, ours, *others])
     said = {line[headers.index("method")].strip("*"): line[headers.index("p")] for line in cells}
-    assert said["kd"] == f"{4 * single.p:.2f}, not shown" and said["at"] == "1.00, not shown"
+    assert said["kd"] == f"{4 * single.p:.2f}, not significant" and said["at"] == "1.00, not significant"
 
 
 @pytest.mark.parametrize("top1", [50.0, 90.0])
@@ -131,7 +131,7 @@ def test_bold_are_the_best_and_what_the_seeds_do_not_tell_from_it() -> None:
 def test_a_difference_that_the_seeds_do_not_show_is_not_claimed() -> None:
     headers, cells = columns([row("none", 60.0, 61.5, 63.0), row("kd", 62.0, 64.0), row("at", 90.0, 90.1, 90.2)])
     said = {line[headers.index("method")].strip("*"): line[headers.index("p")] for line in cells}
-    assert said["none"] == "" and said["kd"].endswith("not shown") and "not shown" not in said["at"]
+    assert said["none"] == "" and said["kd"].endswith("not significant") and "not significant" not in said["at"]
 
 
 def test_the_student_alone_is_of_the_same_setting() -> None:

@@ -17,7 +17,7 @@ NOTE = (
     f"Sorted by mean. Bold: the best row, and the rows that the seeds do not tell apart from it at {LEVEL:.0%}. "
     f"Against alone: difference to the student without a teacher, in points, with the 95 % confidence interval of this "
     f"one difference. p: of Welch's t-test, adjusted by Holm's method for all comparisons with the same student alone; "
-    f"'not shown' if p is {LEVEL} or more, 'not testable' if the accuracy is the same for all seeds of both."
+    f"'not significant' if p is {LEVEL} or more, 'not testable' if the accuracy is the same for all seeds of both."
 )
 
 
@@ -87,7 +87,7 @@ def _chance(row: Row, against: AgainstAlone | None) -> str:
     found = against.difference
     if found is None:
         return "not testable"
-    return ("<0.001" if found.p < 0.001 else f"{found.p:.3f}") if found.shown else f"{found.p:.2f}, not shown"
+    return ("<0.001" if found.p < 0.001 else f"{found.p:.3f}") if found.shown else f"{found.p:.2f}, not significant"
 
 
 def _gap(row: Row, against: AgainstAlone | None) -> str:
@@ -106,14 +106,14 @@ _COLUMNS: list[tuple[str, Callable[[Row, AgainstAlone | None], str]]] = [
     ("p", _chance),
     ("gap closed %", _gap),
     ("on", lambda row, _: row.split),
-    ("seconds a run", lambda row, _: f"{row.seconds:.0f}"),
+    ("seconds per run", lambda row, _: f"{row.seconds:.0f}"),
     ("images/s", lambda row, _: f"{row.images_per_second:.0f}" if row.images_per_second else ""),
     ("parameters", lambda row, _: shown_count(row.parameters)),
     ("MACs", lambda row, _: shown_count(row.macs) if row.macs else ""),
-    ("ms an image", lambda row, _: f"{row.latency:.2f}" if row.latency else ""),
+    ("ms per image", lambda row, _: f"{row.latency:.2f}" if row.latency else ""),
 ]
 _LEFT = ("network", "method", "teacher", "setting", "on")
 _IN_BOLD = ("method", "top-1 %")
 _LONG = ("network", "teacher", "setting")
-_LEAST = ("ms an image", "MACs", "images/s", "parameters", "on", "seconds a run", "gap closed %", "seeds", "p")
+_LEAST = ("ms per image", "MACs", "images/s", "parameters", "on", "seconds per run", "gap closed %", "seeds", "p")
 """The columns to leave out on a narrow screen, in this order."""

@@ -78,7 +78,7 @@ def _table(material: Material, costs: Mapping[str, Cost]) -> Table:
         known = {"network": name, "method": "teacher", "top-1 %": f"{fmean(values):.2f}"}
         if cost is not None:
             known |= {"parameters": shown_count(cost.parameters), "MACs": shown_count(cost.macs)}
-            known["ms an image"] = f"{cost.latency:.2f}"
+            known["ms per image"] = f"{cost.latency:.2f}"
         cells.insert(0, [known.get(header, "") for header in headers])
     note = f"{NOTE} " if len(rows) > 1 else ""
     kept = [n for n, header in enumerate(headers) if header not in ("on", "images/s")]
