@@ -20,9 +20,9 @@ def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequentia
     The convolution depends on the sides of the two maps:
 
     * 3×3 with stride 2 if the student's sides are twice the teacher's.
-    * Transposed 4×4 with stride 2 if they are half.
-    * Unpadded with kernel ``1 + H_s − H_t`` if they are larger otherwise or equal, as in the paper.
-    * 1×1 if they are smaller otherwise; the loss then pools the teacher's map.
+    * Transposed 4×4 with stride 2 if they are half the teacher's.
+    * Unpadded with kernel ``1 + H_s − H_t``, as in the paper, if they are equal or larger by another factor.
+    * 1×1 if they are smaller by another factor; the loss then pools the teacher's map.
 
     Batch normalization follows, then a ReLU if ``relu`` is set. Romero et al., "FitNets: Hints for Thin Deep Nets",
     ICLR 2015; shapes as in the CRD benchmark (Tian et al., 2020).
@@ -30,7 +30,7 @@ def regressor(student: Shape, teacher: Shape, relu: bool = True) -> nn.Sequentia
     Args:
         student: Shape (C_s, H_s, W_s) of the student's map.
         teacher: Shape (C_t, H_t, W_t) of the teacher's map.
-        relu: Whether the teacher's map is the output of a ReLU.
+        relu: Whether the teacher's map is the output of a ReLU. If so, the regressor ends in a ReLU.
 
     Returns:
         The regressor, (B, C_s, H_s, W_s) → (B, C_t, H, W).

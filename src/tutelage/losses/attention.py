@@ -160,9 +160,9 @@ def attention_match(
 def gradient_attention_loss(student_grad: Tensor, teacher_grad: Tensor) -> Tensor:
     """Return the squared distance between the input gradients of student and teacher.
 
-    ½ ‖J_s − J_t‖² summed over each sample and averaged over the batch, where J is the gradient of the summed cross
-    entropy of the batch with respect to the image. Use the sum, not the mean, so that a sample's gradient does not
-    depend on its batch. The loss trains the student only if J_s was computed with ``create_graph=True``.
+    ½ ‖J_s − J_t‖² summed over each sample and averaged over the batch, where J is the gradient of the batch's summed
+    cross-entropy with respect to the image. Use the sum, not the mean, so that a sample's gradient does not depend on
+    its batch. The loss trains the student only if J_s was computed with ``create_graph=True``.
 
     Args:
         student_grad: The student's gradient J_s (B, C, H, W) with respect to the unnormalized image.

@@ -86,13 +86,14 @@ def hint_match(student: Tensor, target: Tensor, form: HintForm = "mean") -> Tens
     Args:
         student: The student's features, (B, C, H, W) or any shape (B, …).
         target: Output of ``hint_target`` with the same ``form``.
-        form: "mean", "paper" or "normalized", see `hint_loss`.
+        form: "mean", "paper" or "normalized", see ``hint_loss``.
 
     Returns:
         The loss, a scalar.
 
     Raises:
-        TutelageError: If batch sizes or channels differ, or ``form`` is unknown.
+        TutelageError: If batch sizes or channels differ, the student's map is smaller than the target, or ``form`` is
+            unknown.
 
     Example:
         >>> import torch

@@ -23,8 +23,8 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
     """Return the KL divergence between the softened class probabilities of teacher and student.
 
     T² · KL(p_t ‖ p_s) with p = softmax(logits / T), averaged over the batch. The factor T² makes the size of the
-    gradient independent of T. The usual CIFAR setting is T = 4 with weight α = 0.9 on this term and 1 − α on the cross
-    entropy (attention-transfer code, RepDistiller).
+    gradient independent of T. The usual CIFAR setting is T = 4 with weight α = 0.9 on this term and 1 − α on the
+    cross-entropy (attention-transfer code, RepDistiller).
 
     Args:
         student_logits: The student's logits (B, K).

@@ -7,14 +7,14 @@ With x_i the C unit-norm maps of one sample (vectors of length N = H·W), stacke
 
     MMD² = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) − 2 mean_ij k(s_i, t_j)
 
-The implementation uses the cheapest form for each kernel. None holds more than one matrix per sample:
+The implementation uses the cheapest form for each kernel, with memory at most quadratic in C or N per sample:
 
 * linear: ‖mean_i s_i − mean_i t_i‖².
 * (xᵀy)²: ‖SᵀS/C_s − TᵀT/C_t‖²_F with N × N matrices, since Σ_ij (x_iᵀy_j)² = ‖XYᵀ‖²_F = ⟨XᵀX, YᵀY⟩. If N is larger
   than C_t, the three norms are computed separately, each from the smaller of its two products. The student's maps are
   multiplied unnormalized, and the products are scaled by the square roots of their diagonal, which saves a pass over
   the maps.
-* others: C × C matrices of kernel values.
+* others: matrices of kernel values between channels.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def ofd_margin(weight: Tensor, bias: Tensor) -> Tensor:
 def ofd_measured_margin(features: Tensor) -> Tensor:
     """Return the mean negative value of each channel, detached.
 
-    Measures what ``ofd_margin`` estimates. Use it for layers without batch normalization.
+    ``ofd_margin`` estimates this value from batch normalization; measure it for layers that have none.
 
     Args:
         features: The teacher's pre-ReLU features (B, C, H, W).
@@ -148,7 +148,7 @@ def ofd_match(student: Tensor, target: Tensor) -> Tensor:
         The loss, a scalar.
 
     Raises:
-        TutelageError: If batch sizes or channels differ.
+        TutelageError: If batch sizes or channels differ, or the student's map is smaller than the target.
 
     Example:
         >>> import torch

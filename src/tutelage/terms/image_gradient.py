@@ -1,4 +1,4 @@
-"""Reserved taps for the gradient of the task with respect to the image."""
+"""Reserved taps for the gradient of the cross-entropy with respect to the image."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tutelage.terms.reserved import LOGITS, ComputedTap, Network
 
 
 class ImageGradient(ComputedTap):
-    """J = ∂(Σ CE over the batch)/∂(image in [0, 1]), (B, 3, H, W).
+    """Computed tap for the input gradient J = ∂(Σ CE over the batch) / ∂(image in [0, 1]), (B, 3, H, W).
 
-    The sum, not the mean: the J of a sample then does not depend on the size of its batch. An unlabeled sample has
-    J = 0.
+    The cross-entropy is summed, not averaged, so that a sample's J does not depend on the batch size. An unlabeled
+    sample has J = 0.
 
     Example:
         >>> images = torch.zeros(1, 2, requires_grad=True)
@@ -38,7 +38,10 @@ class ImageGradient(ComputedTap):
 
 
 class MirroredGradient(ImageGradient):
-    """The J of the images mirrored left to right, mirrored back: equal to J for a network that is symmetric."""
+    """Computed tap for the input gradient of the images mirrored left to right, mirrored back.
+
+    It equals J if the network is symmetric.
+    """
 
     def compute(
         self, network: Network, images: Tensor, features: Mapping[str, Tensor], labels: Tensor | None
@@ -50,7 +53,7 @@ class MirroredGradient(ImageGradient):
 
 
 IMAGE_GRADIENT = ImageGradient("image_gradient")
-"""The reserved tap of :class:`ImageGradient`."""
+"""Computed tap for J, the gradient of the summed cross-entropy with respect to the image in [0, 1], (B, 3, H, W)."""
 
 MIRRORED_GRADIENT = MirroredGradient("mirrored_gradient")
-"""The reserved tap of :class:`MirroredGradient`."""
+"""Computed tap for J of the images mirrored left to right, mirrored back; equals J if the network is symmetric."""

@@ -1,4 +1,4 @@
-"""How a cache identifies the target of a term, and judges whether it is worth storing."""
+"""Description of a term's target, by which a cache identifies it and decides whether to store it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Kept:
-    """Describes a target that is a pure function of the teacher and one view of a sample.
+    """Description of a target that is a pure function of the teacher and one view of a sample.
 
-    ``logits`` and ``statistic`` (an attention map, an FSP matrix) are small. ``features`` are as large as the features
-    they are computed from, and are stored only on request.
+    Targets of the kinds ``logits`` and ``statistic`` (an attention map, an FSP matrix) are small. Targets of the kind
+    ``features`` are as large as the features they are computed from, and are stored only on request.
 
     Example:
         >>> Kept.of("statistic", "attention", "layer3", p=2)
@@ -20,10 +20,10 @@ class Kept:
 
     kind: Literal["logits", "statistic", "features"]
     name: str
-    """Identifies the target among all those of a teacher: equal names stand for equal tensors."""
+    """Identity of the target among all targets of a teacher: equal names mean equal tensors."""
 
     @classmethod
     def of(cls, kind: Literal["logits", "statistic", "features"], what: str, *taps: str, **settings: object) -> Kept:
-        """Return the description named ``what(taps; settings)``."""
+        """Return a description with the name ``what(taps; settings)``."""
         described = ", ".join(f"{key}={value}" for key, value in sorted(settings.items()))
         return cls(kind, f"{what}({', '.join(taps)}; {described})")

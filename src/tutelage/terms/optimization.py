@@ -1,4 +1,4 @@
-"""Settings of an optimizer and of a learning-rate schedule, for a whole run or for one of its stages."""
+"""Settings of the optimizer and the learning-rate schedule, for a whole run or for one stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerSettings(BaseModel):
-    """``optimizer.*``: the optimizer and its constants; values that are not set are chosen for the network.
+    """``optimizer.*``: the optimizer and its hyperparameters; unset values are chosen for the network.
 
     Example:
         >>> OptimizerSettings(name="sgd", momentum=0.8).lr is None
@@ -35,7 +35,7 @@ class OptimizerSettings(BaseModel):
 
 
 class Optimizer(OptimizerSettings):
-    """An optimizer with all values set, for example of a :class:`Stage`.
+    """Optimizer settings with a default for every value, for example for a ``Stage``.
 
     Example:
         >>> Optimizer(lr=0.05).weight_decay
@@ -48,7 +48,7 @@ class Optimizer(OptimizerSettings):
 
 
 class PretrainOptimizer(Optimizer):
-    """The optimizer of a stage that only matches features: AdamW, whose step is independent of the loss's scale.
+    """Optimizer of a stage that only matches features: AdamW, whose step size does not depend on the loss's scale.
 
     Example:
         >>> PretrainOptimizer().name, PretrainOptimizer().lr
@@ -61,7 +61,7 @@ class PretrainOptimizer(Optimizer):
 
 
 class ScheduleSettings(BaseModel):
-    """``schedule.*``: the learning rate's factor as a pure function of the step; lengths are in epochs.
+    """``schedule.*``: the learning-rate factor as a function of the step; lengths are in epochs.
 
     Example:
         >>> ScheduleSettings(name="step", milestones=(100, 150), gamma=0.1).milestones
@@ -86,7 +86,7 @@ class ScheduleSettings(BaseModel):
 
 
 class Schedule(ScheduleSettings):
-    """A schedule with all values set, for example of a :class:`Stage`.
+    """Schedule settings with a default for every value, for example for a ``Stage``.
 
     Example:
         >>> Schedule(warmup=5).name

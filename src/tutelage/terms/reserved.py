@@ -1,4 +1,4 @@
-"""Reserved taps: what a term reads from a network other than the activations of its modules."""
+"""Reserved taps: the logits, and values that are computed from a network instead of read from a module."""
 
 from __future__ import annotations
 
@@ -8,57 +8,61 @@ from typing import ClassVar
 from torch import Tensor
 
 LOGITS = "logits"
-"""The reserved tap of a network's output, (B, K)."""
+"""Reserved tap for a network's logits, (B, K)."""
 
 Network = Callable[[Tensor], Mapping[str, Tensor]]
-"""Runs a network on images in [0, 1]; returns the activations that its stage reads, by tap, with the logits."""
+"""Function that runs a network on images and returns its logits and the stage's activations, by tap."""
 
 
 class ComputedTap(str):
-    """A reserved tap with a value of its own: computed from a network instead of read from one of its modules.
+    """Reserved tap whose value is computed from a network instead of read from one of its modules.
 
-    A term lists it among its taps by name, like any other. A subclass computes the value, in extra passes if it needs
-    them, and states what that requires. Distiller and teacher run any computed tap alike.
+    Subclass it to define a new tap: implement ``compute``, which may run extra passes, and set the class attributes
+    that state its requirements. Terms list an instance among their taps, like the name of a module; ``Distiller`` and
+    ``Teacher`` compute its value.
 
     Example:
         >>> import torch
-        >>> class Brighter(ComputedTap):
+        >>> class Mirrored(ComputedTap):
         ...     def compute(self, network, images, features, labels):
-        ...         return network(1.5 * images)[LOGITS]
-        >>> tap = Brighter("brighter")
-        >>> tap == "brighter"
+        ...         return network(images.flip(3))[LOGITS]
+        >>> tap = Mirrored("mirrored")
+        >>> tap == "mirrored"
         True
-        >>> tap.compute(lambda images: {LOGITS: images.sum(1)}, torch.ones(1, 4), {}, None)
-        tensor([6.])
+        >>> tap.compute(lambda images: {LOGITS: images[:, :, 0, 0]}, torch.tensor([[[[1.0, 2.0]]]]), {}, None)
+        tensor([[2.]])
     """
 
     needs_labels: ClassVar[bool] = False
-    """Whether it reads the labels, which must be hard ones."""
+    """Whether the tap reads the labels, which must then be class numbers, not soft labels."""
 
     differentiates: ClassVar[bool] = False
-    """Whether it takes gradients with respect to the images.
+    """Whether the tap takes gradients with respect to the images.
 
-    The stage then runs without autocast and without ``torch.compile``, and the student needs second derivatives.
+    The stage then runs without autocast and ``torch.compile``, and the student needs second derivatives.
     """
 
     def compute(
         self, network: Network, images: Tensor, features: Mapping[str, Tensor], labels: Tensor | None
     ) -> Tensor:
-        """Return the value for a batch.
+        """Return the tap's value for a batch.
 
-        The student's is computed in grad mode and must be differentiable; the teacher's under ``torch.no_grad``.
+        The student's value is computed in grad mode and must be differentiable. The teacher's value is computed under
+        ``torch.no_grad``.
 
         Args:
-            network: runs the network again, on images of the same shape.
-            images: the batch. If ``differentiates``, a leaf that requires gradients.
-            features: what the network gave for ``images``; differentiable by them if ``differentiates``.
-            labels: (B,), −1 if unlabeled; None in a stage that needs no labels.
+            network: Function that runs the network again, on images of the same shape.
+            images: The images of the batch. If ``differentiates`` is set, a float tensor that requires gradients, with
+                uint8 images scaled to [0, 1].
+            features: The network's activations and logits for ``images``, by tap. If ``differentiates`` is set, they
+                are differentiable with respect to ``images``.
+            labels: Labels (B,), −1 if unlabeled. None in a stage that needs no labels.
         """
         raise NotImplementedError
 
 
 def is_reserved(tap: str) -> bool:
-    """Return whether ``tap`` stands for something other than the activation of a module.
+    """Return whether ``tap`` is a reserved tap, not an activation of a module.
 
     Example:
         >>> is_reserved("logits"), is_reserved("layer3")

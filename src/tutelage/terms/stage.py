@@ -1,4 +1,4 @@
-"""A stage: a span of training with its own terms, trainable part, optimizer, schedule and length."""
+"""Stages: spans of training with their own terms, trainable part, optimizer, schedule and length."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tutelage.terms.term import Term
 
 @dataclass(frozen=True)
 class Stage:
-    """A span of training.
+    """Span of training with its own terms.
 
-    If neither the task nor a term needs the student's logits, the student runs only as deep as its deepest tap, and
-    deeper layers are not trained.
+    If neither the cross-entropy nor a term needs the student's logits, the student runs only as deep as its deepest
+    tap, and deeper layers are not trained.
 
     Example:
         >>> from tutelage.terms import LOGITS, Stage, Term
@@ -31,34 +31,34 @@ class Stage:
     epochs: int
     terms: tuple[Term, ...] = ()
     task_weight: float = 1.0
-    """The factor of the cross-entropy with the labels; 0 leaves it out."""
+    """Weight of the cross-entropy with the labels; 0 omits it."""
     frozen: tuple[str, ...] = ()
-    """Modules, with all below them, and parameters that run but are not trained: they stay in eval mode, unchanged."""
+    """Names of modules (including their submodules) and parameters that are not trained; modules stay in eval mode."""
     optimizer: Optimizer | None = None
-    """Replaces the run's optimizer in this stage."""
+    """Optimizer of this stage; None for the run's optimizer."""
     schedule: Schedule | None = None
-    """Replaces the run's schedule in this stage."""
+    """Learning-rate schedule of this stage; None for the run's schedule."""
     teacher_mode: Literal["eval", "batch"] = "eval"
-    """Which statistics normalize the teacher's features: the running ones, or those of each batch."""
+    """Statistics of the teacher's batch normalization: running ("eval") or of each batch ("batch")."""
 
     @property
     def student_taps(self) -> tuple[str, ...]:
-        """The taps that read activations of the student, without the reserved ones."""
+        """Taps that read activations of the student, without reserved taps."""
         return tuple(tap for tap in self._read_of_student if not is_reserved(tap))
 
     @property
     def teacher_taps(self) -> tuple[str, ...]:
-        """The taps that read activations of the teacher, without the reserved ones."""
+        """Taps that read activations of the teacher, without reserved taps."""
         return tuple(tap for tap in self._read_of_teacher if not is_reserved(tap))
 
     @property
     def student_computed(self) -> tuple[ComputedTap, ...]:
-        """The taps that are computed from the student."""
+        """Taps that are computed from the student."""
         return tuple(tap for tap in self._read_of_student if isinstance(tap, ComputedTap))
 
     @property
     def teacher_computed(self) -> tuple[ComputedTap, ...]:
-        """The taps that are computed from the teacher."""
+        """Taps that are computed from the teacher."""
         return tuple(tap for tap in self._read_of_teacher if isinstance(tap, ComputedTap))
 
     def frozen_modules(self, student: nn.Module) -> tuple[str, ...]:
@@ -68,12 +68,12 @@ class Stage:
 
     @property
     def student_logits(self) -> bool:
-        """Whether the student must run to its end."""
+        """Whether the student must compute its logits."""
         return self.task_weight > 0 or any(map(is_reserved, self._read_of_student))
 
     @property
     def teacher_logits(self) -> bool:
-        """Whether the teacher must run to its end, with the classes of the data."""
+        """Whether the teacher must compute its logits, so that it needs the classes of the data."""
         return any(map(is_reserved, self._read_of_teacher))
 
     @property
@@ -83,12 +83,12 @@ class Stage:
 
     @property
     def terms_need_labels(self) -> bool:
-        """Whether a term reads the labels, beside the cross-entropy."""
+        """Whether a term reads the labels, not counting the cross-entropy."""
         return any(tap.needs_labels for tap in (*self.student_computed, *self.teacher_computed))
 
     @property
     def differentiates(self) -> bool:
-        """Whether a term takes gradients with respect to the images; see :class:`ComputedTap`."""
+        """Whether a term takes gradients with respect to the images; see ``ComputedTap``."""
         return any(tap.differentiates for tap in (*self.student_computed, *self.teacher_computed))
 
     @property

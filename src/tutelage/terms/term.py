@@ -1,4 +1,4 @@
-"""A term: one thing the student has to match."""
+"""Terms: the parts of a distillation loss."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from tutelage.terms.kept import Kept
 
 
 class Term(nn.Module):
-    """One thing the student has to match: its taps, the teacher's target, a loss, and a weight.
+    """Part of the loss in which the student matches the teacher: taps, target, loss and weight.
 
-    Taps are names of modules, as ``tutelage inspect`` lists them, or reserved ones (``LOGITS``,
-    :class:`ComputedTap`).
+    Taps are names of modules, as ``tutelage inspect`` lists them, or reserved taps (``LOGITS``, ``ComputedTap``).
 
     Args:
-        name: the term's name in metrics, for example ``at.layer3``.
-        weight: the factor of the term in the loss, at the start of its stage.
-        student_taps: read from the student, passed through the connector and then to ``match``.
-        teacher_taps: read from the teacher and passed to ``target``; empty for a term that needs no teacher.
-        target: returns the smallest tensor that the loss needs of the teacher's features.
-        match: returns the unweighted loss of the student's features against that target, a scalar.
-        connector: adapts each of the student's features before the match; the identity by default.
-        final_weight: the factor at the end of the stage, reached linearly; ``weight`` by default.
-        kept: describes the target to a cache; None for a target that cannot be stored, because it is not a function of
-            the sample alone, or is too large to be worth it.
+        name: Name in metrics, for example ``at.layer3``.
+        weight: Weight of the term in the loss at the start of its stage.
+        student_taps: Taps of the student. Their features pass through the connector to ``match``.
+        teacher_taps: Taps of the teacher, whose features are passed to ``target``. Empty if the term needs no teacher.
+        target: Function of the teacher's features that returns the smallest tensor the loss needs.
+        match: Function of the student's features and the target that returns the unweighted loss, a scalar.
+        connector: Module applied to each of the student's features before ``match``. None for the identity.
+        final_weight: Weight at the end of the stage, reached linearly. None for ``weight``.
+        kept: Description of the target for the target cache. None if the target is not a function of the sample alone,
+            or too large to be worth storing.
 
     Example:
         >>> from torch.nn.functional import mse_loss
@@ -63,15 +62,15 @@ class Term(nn.Module):
         self.connector = connector if connector is not None else nn.Identity()
 
     def weight_at(self, progress: float) -> float:
-        """Return the factor of the term at ``progress`` of the stage, from 0 to 1."""
+        """Return the weight at ``progress``, the completed fraction of the stage."""
         return self.weight + (self.final_weight - self.weight) * progress
 
     def target(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the target that this term computes from the teacher's ``features``, detached."""
+        """Return the target for the teacher's ``features``, detached."""
         with torch.no_grad():
             return self._target(*(features[tap] for tap in self.teacher_taps))
 
     def forward(self, features: Mapping[str, Tensor], target: Tensor) -> Tensor:
-        """Return the unweighted loss, a scalar, of the student's ``features`` against ``target``."""
+        """Return the unweighted loss between the student's ``features`` and ``target``, a scalar."""
         adapted = (self.connector(features[tap]) for tap in self.student_taps)
         return self._match(*adapted, target)
