@@ -1,4 +1,4 @@
-"""Published methods, one per file: each makes terms and stages for a probed teacher and student."""
+"""Published methods, one per file. Each builds terms and stages for a probed teacher and student."""
 
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -9,10 +9,10 @@ from tutelage.methods.combine import methods_by_name, parse, plan
 
 __all__ = ["METHODS", "Method", "Pair", "list_methods", "methods_by_name", "parse", "plan"]
 
-# A method registers itself where its file is imported.
+# Importing a file registers its method.
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
-# Other packages name their modules in this entry point group.
+# Other packages add methods through this entry point group.
 for _plugin in entry_points(group="tutelage.methods"):
     _plugin.load()
 

@@ -13,20 +13,22 @@ from tutelage.terms import Kept, Stage, Term
 
 WEIGHT = 1000.0
 LEAST_POSITIONS = 49
-"""Positions of the smallest maps, 7×7, that the published weight was used on."""
+"""Number of positions of the smallest maps (7×7) for which the weight was published."""
 
 
 @METHODS.register("at")
 class AT(Method):
     """Attention transfer: CE + β·Σ_levels mean over the batch and positions of (Q_s − Q_t)².
 
-    Q is Σ_c abs(F)^p, or max_c abs(F)^p, flattened, with unit L2 norm per sample. Zagoruyko, Komodakis: Paying More
-    Attention to Attention, ICLR 2017 (arXiv:1612.03928). β = 1000 belongs to this mean over positions ("code", the
-    authors' code); "paper" is half the batch mean of ‖Q_s − Q_t‖₂ and has no default weight. The authors decrease β
-    when AT is joined with KD: ``final_weight``.
+    Q is the attention map Σ_c abs(F)^p or max_c abs(F)^p, flattened and scaled to unit L2 norm per sample. Zagoruyko
+    and Komodakis, "Paying More Attention to Attention", ICLR 2017 (arXiv:1612.03928).
 
-    By default β is 1000 · (H·W / 49)² on maps smaller than 7×7. The mean over few positions would otherwise dominate
-    the cross-entropy; with it, all maps of a network together count as much as in the published settings.
+    * ``form="code"`` is this mean over positions, as in the authors' code, with the published weight β = 1000.
+      ``form="paper"`` is half the batch mean of ‖Q_s − Q_t‖₂ and has no default weight.
+    * On maps smaller than 7×7, the default β is 1000 · (H·W / 49)². Otherwise the mean over few positions would
+      dominate the cross-entropy. With this factor, all maps of a network together count as much as in the published
+      settings.
+    * The authors decrease β when they combine AT with KD; set ``final_weight`` to do so.
 
     Example:
         >>> AT(weight=500, p=1).reduce

@@ -15,12 +15,16 @@ from tutelage.terms import IMAGE_GRADIENT, MIRRORED_GRADIENT, Stage, Term
 
 @METHODS.register("at_gradient")
 class GradientAT(Method):
-    """Attention transfer by gradient: CE + β·½‖J_s − J_t‖², J the gradient of a sample's CE by its image.
+    """Attention transfer by gradient: CE + β·½‖J_s − J_t‖² with J = ∂CE/∂image.
 
-    The image is in [0, 1], before normalization, so that both networks share it. J_t is detached; the student is
-    differentiated twice, in float32. ``form=symmetry`` needs no teacher: CE + β·½‖J(x) − mirror(J(mirror(x)))‖², with a
-    second forward pass on the mirrored images. Zagoruyko, Komodakis: Paying More Attention to Attention, ICLR 2017
-    (arXiv:1612.03928). The authors published neither code nor β for it; the default is ours.
+    J is the gradient of a sample's cross-entropy with respect to its image in [0, 1], before normalization, so that
+    both networks share the image. J_t is detached. The student is differentiated twice, in float32.
+
+    ``form="symmetry"`` needs no teacher: CE + β·½‖J(x) − mirror(J(mirror(x)))‖², with a second forward pass on the
+    mirrored images.
+
+    Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017 (arXiv:1612.03928). The authors published
+    neither code nor β for this method; the default is tutelage's choice.
 
     Example:
         >>> GradientAT(form="symmetry").needs_teacher
@@ -34,7 +38,7 @@ class GradientAT(Method):
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether the teacher's gradient is matched."""
+        """Whether the method needs a teacher, which only ``form="match"`` does."""
         return self.form == "match"
 
     def stages(self, pair: Pair) -> list[Stage]:
@@ -63,5 +67,5 @@ class GradientAT(Method):
 
 
 def _asymmetry(gradient: Tensor, mirrored: Tensor, _: Tensor) -> Tensor:
-    """Return ½ ‖J − J'‖², summed over each sample, mean over the batch; neither side is detached."""
+    """Return ½ ‖J − J'‖² summed over each sample and averaged over the batch; neither side is detached."""
     return (gradient - mirrored).square().sum() / (2 * gradient.shape[0])

@@ -1,4 +1,4 @@
-"""What every method shares: settings, the probed pair it works on, and the registry of names."""
+"""Base class and registry of methods, and the probed pair of networks that they work on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from tutelage.terms import Stage
 
 @dataclass(frozen=True)
 class Pair:
-    """A probed student and teacher, and the length of the run.
+    """Probed student and teacher, and the length of the run.
+
+    Taps are given as pairs (teacher tap, student tap).
 
     Example:
         >>> from tutelage.models import create_model
@@ -34,18 +36,26 @@ class Pair:
     student: Probe
     teacher: Probe | None
     epochs: int
-    """The length of all stages together."""
+    """Total length of all stages."""
     teachers: int = 1
-    """The number of teachers; several give their logits side by side, (M, B, K)."""
+    """Number of teachers. The logits of several teachers are stacked, (M, B, K)."""
 
     @property
     def classes(self) -> int:
-        """Width of the student's logits."""
+        """Number of the student's logits."""
         assert self.student.num_classes is not None
         return self.student.num_classes
 
     def taps(self, chosen: dict[str, str] | None, method: str) -> list[tuple[str, str]]:
-        """Return pairs (teacher tap, student tap), shallow to deep: the ``chosen`` ones, else the paired levels."""
+        """Return the pairs of taps, shallow to deep.
+
+        Args:
+            chosen: The user's choice, {teacher tap: student tap}. None pairs the levels of the two networks.
+            method: Name of the method, for error messages.
+
+        Raises:
+            TutelageError: If ``chosen`` repeats a student tap, or the networks have no levels to pair.
+        """
         assert self.teacher is not None
         if chosen is None:
             return pair_levels(self.teacher, self.student)
@@ -55,13 +65,13 @@ class Pair:
         return list(chosen.items())
 
     def stems(self) -> list[tuple[str, str]]:
-        """Return the pair of taps behind the stems, before the first levels; empty if a network has no stem."""
+        """Return the pair of taps at the outputs of the stems, or an empty list if a network has no stem."""
         assert self.teacher is not None
         theirs, ours = self.teacher.stem, self.student.stem
         return [] if theirs is None or ours is None else [(theirs, ours)]
 
     def before_activation(self, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the pairs of taps, each moved in front of the activation that it follows."""
+        """Return the pairs with each tap moved before its activation function; see ``taps.before_activation``."""
         assert self.teacher is not None
         return [
             (before_activation(self.teacher.model, theirs), before_activation(self.student.model, ours))
@@ -69,15 +79,19 @@ class Pair:
         ]
 
     def common_size(self, teacher_tap: str, student_tap: str) -> tuple[int, int]:
-        """Return the (H, W) in which the features at a pair of taps are compared: the smaller of each."""
+        """Return the size (H, W) at which the features of a pair are compared: the smaller of each side."""
         (_, h_t, w_t), (_, h_s, w_s) = self.shapes(teacher_tap, student_tap)
         return min(h_t, h_s), min(w_t, w_s)
 
     def first_epochs(self, chosen: int | None, setting: str) -> int:
-        """Return the length of the first of two stages: ``chosen``, or else a fifth of the run's epochs.
+        """Return the number of epochs of the first of two stages.
+
+        Args:
+            chosen: The user's choice. None for a fifth of the run's epochs, at least one.
+            setting: Name of the setting, for error messages.
 
         Raises:
-            TutelageError: if no epoch would be left for the last stage.
+            TutelageError: If no epoch would be left for the last stage.
         """
         epochs = chosen or max(1, round(self.epochs / 5))
         if epochs >= self.epochs:
@@ -88,16 +102,16 @@ class Pair:
         return epochs
 
     def shapes(self, teacher_tap: str, student_tap: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the shapes (C, H, W) at a pair of taps: the teacher's, the student's.
+        """Return the shapes (C, H, W) of the features at a pair of taps, teacher first.
 
         Raises:
-            TutelageError: if a tap reads no map.
+            TutelageError: If a tap does not exist or its features are not a map.
         """
         assert self.teacher is not None
         return _map_shape("teacher", self.teacher, teacher_tap), _map_shape("student", self.student, student_tap)
 
     def after_activation(self, teacher_tap: str) -> bool:
-        """Return whether the teacher's tap reads an activation's output, so that a connector may end in one, too."""
+        """Return whether the teacher's tap reads the output of an activation, so that a connector may end in one."""
         assert self.teacher is not None
         return any(point.name == teacher_tap and point.activation == "after" for point in self.teacher.points)
 
@@ -114,9 +128,10 @@ def _map_shape(role: str, probe: Probe, tap: str) -> tuple[int, ...]:
 
 
 class Method(BaseModel, ABC):
-    """A published method of distillation: settings, and the stages it makes for a probed pair.
+    """Base class of distillation methods: settings, and the stages for a probed pair of networks.
 
-    The docstring of each method states its equation, its paper, and how public code differs.
+    Each method's docstring states its equation, its paper, and how public code differs. The first line of the docstring
+    is its entry in ``tutelage list methods``.
 
     Example:
         >>> from tutelage.losses import kd_loss
@@ -133,7 +148,7 @@ class Method(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     single_samples: ClassVar[bool] = False
-    """Whether it needs unmixed samples with labels of their own; mixup and CutMix are then refused."""
+    """Whether the method needs unmixed samples with hard labels; it then rejects mixup and CutMix."""
 
     @property
     def needs_teacher(self) -> bool:
@@ -142,7 +157,7 @@ class Method(BaseModel, ABC):
 
     @abstractmethod
     def stages(self, pair: Pair) -> list[Stage]:
-        """Return the stages for this pair, in order."""
+        """Return the stages for ``pair``, in order."""
 
 
 METHODS: Registry[type[Method]] = Registry("method")

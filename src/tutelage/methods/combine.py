@@ -1,4 +1,4 @@
-"""Methods by name, and their sum: one list of stages."""
+"""Parse sums of methods such as ``kd+at``, and merge their stages into one list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from tutelage.terms import Stage, Term
 
 
 def methods_by_name(method: str | Method | Mapping[str, Method]) -> dict[str, Method]:
-    """Return methods by name: those that a string such as ``kd+at`` names with default settings, or those given.
+    """Return methods by name.
+
+    Args:
+        method: A string such as ``kd+at``, which stands for the methods with default settings; one method; or methods
+            by name.
+
+    Raises:
+        TutelageError: If a string names unknown methods; see ``parse``.
 
     Example:
         >>> methods_by_name("kd+at")
@@ -32,7 +39,7 @@ def parse(names: str) -> list[str]:
     """Split a sum such as ``kd+at`` into the names of registered methods.
 
     Raises:
-        TutelageError: if a name is unknown, missing or repeated, or ``none`` is joined with another.
+        TutelageError: If a name is unknown, missing or repeated, or ``none`` is combined with another.
 
     Example:
         >>> parse("kd + at")
@@ -51,15 +58,19 @@ def parse(names: str) -> list[str]:
 
 
 def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
-    """Return the stages of a sum of methods, whatever the order of their names.
+    """Return the stages of a sum of methods. The order of the methods does not matter.
 
-    - At most one method may have several stages. They are kept, and the terms of the others join the last one.
-    - If ``kd`` is in the sum, the cross-entropy of that stage has the weight 1 − α, and ``kd`` replaces the KD terms of
-      other methods (FitNets). Otherwise it has the smallest weight that a method of the sum gives it, usually 1.
-    - The teacher is in mode ``batch`` if one of the joined methods needs it.
+    * At most one method may have several stages. The terms of the other methods are added to its last stage.
+    * If the sum contains ``kd``, the cross-entropy of that stage has the weight 1 − α, and ``kd`` replaces the KD terms
+      of other methods (FitNets). Otherwise the cross-entropy has the smallest of the methods' weights, usually 1.
+    * The stage has the teacher mode ``batch`` if one of the methods needs it.
+
+    Args:
+        methods: The methods by name, as ``methods_by_name`` returns them.
+        pair: The probed networks.
 
     Raises:
-        TutelageError: if two methods have several stages, or two terms the same name.
+        TutelageError: If two methods have several stages, or two terms have the same name.
 
     Example:
         >>> from tutelage.models import create_model
@@ -86,7 +97,7 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
 
 
 def _stays(term: Term, method: str) -> bool:
-    """Return whether a method's term is kept beside ``kd``, which replaces the KD terms of other methods."""
+    """Return whether a method's term is kept in a sum with ``kd``, which replaces the KD terms of other methods."""
     return method == "kd" or term.name != KD_TERM
 
 

@@ -1,4 +1,4 @@
-"""Training on the teacher's feature maps: together with the labels, or one block at a time."""
+"""Training on the teacher's feature maps, together with the labels or one block at a time."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ Taps = tuple[str, str]
 class FeatureMaps(Method):
     """Feature maps: the student regresses n maps of the teacher, L + w·Σ_i mean of (F_s,i − F_t,i)².
 
-    L is CE, or with ``last=kd`` (1 − α)·CE + α·T²·KL. The maps are the stem's and those of the paired levels;
-    ``count`` keeps the first n. Maps of equal channels are compared as they are; others get a 1×1 convolution.
+    L is CE, or (1 − α)·CE + α·T²·KL with ``last="kd"``. The maps are the outputs of the stem and of the paired levels;
+    ``count`` keeps the first n. Student maps with other channels than the teacher's pass through a 1×1 convolution.
 
-    ``form=block_at_a_time``: n stages, each of which trains the layers between one map and the next with all earlier
-    ones frozen, and a last one that trains the rest on L. ``form=hint_then_freeze``: everything up to the middle map is
-    trained on it at once, then frozen, and the rest is trained on L. Stages before the last have their own optimizer;
-    all of them share the run's epochs. Frozen parts are in eval mode (in the original code their running statistics
-    drift).
+    * ``form="together"`` trains on L and all maps in one stage.
+    * ``form="block_at_a_time"`` has n stages, each of which trains the layers between one map and the next with all
+      earlier layers frozen. A last stage trains the remaining layers on L.
+    * ``form="hint_then_freeze"`` trains all layers up to the middle map on that map, then freezes them and trains the
+      remaining layers on L.
 
-    The experiments are those of the Imagenette project that became IvLabs: Data Efficient Stagewise Knowledge
-    Distillation, 2020 (arXiv:1911.06786), whose later code divides the sum by n + 1. To start from a student that was
+    Stages before the last have their own optimizer. All stages share the run's epochs equally; the last stage also gets
+    the remainder. Frozen layers are in eval mode, while in the original code their running statistics drift.
+
+    The experiments are those of the Imagenette project that became IvLabs, "Data Efficient Stagewise Knowledge
+    Distillation", 2020 (arXiv:1911.06786), whose later code divides the sum by n + 1. To start from a student that was
     trained alone, set ``student=runs/alone``.
 
     Example:
@@ -51,7 +54,7 @@ class FeatureMaps(Method):
     schedule: Schedule = Field(Schedule(), description="of the stages before the last")
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Return one stage, n + 1 for a block at a time, or two for hint-then-freeze."""
+        """Return one stage, n + 1 stages for ``block_at_a_time``, or two stages for ``hint_then_freeze``."""
         pairs = self._pairs(pair)
         if self.form == "together":
             return self._together(pair, pairs)
@@ -84,7 +87,7 @@ class FeatureMaps(Method):
                 f"feature_maps.form={self.form} has {len(pairs) + 1} stages, and epochs={pair.epochs} gives some of "
                 f"them none: raise epochs"
             )
-        # The parts that earlier stages have trained; each stage freezes them.
+        # Each stage freezes the parts that earlier stages have trained.
         trained = [(), *(pair.student.parts_up_to(ours) for _, ours in pairs)]
         stages = [
             Stage(
@@ -112,7 +115,7 @@ class FeatureMaps(Method):
 
 @dataclass(frozen=True)
 class _Task:
-    """L: the weight of the cross-entropy, and the terms beside it."""
+    """The loss L: the weight of the cross-entropy, and the other terms."""
 
     weight: float
     terms: tuple[Term, ...]

@@ -1,4 +1,4 @@
-"""FitNets: hints from a teacher's hidden layer, before the task or together with it."""
+"""FitNets: hints from a hidden layer of the teacher, in a stage before KD or together with it."""
 
 from __future__ import annotations
 
@@ -23,26 +23,28 @@ REGRESSORS: dict[Regressor, Callable[..., nn.Module]] = {
 }
 
 HINT_WEIGHTS: dict[HintForm, float] = {"mean": 100.0, "paper": 1.0, "normalized": 10.0}
-"""The published weight of each form of the loss; it is meaningless for the other forms."""
+"""Published weight of each form of the hint loss; the forms have different scales."""
 
 
 @METHODS.register("fitnets")
 class FitNets(Method):
     """FitNets: the student first learns to predict the teacher's hint, and is then trained with KD.
 
-    Two stages (default): "hint" trains the student up to its guided layer, with a regressor r, on ‖F_t − r(F_s)‖²; both
-    networks run no deeper. "kd" then trains the whole student on (1 − α)·CE + α·T²·KL. The hint layer is the middle one
-    of the paired levels. ``hint_epochs`` are part of the run's epochs, so that a comparison is at equal budget.
+    Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015 (arXiv:1412.6550). There are two forms:
 
-    ``joint=true``: one stage, CE + 10·Σ hint over the last two paired levels + KL, both hints flattened and
-    L2-normalized, connectors 1×1 convolution + BN (+ ReLU after a ReLU). This is the backbone-and-logits form published
-    with ResNet-50 → ResNet-18 (70.58 %); there the KL (T = 6, weight 10) is divided by the number of classes K as
-    well, which is a weight of 10 / K on ``kd_loss``.
+    * Two stages (default). Stage "hint" trains the student up to its guided layer, with a regressor r, on
+      ‖F_t − r(F_s)‖²; deeper layers do not run. Stage "kd" then trains the whole student on (1 − α)·CE + α·T²·KL. The
+      hint layer is the middle one of the paired levels. ``hint_epochs`` are part of the run's epochs, so that methods
+      are compared at equal budget.
+    * One stage (``joint=true``): CE + 10·Σ hint over the last two paired levels + KL. Hints are flattened and
+      L2-normalized; connectors are a 1×1 convolution and BN, with a ReLU if the teacher's map follows a ReLU. This is
+      the backbone-and-logits form published with ResNet-50 → ResNet-18 (70.58 %). There, the KL (T = 6, weight 10) is
+      also divided by the number of classes K, which equals a weight of 10 / K on ``kd_loss``.
 
-    The paper's own form is ``form=paper``, ``regressor=paper`` (a convolution without normalization; there followed by
-    maxout), and in stage 2 CE plus λ times the cross-entropy with the softened teacher: ``temperature=3``,
-    ``squared_temperature=false`` (no factor T²), ``kd_weight=4`` falling linearly to ``final_kd_weight=1``. Romero et
-    al., FitNets: Hints for Thin Deep Nets, ICLR 2015 (arXiv:1412.6550).
+    To follow the paper, set ``form=paper`` and ``regressor=paper`` (a convolution without normalization, which the
+    paper follows with maxout). In its second stage, the paper adds λ times the cross-entropy with the softened teacher
+    to CE: ``temperature=3``, ``squared_temperature=false`` (no factor T²), and ``kd_weight=4`` falling linearly to
+    ``final_kd_weight=1``.
 
     Example:
         >>> FitNets(hint_epochs=30, alpha=0.5).joint
@@ -74,7 +76,7 @@ class FitNets(Method):
         return self
 
     def stages(self, pair: Pair) -> list[Stage]:
-        """Return the stages "hint" and "kd", or the one joint stage."""
+        """Return the stages "hint" and "kd", or one joint stage."""
         return self._joint(pair) if self.joint else self._two_stages(pair)
 
     def _two_stages(self, pair: Pair) -> list[Stage]:

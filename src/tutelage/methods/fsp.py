@@ -1,4 +1,4 @@
-"""Flow of the solution procedure."""
+"""Flow of the solution procedure (FSP)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ Taps = tuple[str, str]
 class FSP(Method):
     """Flow of the solution procedure: the student first learns the teacher's FSP matrices, then the task.
 
-    Stage "fsp": w·Σ_layers ‖G_s − G_t‖²_F, mean over the batch, with G_ij = Σ_hw a_i·b_j / (H·W) between what enters
-    and what leaves each paired level; the classifier does not run. Stage "task": CE. Both layers of a matrix need the
-    teacher's channels. Yim et al.: A Gift from Knowledge Distillation, CVPR 2017. ``form=mean`` with ``pool=avg`` is
-    the form of the CRD benchmark. The epochs of the first stage are part of the run's.
+    Stage "fsp" minimizes w·Σ_layers ‖G_s − G_t‖²_F, averaged over the batch. G_ij = Σ_hw a_i·b_j / (H·W), where a is
+    the input and b the output of a paired level. Deeper layers, such as the classifier, do not run. Stage "task" trains
+    on CE. The epochs of the first stage are part of the run's epochs.
+
+    The student needs the teacher's number of channels at both layers of a matrix. Yim et al., "A Gift from Knowledge
+    Distillation", CVPR 2017. Set ``form=mean`` and ``pool=avg`` for the form of the CRD benchmark.
 
     Example:
         >>> FSP(form="mean", pool="avg").weight
@@ -49,7 +51,7 @@ class FSP(Method):
         return [first, Stage("task", pair.epochs - epochs)]
 
     def _layers(self, pair: Pair) -> list[tuple[Taps, Taps]]:
-        """Return the pairs of layers (earlier, later) between which matrices are computed."""
+        """Return the pairs of layers (earlier, later) of the FSP matrices."""
         taps = pair.taps(self.taps, "fsp")
         if self.taps is None:
             return [((f"{theirs}:in", f"{ours}:in"), (theirs, ours)) for theirs, ours in taps]

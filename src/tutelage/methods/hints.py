@@ -1,4 +1,4 @@
-"""The term that regresses a teacher's feature map, for FitNets and for training on feature maps."""
+"""Hint term, in which the student regresses a feature map of the teacher; used by FitNets and FeatureMaps."""
 
 from __future__ import annotations
 
@@ -25,10 +25,19 @@ def hint_term(
     form: HintForm,
     build: Callable[..., nn.Module],
 ) -> Term:
-    """Return the term ``name.STUDENT_TAP``: the hint loss between a teacher's map and the student's, with a connector.
+    """Return the term ``NAME.STUDENT_TAP``: the hint loss between the connector's output and the teacher's map.
 
-    The larger map is pooled to the smaller. ``build(student shape, teacher shape, relu=…)`` makes the connector, with a
-    ReLU if the teacher's map is the output of an activation.
+    The larger map is pooled to the smaller one.
+
+    Args:
+        name: Prefix of the term's name.
+        pair: The probed networks.
+        teacher_tap: Tap of the teacher's map.
+        student_tap: Tap of the student's map.
+        weight: Weight of the term.
+        form: Form of ``hint_loss``.
+        build: Function of the two shapes (C, H, W), student first, and ``relu`` that returns the connector. ``relu`` is
+            True if the teacher's map is the output of an activation.
     """
     teacher, student = pair.shapes(teacher_tap, student_tap)
     connector = build(student, teacher, relu=pair.after_activation(teacher_tap)).eval()

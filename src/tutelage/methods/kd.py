@@ -1,4 +1,4 @@
-"""Knowledge distillation by softened outputs."""
+"""Knowledge distillation on softened outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tutelage.terms import LOGITS, Kept, Stage, Term
 Average = Literal["logits", "probabilities"]
 
 KD_TERM = "kd"
-"""The name of the term that matches logits, in every method."""
+"""Name of the term that matches logits, in every method."""
 
 
 def logits_term(
@@ -24,15 +24,20 @@ def logits_term(
     average: Average = "logits",
     final_weight: float | None = None,
 ) -> Term:
-    """Return the KD term: weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student.
+    """Return the KD term, weight · T²·KL(p_t‖p_s) between the softened outputs of teacher and student.
 
-    ``average`` says what is averaged over several teachers: their logits, or their softened probabilities.
+    Args:
+        pair: The probed networks.
+        weight: Weight of the term.
+        temperature: The temperature T.
+        average: Average of several teachers, over their "logits" or their softened "probabilities".
+        final_weight: Weight at the end of the stage. None for ``weight``.
     """
     match = partial(kd_match, temperature=temperature)
     if pair.teachers == 1:
         target, kept = kd_target, Kept.of("logits", "logits")
     else:
-        # The mean of logits is the same at every temperature, that of softened probabilities is not.
+        # Unlike the mean of the logits, the mean of the softened probabilities depends on the temperature.
         settings = {"average": average} if average == "logits" else {"average": average, "temperature": temperature}
         target = partial(ensemble_target, temperature=temperature, average=average)
         kept = Kept.of("logits", "ensemble", **settings)
@@ -41,12 +46,15 @@ def logits_term(
 
 @METHODS.register("kd")
 class KD(Method):
-    """Knowledge distillation: (1 − α)·CE + α·T²·KL(p_t‖p_s), with p = softmax(z / T), mean over the batch.
+    """Knowledge distillation: (1 − α)·CE + α·T²·KL(p_t‖p_s) with p = softmax(z / T), averaged over the batch.
 
-    Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (arXiv:1503.02531). T = 4 and α = 0.9 as
-    in the code of Attention Transfer; α is the weight of KL (torchdistill's α is that of CE). ``labels=false`` is
-    T²·KL alone, for data without labels; in partly labeled data, CE ignores labels of −1. Several teachers
-    (``teacher=[runs/a, runs/b]``) are averaged: their logits, or their softened probabilities.
+    Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015 (arXiv:1503.02531).
+
+    * The defaults T = 4 and α = 0.9 are those of the attention-transfer code. α is the weight of KL, while torchdistill
+      uses α as the weight of CE.
+    * ``labels=false`` is T²·KL alone, for data without labels. In partly labeled data, CE ignores labels of −1.
+    * Several teachers (``teacher=[runs/a, runs/b]``) are averaged, over their logits or their softened probabilities
+      (``ensemble``).
 
     Example:
         >>> KD(temperature=2, alpha=0.5).weight
@@ -60,14 +68,14 @@ class KD(Method):
 
     @model_validator(mode="after")
     def _alpha_needs_labels(self) -> KD:
-        # The default is allowed: the config.yaml of a run lists every setting.
+        # The default is allowed because the config.yaml of a run lists every setting.
         if not self.labels and self.alpha not in (1, KD.model_fields["alpha"].default):
             raise ValueError("kd.labels=false is KL alone, with weight 1: leave kd.alpha out")
         return self
 
     @property
     def weight(self) -> float:
-        """The factor of KL; the cross-entropy has the rest, 1 − weight."""
+        """Weight of KL; the cross-entropy has the weight 1 − weight."""
         return self.alpha if self.labels else 1.0
 
     def stages(self, pair: Pair) -> list[Stage]:

@@ -1,4 +1,4 @@
-"""The student alone."""
+"""Baseline: the student alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tutelage.terms import Stage
 
 @METHODS.register("none")
 class Alone(Method):
-    """The student alone: cross-entropy with the labels, in the same loop as every method (the baseline to beat).
+    """Baseline: the student alone, trained on the cross-entropy in the same loop as with every method.
 
     Example:
         >>> Alone().needs_teacher
@@ -17,7 +17,7 @@ class Alone(Method):
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether the method needs a teacher: it does not."""
+        """Whether the method needs a teacher; always False."""
         return False
 
     def stages(self, pair: Pair) -> list[Stage]:

@@ -1,4 +1,4 @@
-"""Neuron selectivity transfer."""
+"""Neuron selectivity transfer (NST)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from tutelage.terms import Kept, Stage, Term
 
 @METHODS.register("nst")
 class NST(Method):
-    """Neuron selectivity transfer: CE + w·Σ_levels MMD² between the channels' unit maps of student and teacher.
+    """Neuron selectivity transfer: CE + w·Σ_levels MMD² between the unit-norm channel maps of student and teacher.
 
     MMD² = mean_ij k(t_i, t_j) + mean_ij k(s_i, s_j) − 2 mean_ij k(s_i, t_j), where t_i and s_j are the flattened maps
-    of the channels, each of unit L2 norm. Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity
-    Transfer, 2017 (arXiv:1707.01219). ``layers=all`` with the polynomial kernel and w = 50 is the form of the CRD
-    benchmark, whose results are the most quoted; ``last``, one pair before its activation, is the authors' form.
+    of the channels, each of unit L2 norm. Huang and Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity
+    Transfer", 2017 (arXiv:1707.01219).
+
+    ``layers="all"`` with the polynomial kernel and w = 50 is the form of the CRD benchmark, whose results are quoted
+    most often. ``layers="last"``, the last pair before its activation, is the authors' form.
 
     Example:
         >>> NST(kernel="gaussian", bandwidth=0.5).layers
@@ -46,7 +48,7 @@ class NST(Method):
     def _term(self, pair: Pair, teacher_tap: str, student_tap: str, alone: bool) -> Term:
         size = pair.common_size(teacher_tap, student_tap)
         kernel = {"size": size, "kernel": self.kernel, "degree": self.degree, "offset": self.offset}
-        # The maps of all levels take far more room than the teacher takes time; those of one may pay.
+        # Storing the maps of all levels costs more than recomputing them; storing one level may be worthwhile.
         kept = Kept.of("features", "nst", teacher_tap, **kernel) if alone else None
         return Term(
             f"nst.{student_tap}",

@@ -1,4 +1,4 @@
-"""OFD, the overhaul of feature distillation."""
+"""Overhaul of feature distillation (OFD)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from tutelage.terms import Stage, Term
 class OFD(Method):
     """Overhaul of feature distillation: CE + (1/W)·Σ_i 2^−(L−1−i)·d(r(F_s), max(F_t, m)), features before the ReLU.
 
-    d is the squared distance, summed over c, h, w, zero where the student ≤ target ≤ 0, mean over the batch. The margin
-    m of a channel is the mean of the negative values that its batch normalization makes, E[x | x < 0]; without such a
-    normalization it is measured on each batch. r is a 1×1 convolution with batch normalization. The teacher normalizes
-    by batch statistics, as in the authors' code, without changing its buffers. Heo et al.: A Comprehensive Overhaul of
-    Feature Distillation, ICCV 2019 (arXiv:1904.01866). W = 1000 for CIFAR, 10000 for ImageNet. The authors' CIFAR code
-    also resets the optimizer at half and three quarters of the run: ``schedule.restart``.
+    Heo et al., "A Comprehensive Overhaul of Feature Distillation", ICCV 2019 (arXiv:1904.01866).
+
+    * d is the squared distance summed over c, h, w and averaged over the batch. Elements with student ≤ target ≤ 0
+      count as zero.
+    * The margin m of a channel is the mean of the negative outputs of its batch normalization, E[x | x < 0]. Without
+      batch normalization, it is measured on each batch.
+    * r is a 1×1 convolution with batch normalization.
+    * The teacher normalizes by batch statistics, as in the authors' code; its buffers do not change.
+    * W is 1000 for CIFAR and 10000 for ImageNet. The authors' CIFAR code also resets the optimizer at half and three
+      quarters of the run; set ``schedule.restart`` to do so.
 
     Example:
         >>> OFD(divisor=10000).teacher_mode
@@ -63,7 +67,7 @@ class OFD(Method):
 
 
 class MarginTarget(nn.Module):
-    """Compute max(F_t, m) of the teacher's features, with m from the normalization before the tap, or the batch."""
+    """Target max(F_t, m) of the teacher's features, with m from the batch normalization before the tap or the batch."""
 
     margin: Tensor | None
 
