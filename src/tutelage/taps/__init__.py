@@ -1,4 +1,4 @@
-"""Read activations out of any network, and find and pair the levels of networks never seen before."""
+"""Read activations of any network, and find and pair the levels of unknown networks."""
 
 import warnings
 from typing import Any
@@ -37,7 +37,7 @@ _RENAMED = {"find_stages": find_levels, "pair_stages": pair_levels}
 
 
 def __getattr__(name: str) -> Any:
-    """Find a function under the name it had before 0.2, until 1.0."""
+    """Return a function by its name before 0.2, which remains until 1.0."""
     if name not in _RENAMED:
         raise AttributeError(f"module 'tutelage.taps' has no attribute '{name}'")
     now = _RENAMED[name]

@@ -1,4 +1,4 @@
-"""The tapped network: one forward pass that gives the logits and the features read on the way."""
+"""Networks that return their logits and intermediate features from one forward pass."""
 
 from __future__ import annotations
 
@@ -15,20 +15,39 @@ from tutelage.taps.unregistered import set_unregistered
 
 
 def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: Sequence[str] = ()) -> nn.Module:
-    """Returns a module whose forward gives ``(logits, features)`` with ``features`` = {tap: tensor}.
+    """Return a module whose forward pass returns ``(logits, features)`` with features {tap: tensor}.
 
-    It shares parameters and buffers with ``model`` and leaves its mode, flags and state dict alone; parameters have the
-    same names. In train mode and in eval mode it computes what the model computes, and no in-place operation overwrites
-    a tapped tensor. A network with several outputs gives its main logits.
+    The module shares parameters (under the same names) and buffers with ``model``, whose mode, flags and state dict do
+    not change. It computes the same results as ``model`` in train and eval mode, and no in-place operation overwrites a
+    tapped tensor. Networks that torch.fx cannot trace are read by hooks; their functions cannot be tapped.
 
-    taps: module paths for what a module returns (``layer3``), with ``:in`` for what enters it (``layer3:in``),
-    functions under torchvision's names (``layer3.1.add``), the value before the activation of timm's BatchNormAct2d as
-    ``bn1.norm``. A module that runs more than once is named by its call: ``relu_0``, ``relu_1``.
-    logits: False stops at the deepest tap and gives None in their place; only the parameters above it are kept.
-    frozen: names of modules which stay in eval mode, with all below them, whatever the mode of the rest.
+    Args:
+        model: Any network. If it has several outputs, its main logits are returned.
+        taps: Names of the features to read:
 
-    Where torch.fx cannot trace the network, modules are read by hooks, and functions cannot be tapped.
-    Raises TutelageError for a tap or a frozen module that does not exist, with the nearest names.
+            * The path of a module for its output (``layer3``), with ``:in`` for its input (``layer3:in``).
+            * A function by torchvision's name (``layer3.1.add``).
+            * ``bn1.norm`` for the value before the activation of timm's ``BatchNormAct2d``.
+            * A call of a module that runs more than once (``relu_0``, ``relu_1``).
+        logits: Whether to compute the logits. If False, the forward pass stops at the deepest tap and returns None for
+            the logits, and the module only holds the parameters needed to get there.
+        frozen: Names of modules that stay in eval mode, including their submodules.
+
+    Returns:
+        The module, in the mode of ``model``.
+
+    Raises:
+        TutelageError: If a tap or a frozen module does not exist (similar names are suggested), or nothing is to be
+            computed.
+
+    Example:
+        >>> import torch
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import tapped
+        >>> reader = tapped(create_model("resnet8"), ["layer2", "layer3:in"])
+        >>> logits, features = reader(torch.zeros(1, 3, 32, 32))
+        >>> features["layer2"].shape
+        torch.Size([1, 32, 16, 16])
     """
     if not taps and not logits:
         raise TutelageError("nothing to compute: name at least one tap, or ask for the logits")
@@ -48,7 +67,7 @@ def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: S
 
 
 class Tapped(nn.Module):
-    """A traced network under the original's names, with one graph for train mode and one for eval mode."""
+    """Traced network with the names of the original, one graph for train mode and one for eval mode."""
 
     _network: nn.Module
 
@@ -63,29 +82,29 @@ class Tapped(nn.Module):
         for name in ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set"):
             setattr(self, name, getattr(tree, name))
         self.frozen_modules = frozen
-        # Not registered, because it also holds what lies below the deepest tap.
+        # Not registered, because it also holds the layers after the deepest tap.
         set_unregistered(self, "_network", network)
         self._forwards = {mode: type(fx.GraphModule(network, graph)).forward for mode, graph in graphs.items()}
 
     def forward(self, images: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """Returns (logits or None, {tap: tensor}) for images (B, C, H, W)."""
+        """Return (logits or None, {tap: tensor}) for images (B, C, H, W)."""
         return self._forwards[self.training](self, images)
 
     def train(self, mode: bool = True) -> Tapped:
-        """Selects the graph and sets the modules' mode; frozen modules stay in eval mode."""
+        """Select the graph and set the mode of the modules; frozen modules stay in eval mode."""
         super().train(mode)
-        self._network.train(mode)  # a network may set parts of itself apart in a train() of its own
+        self._network.train(mode)  # a network may override train(), for example to keep parts in eval mode
         freeze(self._network, self.frozen_modules)
         return self
 
 
 def reading_graph(trace: Trace, taps: Sequence[str], logits: bool) -> fx.Graph:
-    """Makes the graph return ``(logits or None, {tap: value})`` and nothing be computed besides."""
+    """Change the graph to return ``(logits or None, {tap: value})``, and remove everything this does not need."""
     graph = trace.graph
     output = next(node for node in reversed(graph.nodes) if node.op == "output")
     features = {tap: trace.find(tap) for tap in taps}
     output.args = ((output.args[0] if logits else None, features),)
-    # Not Graph.eliminate_dead_code: it keeps random functions below the deepest tap, and drops updates of buffers.
+    # Not Graph.eliminate_dead_code: it keeps random functions after the deepest tap and removes updates of buffers.
     for node in reversed(list(graph.nodes)):
         if not node.users and node.op not in ("placeholder", "output") and not node.meta.get("updates_buffer"):
             graph.erase_node(node)
@@ -96,10 +115,10 @@ _FRESH_MODULES = (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.L
 
 
 def restore_inplace(network: nn.Module, graphs: dict[bool, fx.Graph], inplace: frozenset[nn.Module]) -> None:
-    """Lets activations work in place again where nobody else can see their input: it costs no memory then.
+    """Switch activations back to in-place operation where no other operation reads their input, to save memory.
 
-    That is where every call of the module reads the new tensor of a convolution, normalisation or linear layer, and
-    nothing but the module reads it.
+    This holds if every call of the module is the only reader of the fresh output of a convolution, normalization or
+    linear layer.
     """
     calls: dict[str, list[fx.Node]] = {}
     for graph in graphs.values():

@@ -1,4 +1,4 @@
-"""A faster reader for a network that is only read in eval mode: batch normalisation folded into convolutions."""
+"""Fold batch normalization into convolutions, for faster reading of a network in eval mode."""
 
 from __future__ import annotations
 
@@ -14,11 +14,31 @@ from tutelage.taps.tracing import Untraceable, trace_network
 
 
 def folded(model: nn.Module, taps: Sequence[str], logits: bool = True) -> nn.Module:
-    """Returns ``tapped(model, taps, logits)`` for good in eval mode, without the batch normalisations.
+    """Return ``tapped(model, taps, logits)`` fixed in eval mode, with batch normalization folded into convolutions.
 
-    A normalisation y = γ(x − μ)/σ + β behind a convolution that nothing else reads becomes part of its weights. These
-    are copies: later changes of the model are not seen, and the model itself stays as it is. Fold in float32, before
-    any cast to a shorter type. A network that torch.fx cannot trace is read as it is.
+    A batch normalization y = γ(x − μ)/σ + β is merged into the weights of the preceding convolution if nothing else
+    reads the convolution's output. Merged weights are copies: the model does not change, and later changes of the model
+    have no effect. Fold in float32, before casting to a lower precision. Networks that torch.fx cannot trace are not
+    folded.
+
+    Args:
+        model: Any network.
+        taps: Names of the features to read, see ``tapped``.
+        logits: Whether to compute the logits, see ``tapped``.
+
+    Returns:
+        The module, always in eval mode.
+
+    Raises:
+        TutelageError: If a tap does not exist; similar names are suggested.
+
+    Example:
+        >>> import torch
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import folded, tapped
+        >>> model, images = create_model("resnet8").eval(), torch.rand(1, 3, 32, 32)
+        >>> torch.allclose(folded(model, [])(images)[0], tapped(model, [])(images)[0], atol=1e-4)
+        True
     """
     network = sharing_clone(model).eval()
     inplace = switch_off_inplace(network)

@@ -1,4 +1,4 @@
-"""Reading activations by hooks: the fallback for networks that torch.fx cannot trace."""
+"""Read activations by hooks, for networks that torch.fx cannot trace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tutelage.taps.unregistered import set_unregistered
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """One call of a module: ``number`` counts the calls of ``path``; the tensors are what went in and came out."""
+    """One call of a module: its number among the calls of ``path``, and its first input and output tensor."""
 
     name: str
     path: str
@@ -30,10 +30,10 @@ class ModuleCall:
 
 
 class HookedNetwork(nn.Module):
-    """Gives ``(logits, features)`` like a traced network, from hooks on a sharing clone; see ``tapped``.
+    """Network that returns ``(logits, features)`` by hooks on a sharing clone; see ``tapped``.
 
-    The reading hooks live for one forward pass. Without logits the pass ends at the last tap it meets. The parameters
-    are those that take part, found by differentiating one dry pass.
+    Hooks are registered for one forward pass at a time. Without logits, the pass ends as soon as all taps are read. The
+    module holds the parameters that affect its outputs, found by differentiating one dry pass.
     """
 
     _network: nn.Module
@@ -65,11 +65,11 @@ class HookedNetwork(nn.Module):
         self.train(model.training)
 
     def forward(self, images: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
-        """Returns (logits or None, {tap: tensor}) for images (B, C, H, W)."""
+        """Return (logits or None, {tap: tensor}) for images (B, C, H, W)."""
         return self._read(lambda: self._network(images))
 
     def train(self, mode: bool = True) -> HookedNetwork:
-        """Sets the network's mode; frozen modules stay in eval mode."""
+        """Set the mode of the network; frozen modules stay in eval mode."""
         super().train(mode)
         self._network.train(mode)
         freeze(self._network, self.frozen_modules)
@@ -90,7 +90,7 @@ class HookedNetwork(nn.Module):
 
     def _parameters_without_part(self, images: Tensor) -> set[str]:
         network = self._network
-        # functional_call differentiates stand-ins, so that it does not matter which parameters are frozen at present.
+        # Differentiating copies makes the result independent of which parameters currently require gradients.
         leaves = {name: value.detach().requires_grad_() for name, value in network.named_parameters()}
         with torch.enable_grad():
             logits, features = self._read(lambda: torch.func.functional_call(network, leaves, (images,)))
@@ -101,16 +101,29 @@ class HookedNetwork(nn.Module):
 
 
 def dry_images(model: nn.Module, size: tuple[int, int]) -> Tensor:
-    """Returns one black image (1, 3, H, W) on the model's device and in its precision."""
+    """Return one black image (1, 3, H, W) on the device and in the precision of ``model``."""
     parameter = next((value for value in model.parameters() if value.is_floating_point()), torch.empty(0))
     return torch.zeros(1, 3, *size, device=parameter.device, dtype=parameter.dtype)
 
 
 def dry_run(model: nn.Module, input_size: tuple[int, int]) -> Any:
-    """Return what the network gives in eval mode for one black image of (H, W); it stays as it is.
+    """Return the network's output in eval mode for one black image. The network does not change.
+
+    Args:
+        model: Any network for images (B, 3, H, W).
+        input_size: Size (H, W) of the image.
+
+    Returns:
+        The output as the network returns it.
 
     Raises:
-        TutelageError: it does not run on images of this size.
+        TutelageError: If the network does not run on images of this size.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import dry_run
+        >>> dry_run(create_model("resnet8"), (32, 32)).shape
+        torch.Size([1, 10])
     """
     images = dry_images(model, input_size)
     devices = [images.device] if images.device.type == "cuda" else []
@@ -123,7 +136,7 @@ def dry_run(model: nn.Module, input_size: tuple[int, int]) -> Any:
 
 
 def record_calls(network: nn.Module, images: Tensor) -> list[ModuleCall]:
-    """Runs the network once, without gradients and in its present mode, and lists the modules' calls as they end."""
+    """Run the network once without gradients, and return the calls of its modules in the order in which they end."""
     calls: list[ModuleCall] = []
     counts: Counter[str] = Counter()
     handles = []
@@ -145,7 +158,7 @@ def record_calls(network: nn.Module, images: Tensor) -> list[ModuleCall]:
 
 
 def _find_calls(calls: list[ModuleCall], taps: Sequence[str], reason: str) -> dict[str, dict[tuple[int, str], str]]:
-    """Resolves taps: {module path: {(number of the call, "in" or "out"): tap}}."""
+    """Return the calls that the taps name, as {module path: {(number of the call, "in" or "out"): tap}}."""
     named, repeated = name_calls(calls, {call.path for call in calls})
     places = {call.name: (call, "out") for call in named if call.output is not None}
     places |= {f"{call.name}:in": (call, "in") for call in named if call.source is not None}
@@ -160,16 +173,16 @@ def _find_calls(calls: list[ModuleCall], taps: Sequence[str], reason: str) -> di
 
 
 class _AllRead(Exception):
-    """Ends a forward pass whose taps have all been read."""
+    """Raised to end a forward pass once all taps are read."""
 
 
 @contextmanager
 def _reading(
     module: nn.Module, readings: dict[tuple[int, str], str], features: dict[str, Tensor], stop: int | None
 ) -> Iterator[None]:
-    """Reads the module while the context lasts; raises _AllRead as soon as ``stop`` features are there.
+    """Read taps of a module inside the block, and raise _AllRead once there are ``stop`` features.
 
-    What is read is handed on as a copy: an in-place operation that follows changes the copy.
+    The network continues with a copy, so that a later in-place operation does not change the feature.
     """
     calls = 0
 
@@ -207,7 +220,7 @@ def _tensor(value: Any) -> Tensor | None:
 
 
 def _usual_size(model: nn.Module) -> tuple[int, int]:
-    """Returns the image size the network says it was made for, 224 where it says nothing."""
+    """Return the image size in the network's spec or timm config, 224x224 by default."""
     own = getattr(getattr(model, "spec", None), "input_size", None)
     timm_size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size", (3, 224, 224))[1:]
     height, width = own or timm_size

@@ -1,4 +1,4 @@
-"""In-place operations, as the tracer meets them, in their out-of-place form."""
+"""Recognize in-place operations while tracing, and find their out-of-place forms."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _OPERATORS: dict[Any, Callable[..., Any]] = {
 
 
 def is_inplace(kind: str, target: Any, kwargs: dict[str, Any]) -> bool:
-    """Tells whether a call changes its first argument: ``x.relu_()``, ``torch.relu_(x)``, ``relu(x, inplace=True)``."""
+    """Return whether a call changes its first argument, as ``x.relu_()`` and ``relu(x, inplace=True)`` do."""
     if kind == "call_function":
         return bool(target in _OPERATORS or kwargs.get("inplace") is True or _marked(getattr(target, "__name__", "")))
     return kind == "call_method" and _marked(target) and callable(getattr(Tensor, target, None))
 
 
 def out_of_place(kind: str, target: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-    """Returns target and keywords of the call's out-of-place form, None where PyTorch has none (``x.normal_()``)."""
+    """Return target and keyword arguments of the out-of-place form; None if there is none (``x.normal_()``)."""
     if kwargs.get("inplace") is True:
         return target, {**kwargs, "inplace": False}
     if target in _OPERATORS:

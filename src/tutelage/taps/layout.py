@@ -1,4 +1,4 @@
-"""Feature layouts: maps, tokens and channels-last maps brought to one form, (B, C, H, W)."""
+"""Convert tokens and channels-last maps to feature maps (B, C, H, W)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from torch import Tensor
 
 from tutelage.errors import TutelageError
 
-# Class token; class and distillation token; class token and four registers. The first that fits best is taken.
+# None; class token; class and distillation tokens; class token and four registers. Of equal fits, the first is used.
 PREFIX_TOKENS = (0, 1, 2, 5)
 
 Size = Sequence[int]
-"""(H, W)."""
+"""Size (H, W)."""
 
 
 class Layout(NamedTuple):
-    """How a network lays a map out: channels first where nothing else is said."""
+    """Layout of a network's features, by default a map (B, C, H, W)."""
 
     channels_last: bool = False
     prefix: int = 0
+    """Number of prefix tokens."""
     grid: tuple[int, int] | None = None
-    """(H, W) of tokens in rows; None for what is a map already."""
+    """Size (H, W) of the grid of tokens; None for maps."""
 
     def __call__(self, features: Tensor) -> Tensor:
         if self.grid is not None:
@@ -31,25 +32,30 @@ class Layout(NamedTuple):
 
 
 def as_map(features: Tensor, input_size: Size = (1, 1)) -> Tensor:
-    """Return features as a map (B, C, H, W), sharing memory with the input.
+    """Return features as a map (B, C, H, W) that shares memory with the input.
 
-    The images' sides decide which places of a shape are H and W: a map is as much wider than high as they are.
+    The layout is inferred from the aspect ratio of the images, which a map shares:
 
-    - (B, C, H, W) is kept.
-    - (B, H, W, C), as timm's Swin gives, is permuted, where places 1 and 2 fit the images' sides better than 2 and 3.
-    - Tokens (B, N, C) with N = H·W + p lose their p prefix tokens, which come first (p is 0, 1, 2 or 5), and become
-      (B, C, H, W).
+    * (B, C, H, W) is returned unchanged.
+    * (B, H, W, C), as returned by timm's Swin, is permuted if dimensions 1 and 2 fit the aspect ratio better than
+      dimensions 2 and 3.
+    * Tokens (B, N, C) with N = H·W + p become (B, C, H, W) without the first p tokens, where p is 0, 1, 2 or 5.
 
     Args:
-        features: what a tap read.
-        input_size: (H, W) of the images that the network was given; square ones where it is left out.
+        features: Output of a tap.
+        input_size: Size (H, W) of the network's input images. The default stands for square images of any size.
+
+    Returns:
+        The map.
 
     Raises:
-        TutelageError: features of any other shape.
+        TutelageError: If the features are not a map of such images.
 
-    >>> import torch
-    >>> as_map(torch.zeros(8, 91, 192), input_size=(96, 240)).shape
-    torch.Size([8, 192, 6, 15])
+    Example:
+        >>> import torch
+        >>> from tutelage.taps import as_map
+        >>> as_map(torch.zeros(8, 91, 192), input_size=(96, 240)).shape
+        torch.Size([8, 192, 6, 15])
     """
     shape = tuple(features.shape)
     layout = layout_of(shape, input_size)
@@ -64,18 +70,30 @@ def as_map(features: Tensor, input_size: Size = (1, 1)) -> Tensor:
 
 
 def laid_out(features: Mapping[str, Tensor], input_size: Size) -> dict[str, Tensor]:
-    """Return features with each that can be a map as (B, C, H, W), and the rest as they are."""
+    """Return features with all maps as (B, C, H, W). Other features do not change.
+
+    Args:
+        features: Features by tap.
+        input_size: Size (H, W) of the network's input images.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.taps import laid_out
+        >>> features = {"blocks.5": torch.zeros(1, 17, 192), "head": torch.zeros(1, 10)}
+        >>> {tap: tuple(value.shape) for tap, value in laid_out(features, (64, 64)).items()}
+        {'blocks.5': (1, 192, 4, 4), 'head': (1, 10)}
+    """
     return {tap: lay_out(value, input_size) for tap, value in features.items()}
 
 
 def lay_out(value: Tensor, input_size: Size) -> Tensor:
-    """Return a feature as a map (B, C, H, W) if it can be one, and as it is otherwise."""
+    """Return a feature as a map (B, C, H, W), or unchanged if it is not a map."""
     layout = layout_of(tuple(value.shape), input_size)
     return value if layout is None else layout(value)
 
 
 def layout_of(shape: tuple[int, ...], input_size: Size) -> Layout | None:
-    """Return the layout of features of this shape, batch included, where they can be a map."""
+    """Return the layout of features of this shape (including the batch), or None if they are not a map."""
     if len(shape) == 4:
         first, last = (_misfit(shape[2], shape[3], input_size), _misfit(shape[1], shape[2], input_size))
         return Layout(channels_last=last < min(first, 1))
@@ -95,5 +113,5 @@ def _tokens(count: int, input_size: Size) -> Layout | None:
 
 
 def _misfit(height: int, width: int, input_size: Size) -> float:
-    """How many positions too many a map has along a side, for images of this size: rounding makes less than one."""
+    """Return by how many positions a side deviates from the images' aspect ratio; less than one is due to rounding."""
     return abs(height * input_size[1] - width * input_size[0]) / max(input_size)

@@ -1,4 +1,4 @@
-"""Find the levels (resolutions) of an unknown network from what a dry forward pass saw."""
+"""Find the levels (resolutions) of an unknown network from a dry forward pass."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tutelage.taps.points import Observation, TapPoint
 
-# Layers that only resample or pass on the output of the layer before them.
+# Layers that only resample or pass on their input.
 _PASSIVE = ("pool", "dropout", "droppath", "stochasticdepth", "identity", "flatten", "upsample")
 _BACKBONE_REDUCTION = 3
 _TRANSFORMER_LEVELS = 4
@@ -15,22 +15,22 @@ _TRANSFORMER_LEVELS = 4
 def choose_levels(observations: list[Observation]) -> list[TapPoint]:
     """Return the outputs of a network's levels, shallow to deep, numbered from 0.
 
-    A level ends where the resolution changes. Its output is the last output at that resolution of an outermost
+    A level ends where the resolution changes. Its output is the last output, at that resolution, of an outermost
     container (a module made of layers). The exceptions are:
 
-    * A container that divides the resolution by 3 or more is a whole backbone; the containers inside it are searched.
-    * The stem (a container fed by the image, and everything inside it) counts only if fewer than three levels remain
+    * A container that divides the resolution by 3 or more is a whole backbone; the containers inside it are used.
+    * The stem (a container fed by the image, and everything inside it) only counts if fewer than three levels remain
       without it.
-    * A network whose blocks all work at one resolution (a vision transformer) has a level after every quarter of its
-      blocks.
-    * A network with fewer than two such containers has the last layer of each resolution, poolings apart.
-    * Maps of 1x1 are left out unless there are no others.
+    * If all blocks work at one resolution (a vision transformer), a level ends after every quarter of the blocks.
+    * If there are fewer than two such containers, the last layer of each resolution is used, except pooling and other
+      layers without computation.
+    * Maps of 1x1 are only used if there are no others.
 
     Args:
-        observations: the points of the network, in order of execution.
+        observations: The points of the network, in order of execution.
 
     Returns:
-        The points with ``level`` set; empty if the network has no points.
+        The points with ``level`` set; empty if the network has no feature maps.
     """
     maps = [o for o in observations if len(o.point.shape) == 3]
     maps = [o for o in maps if max(_resolution(o)) > 1] or maps
@@ -63,7 +63,7 @@ def _outermost(containers: list[Observation]) -> list[Observation]:
 
 
 def _without_stem(outer: list[Observation], containers: list[Observation]) -> list[Observation]:
-    """Leave out containers fed by the image that other containers follow, and what is inside them."""
+    """Return ``outer`` without containers that read the image and precede other containers, and without their parts."""
     stems = [
         o
         for n, o in enumerate(containers)
@@ -96,7 +96,7 @@ def _depth(observation: Observation) -> int:
 
 
 def _evenly_spaced_blocks(containers: list[Observation]) -> list[Observation]:
-    """Cut the longest list of sibling containers of equal shape into up to four spans and return their ends."""
+    """Return the ends of up to four equal spans of the longest list of sibling containers with equal shapes."""
     siblings: dict[tuple[str, tuple[int, ...]], list[Observation]] = {}
     for observation in containers:
         parent = observation.point.name.rpartition(".")[0]

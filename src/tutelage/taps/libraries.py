@@ -1,6 +1,7 @@
-"""What tracing has to know of torchvision's and timm's modules.
+"""Modules and functions of torchvision and timm that tracing treats specially.
 
-Neither library is imported for it, which takes seconds: a network can only hold modules of a library that is loaded.
+Neither library is imported here, because that takes seconds: a network only contains modules of libraries that are
+already loaded.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ _STOCHASTIC = ("DropPath", "PatchDropout", "DropBlock2d")
 
 
 def leaves() -> tuple[type[nn.Module], ...]:
-    """Return the modules to keep whole: their Python cannot be traced, or reads its own mode while it runs."""
+    """Return the module classes that tracing does not enter.
+
+    Their code cannot be traced, or depends on the train or eval mode. Only libraries that are already imported are
+    searched.
+
+    Example:
+        >>> from torch import nn
+        >>> from tutelage.taps import leaves
+        >>> nn.Sequential in leaves()
+        False
+    """
     ops, layers = _loaded("torchvision.ops"), _loaded("timm.layers")
     found = [
         item
@@ -32,19 +43,19 @@ def leaves() -> tuple[type[nn.Module], ...]:
 
 
 def opaque_functions() -> tuple[Callable[..., Any], ...]:
-    """Return the functions that are recorded as one call."""
+    """Return the functions that tracing records as one call."""
     layers = _loaded("timm.layers")
     return tuple(filter(callable, layers.get_notrace_functions())) if layers is not None else ()
 
 
 def opaque_modules() -> tuple[ModuleType, ...]:
-    """Return the Python modules whose functions are recorded as one call each."""
+    """Return the Python modules whose functions tracing records as one call each."""
     ops = _loaded("torchvision.ops")
     return (math, ops) if ops is not None else (math,)
 
 
 def is_norm_with_activation(module: nn.Module) -> bool:
-    """Return whether a module is timm's ``BatchNormAct2d``, and not a class derived from it."""
+    """Return whether a module is timm's ``BatchNormAct2d`` itself, not a subclass."""
     layers = _loaded("timm.layers")
     return layers is not None and type(module) is layers.BatchNormAct2d
 

@@ -14,25 +14,28 @@ from tutelage.taps.probe import Probe
 def pair_levels(
     teacher: nn.Module | Probe, student: nn.Module | Probe, input_size: tuple[int, int] = (224, 224)
 ) -> list[tuple[str, str]]:
-    """Pair the levels of two networks.
+    """Return the pairs of levels of two networks that correspond to each other.
 
-    Levels of equal stride (input size over map size, to the nearest power of two, each network on its own input) are
-    paired. If the networks share no stride, levels are paired from the deepest backwards. If all levels of one network
-    have the same resolution (a vision transformer), levels of equal relative depth are paired.
+    * Levels of equal stride are paired. The stride is the input height over the map height, to the nearest power of
+      two; each network has its own input size.
+    * If the networks share no stride, levels are paired from the deepest to the shallowest.
+    * If all levels of one network have the same resolution (a vision transformer), levels of equal relative depth are
+      paired.
 
     Args:
-        teacher: the network, or its probe.
-        student: the network, or its probe.
-        input_size: (H, W) at which to probe networks that are not probed yet.
+        teacher: The teacher network, or its probe.
+        student: The student network, or its probe.
+        input_size: Size (H, W) of the images for networks without a probe.
 
     Returns:
         Pairs (teacher tap, student tap), shallow to deep; at least one.
 
     Raises:
-        TutelageError: if a network has no feature maps to pair.
+        TutelageError: If a network has no feature maps to pair.
 
     Example:
         >>> from tutelage import create_model
+        >>> from tutelage.taps import pair_levels
         >>> pair_levels(create_model("resnet20"), create_model("resnet8"), (32, 32))
         [('layer1', 'layer1'), ('layer2', 'layer2'), ('layer3', 'layer3')]
     """
@@ -60,7 +63,7 @@ def _maps(probe: Probe) -> list[TapPoint]:
 
 
 def _strides(probe: Probe) -> dict[int, str]:
-    """Return the deepest level of each stride, by log2 of the stride."""
+    """Return the deepest level of each stride, as {log2 of the stride: tap}."""
     return {round(math.log2(probe.input_size[0] / point.shape[1])): point.name for point in _maps(probe)}
 
 

@@ -1,11 +1,11 @@
-"""What is known of a place in a network that can be tapped."""
+"""Points of a network that can be tapped."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
 
-# Sigmoids are left out: in image networks they are gates, not activations.
+# Without sigmoids, which are gates in image networks, not activations.
 _ACTIVATIONS = {
     *("relu", "relu6", "leakyrelu", "prelu", "rrelu", "elu", "celu", "selu", "gelu", "gelutanh", "quickgelu", "mish"),
     *("silu", "swish", "hardswish", "hardswishme", "swishme", "hardmish", "hardtanh", "tanh", "softplus"),
@@ -14,12 +14,21 @@ _ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class TapPoint:
-    """A place that can be tapped.
+    """Point of a network that can be tapped.
 
-    name: what ``tapped`` takes.  shape: without the batch, (C, H, W) where ``as_map`` gives a map.
-    operation: class of the module or name of the function.
-    level: number of the level it lies in, from 0; None behind the last.
-    activation: "before" if the value feeds an activation function, "after" if one made it, else "".
+    Attributes:
+        name: Tap, as passed to ``tapped``.
+        shape: Shape of the features without the batch, (C, H, W) for maps (see ``as_map``).
+        operation: Class of the module or name of the function.
+        level: Number of the level that the point belongs to, from 0. None after the last level.
+        activation: "before" if the value is the input of an activation function, "after" if it is the output of one,
+            "" otherwise.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import tap_points
+        >>> tap_points(create_model("resnet8"), (32, 32))[1]
+        TapPoint(name='bn1', shape=(16, 32, 32), operation='BatchNorm2d', level=0, activation='before')
     """
 
     name: str
@@ -37,7 +46,16 @@ class TapPoint:
 
 @dataclass(frozen=True)
 class Observation:
-    """A point with what the search for levels needs: is it a module, a container, and what entered it."""
+    """Point with the properties that the search for levels needs.
+
+    Attributes:
+        point: The point.
+        module: Path of the module, or None for a function.
+        container: Whether the module is made of layers.
+        tokens: Whether the features are three-dimensional, (B, N, C).
+        from_image: Whether the module's input is the image.
+        source_shape: Shape of the module's input without the batch, or None.
+    """
 
     point: TapPoint
     module: str | None
@@ -48,5 +66,5 @@ class Observation:
 
 
 def is_activation(operation: str) -> bool:
-    """Tells whether a class of modules, or a function, of this name is an activation function."""
+    """Return whether a module class or function of this name is an activation function."""
     return operation.replace("_", "").lower() in _ACTIVATIONS

@@ -1,4 +1,4 @@
-"""Where a level's output is before its activation, and which batch normalisation made it."""
+"""Find the value before a level's activation, and the batch normalization that computes it."""
 
 from __future__ import annotations
 
@@ -8,24 +8,36 @@ from tutelage.taps.points import is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
 from tutelage.taps.tracing import Trace, Untraceable, trace_network
 
-# What passes its input on in eval mode.
+# Operations that return their input in eval mode.
 _PASSIVE = ("identity", "dropout", "dropout2d", "droppath", "stochasticdepth")
 _POOLS = ("maxpool2d", "avgpool2d", "blurpool2d", "max_pool2d", "avg_pool2d")
 _SUMS = ("add", "iadd", "add_")
 
 
 def before_activation(model: nn.Module, tap: str) -> str:
-    """Returns the tap that reads what ``tap`` reads, before the activation function.
+    """Return the tap that reads the features of ``tap`` before their activation function.
 
-    * An output that an activation made (a ResNet's level): the input of that activation, the sum.
-    * A raw output (a level of a pre-activation network): what the next activation at the same resolution reads. In a
-      wide ResNet that is the batch normalisation that opens the next block. Where a convolution lies between that
-      normalisation and the activation, as in the bottlenecks of PyramidNet, it is what the convolution's own
-      normalisation gives; but the first normalisation again if the convolution has a stride.
-    * An output that no activation follows so (transformers, linear bottlenecks), and a network that torch.fx cannot
-      trace: ``tap`` itself.
+    * If an activation computes the features (a level of a ResNet), the tap reads the input of that activation, for
+      example the sum of the residual block.
+    * If the features are not activated (a level of a pre-activation network), the tap reads the input of the next
+      activation at the same resolution. In a wide ResNet, this is the output of the batch normalization at the start of
+      the next block. If a convolution of stride 1 lies between that normalization and the activation, as in
+      PyramidNet, it is the output of the second normalization, after the convolution; with a larger stride, it is
+      the output of the first one.
+    * Otherwise (transformers, linear bottlenecks, networks that torch.fx cannot trace), it is ``tap`` itself.
 
-    Raises TutelageError for a tap that does not exist.
+    Args:
+        model: Any network.
+        tap: Tap of the model.
+
+    Raises:
+        TutelageError: If the tap does not exist.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import before_activation
+        >>> before_activation(create_model("resnet8"), "layer3")
+        'layer3.0.add'
     """
     network, trace = _trace(model)
     if trace is None:
@@ -36,9 +48,25 @@ def before_activation(model: nn.Module, tap: str) -> str:
 
 
 def norm_before(model: nn.Module, tap: str) -> nn.BatchNorm2d | None:
-    """Returns the batch normalisation that makes what a pre-activation tap reads; of a sum, that of the block itself.
+    """Return the batch normalization whose output a pre-activation tap reads.
 
-    None where there is none, or where it has no weight and bias.
+    For the sum of a residual block, it is the last normalization of the block's own branch.
+
+    Args:
+        model: Any network.
+        tap: Tap of the model, as ``before_activation`` returns it.
+
+    Returns:
+        The module, or None if there is no such normalization or it has no weight and bias.
+
+    Raises:
+        TutelageError: If the tap does not exist.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import norm_before
+        >>> norm_before(create_model("resnet8"), "layer3.0.add").num_features
+        64
     """
     network, trace = _trace(model)
     path = _norm_path(network, trace.find(tap)) if trace is not None else None
@@ -71,7 +99,7 @@ def _pre_activation(network: nn.Module, node: fx.Node) -> fx.Node:
 
 
 def _inner_norm(network: nn.Module, norm: fx.Node) -> fx.Node | None:
-    """The normalisation in norm → convolution of stride 1 → normalisation → activation, if that is what follows."""
+    """Return the second normalization in the sequence norm, convolution of stride 1, normalization, activation."""
     for convolution in norm.users:
         if convolution.op != "call_module":
             continue
@@ -90,7 +118,8 @@ def _norm_path(network: nn.Module, node: fx.Node) -> str | None:
     if _operation(network, node) in _SUMS:
         branches = [_back(network, branch, _PASSIVE) for branch in node.args if isinstance(branch, fx.Node)]
         norms = [branch for branch in branches if _is_norm(network, branch)]
-        # A skip connection from an earlier normalisation has other readers too. A projection has none; it comes second.
+        # An earlier normalization on the skip connection also has other readers. One in a projection has no others, but
+        # comes second.
         own = [norm for norm in norms if len(norm.users) == 1]
         return str((own or norms)[0].target) if norms else None
     return None

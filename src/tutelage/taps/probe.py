@@ -1,4 +1,4 @@
-"""Probing a network: every point that can be tapped, with its shape, from one dry forward pass."""
+"""Probe a network: find all points that can be tapped, and their shapes, in one dry forward pass."""
 
 from __future__ import annotations
 
@@ -23,18 +23,31 @@ from tutelage.taps.tracing import Trace, Untraceable, name_calls, no_such_tap, t
 
 
 class Probe:
-    """What one dry forward pass tells about a network; buffers, mode and random state stay as they are.
+    """Taps, levels and shapes of a network, found by a dry forward pass.
+
+    The network's buffers and mode and the random state do not change.
+
+    Args:
+        model: Any network for images (B, 3, H, W).
+        input_size: Size (H, W) of the images.
 
     Attributes:
-        model: the network.
-        input_size: (H, W) of the dry pass.
-        num_classes: width of the logits; None if the output is not (B, K).
-        points: all taps in order of execution, except inputs (``NAME:in``).
-        levels: the outputs of the network's levels, shallow to deep; see :func:`find_levels`.
-        observations: the points with what the search for levels needs.
+        num_classes: Number of logits. None if the output is not (B, K).
+        points: All taps in order of execution, except inputs (``NAME:in``).
+        levels: The outputs of the network's levels, shallow to deep; see ``find_levels``.
+        observations: The points with the properties that the search for levels needs.
 
     Raises:
-        TutelageError: if the network does not run on images of this size, or returns no floating-point tensor.
+        TutelageError: If the network does not run on images of this size, or does not return a floating-point tensor.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import Probe
+        >>> probe = Probe(create_model("resnet8"), input_size=(32, 32))
+        >>> probe.num_classes, probe.stem, [level.name for level in probe.levels]
+        (10, 'relu', ['layer1', 'layer2', 'layer3'])
+        >>> probe.shape("layer3:in")
+        (32, 16, 16)
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int]) -> None:
@@ -53,7 +66,11 @@ class Probe:
         self._shapes = {**self._inputs, **{point.name: point.shape for point in self.points}}
 
     def shape(self, tap: str) -> tuple[int, ...]:
-        """Returns a tap's shape without the batch: (C, H, W) for maps and tokens (as ``as_map`` gives them)."""
+        """Return the shape of a tap's features without the batch, (C, H, W) for maps and grids of tokens.
+
+        Raises:
+            TutelageError: If the tap does not exist.
+        """
         if tap not in self._shapes:
             raise no_such_tap(tap, list(self._shapes), self._repeated)
         return self._shapes[tap]
@@ -66,7 +83,7 @@ class Probe:
 
     @property
     def stem(self) -> str | None:
-        """The last map before the first level, outside of poolings and blocks like the level; None without a stem."""
+        """Tap of the stem: the last map before the first level, except pooling; None if there is no stem."""
         first = self.levels[0]
         alike = [o.module for o in self.observations if o.container and o.point.shape == first.shape]
         before = takewhile(lambda o: not _within(o.point.name, [first.name]), self.observations)
@@ -75,31 +92,46 @@ class Probe:
         return maps[-1] if maps else None
 
     def parts_up_to(self, tap: str) -> tuple[str, ...]:
-        """Returns the names of the layers that run for ``tap`` to be read, and of parameters used outside of layers."""
+        """Return the names of the layers needed to compute ``tap``, and of parameters used outside of layers."""
         reader = tapped(self.model, [tap], logits=False)
         layers = [name for name, module in reader.named_modules() if name and not module._modules]
         return (*layers, *(name for name, _ in reader.named_parameters() if not _within(name, layers)))
 
 
 def tap_points(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
-    """Lists every place of the network that can be tapped, in order of execution."""
+    """Return all points of the network that can be tapped, in order of execution.
+
+    Args:
+        model: Any network for images (B, 3, H, W).
+        input_size: Size (H, W) of the images.
+
+    Raises:
+        TutelageError: If the network does not run on images of this size.
+
+    Example:
+        >>> from tutelage import create_model
+        >>> from tutelage.taps import tap_points
+        >>> [point.name for point in tap_points(create_model("resnet8"), (32, 32))][:3]
+        ['conv1', 'bn1', 'relu']
+    """
     return Probe(model, input_size).points
 
 
 def find_levels(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
     """Return the outputs of the network's levels (resolutions), shallow to deep.
 
-    A level ends where the resolution changes; a vision transformer has one after every quarter of its blocks.
+    A level ends where the resolution changes. In a vision transformer, a level ends after every quarter of the blocks.
 
     Args:
-        model: any image network.
-        input_size: (H, W) of its images.
+        model: Any network for images (B, 3, H, W).
+        input_size: Size (H, W) of the images.
 
     Raises:
-        TutelageError: if the network does not run on images of this size.
+        TutelageError: If the network does not run on images of this size.
 
     Example:
         >>> from tutelage import create_model
+        >>> from tutelage.taps import find_levels
         >>> [(level.name, level.shape) for level in find_levels(create_model("resnet8"), (32, 32))]
         [('layer1', (16, 32, 32)), ('layer2', (32, 16, 16)), ('layer3', (64, 8, 8))]
     """
@@ -126,7 +158,7 @@ def _observe(model: nn.Module, size: tuple[int, int]) -> tuple[list[Observation]
 
 
 class _Recorder(fx.Interpreter):
-    """Runs a graph and keeps of each tensor its shape, on the meta device."""
+    """Interpreter that runs a graph and records each tensor on the meta device, without its data."""
 
     def __init__(self, network: nn.Module, graph: fx.Graph) -> None:
         super().__init__(network, graph=graph)
@@ -183,7 +215,7 @@ def _observation(
 
 
 def _is_container(module: nn.Module) -> bool:
-    """A module made of layers: some module below it has a weight. torch.nn's own layers (attention) count as one."""
+    """Return whether a module is made of layers with weights; PyTorch's own modules (attention) count as one layer."""
     own_layer = type(module).__module__.startswith("torch.nn") and not isinstance(module, nn.Sequential)
     below = (weight for child in module.children() for weight in child.parameters())
     return not own_layer and any(weight.ndim >= 2 for weight in below)

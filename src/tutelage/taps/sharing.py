@@ -1,4 +1,4 @@
-"""A second body for a network: modules of its own, the parameters and buffers of the original."""
+"""Copies of a network's modules that share the original's parameters and buffers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from tutelage.taps.libraries import is_norm_with_activation, leaves
 
 
 class NormBeforeActivation(nn.BatchNorm2d):
-    """The batch normalisation of timm's ``BatchNormAct2d`` alone; ``drop`` and ``act`` stay its children.
+    """Batch normalization of timm's ``BatchNormAct2d`` without its activation.
 
-    Calling it normalises only. The tracer adds the calls of ``drop`` and ``act``, so that the value before the
-    activation is a node of its own while parameters keep their names (``bn1.weight``).
+    ``drop`` and ``act`` stay its children, but calling the module only normalizes. The tracer adds the calls of
+    ``drop`` and ``act``, so that the value before the activation is a separate node and parameters keep their names
+    (``bn1.weight``).
     """
 
     drop: nn.Module
@@ -23,11 +24,11 @@ class NormBeforeActivation(nn.BatchNorm2d):
 
 
 def sharing_clone(model: nn.Module) -> nn.Module:
-    """Returns a copy of the module tree whose modules hold the *same* parameter and buffer dictionaries.
+    """Return a copy of the module tree whose modules hold the *same* parameter and buffer dictionaries.
 
-    Whatever replaces or rewrites a tensor on one side (``to``, ``load_state_dict``, a running mean) is therefore seen
-    on the other. Mode, hooks and plain attributes (``inplace``) are the copy's own. A module that appears at several
-    places of the tree appears as one module at the same places of the copy.
+    Replacing or changing a tensor in either tree (``to``, ``load_state_dict``, a running mean) therefore changes both.
+    The copy has its own mode, hooks and plain attributes (``inplace``). A module that appears several times in the tree
+    is also one module in the copy.
     """
     twins = {id(module): _twin(module) for module in model.modules()}
     for twin in twins.values():
@@ -48,7 +49,7 @@ def _twin(module: nn.Module) -> nn.Module:
 
 
 def _rewired(value: Any, twins: dict[int, nn.Module]) -> Any:
-    """Points bound methods and modules kept in plain attributes at the twins."""
+    """Return an attribute's value with bound methods and modules replaced by those of the twins."""
     if isinstance(value, MethodType) and id(value.__self__) in twins:
         return MethodType(value.__func__, twins[id(value.__self__)])
     if isinstance(value, nn.Module):
@@ -59,7 +60,7 @@ def _rewired(value: Any, twins: dict[int, nn.Module]) -> Any:
 
 
 def switch_off_inplace(network: nn.Module) -> frozenset[nn.Module]:
-    """Makes every module with an ``inplace`` flag work out of place; returns those whose flag was on."""
+    """Set all ``inplace`` flags to False, and return the modules whose flag was True."""
     switched = frozenset(module for module in network.modules() if getattr(module, "inplace", False) is True)
     for module in switched:
         module.inplace = False  # type: ignore[assignment]
@@ -67,9 +68,9 @@ def switch_off_inplace(network: nn.Module) -> frozenset[nn.Module]:
 
 
 def split_norm_activations(network: nn.Module) -> None:
-    """Turns timm's ``BatchNormAct2d`` of a sharing clone into ``NormBeforeActivation``.
+    """Change the class of timm's ``BatchNormAct2d`` modules in a sharing clone to ``NormBeforeActivation``.
 
-    Not inside the modules which the tracer keeps whole: there the module's own code calls it.
+    Modules that the tracer does not enter are skipped, because their own code calls the original class.
     """
     whole = leaves()
     for module in network.children():
@@ -80,7 +81,11 @@ def split_norm_activations(network: nn.Module) -> None:
 
 
 def freeze(network: nn.Module, frozen: tuple[str, ...]) -> None:
-    """Puts the named modules, and all below them, in eval mode. An unknown name raises TutelageError."""
+    """Set the named modules and their submodules to eval mode.
+
+    Raises:
+        TutelageError: If a name is unknown.
+    """
     paths = dict(network.named_modules(remove_duplicate=False))
     for prefix in frozen:
         if prefix not in paths:
@@ -89,10 +94,12 @@ def freeze(network: nn.Module, frozen: tuple[str, ...]) -> None:
 
 
 def skeleton(network: nn.Module, modules: set[str], tensors: set[str]) -> nn.Module:
-    """Returns a tree that holds exactly the named modules and tensors of ``network``, under the same names.
+    """Return a module tree with exactly the named modules and tensors of ``network``, under the same names.
 
-    ``modules`` are taken over as they are, with all below them; ``tensors`` are parameters, buffers and constants that
-    the modules between root and leaf hold themselves.
+    Args:
+        network: The network to take them from.
+        modules: Names of modules to include with their submodules.
+        tensors: Names of parameters, buffers and constants that other modules hold directly.
     """
     root = nn.Module()
     for path in sorted(modules):
@@ -120,8 +127,8 @@ def _holder(root: nn.Module, path: str) -> nn.Module:
 
 def _share_tensors(source: nn.Module, holder: nn.Module, names: set[str]) -> None:
     parameters = {name: value for name, value in source._parameters.items() if name in names}
-    # The dictionary itself is shared where all of it is used. Where only part of it is, parameters() must not show the
-    # rest (DDP would wait for its gradient); parameters keep their identity under `to`, so a filtered copy is safe.
+    # The dictionary itself is shared if all of it is used. Otherwise parameters() must not list the rest, because DDP
+    # would wait for its gradients. A filtered copy is safe, because parameters keep their identity under `to`.
     missing = any(value is not None and name not in names for name, value in source._parameters.items())
     holder._parameters = parameters if missing else source._parameters
     if names & source._buffers.keys():

@@ -1,4 +1,4 @@
-"""Tracing a network into a graph whose points have names: modules by path, functions as torchvision names them."""
+"""Trace a network into a graph with named points: modules by path, functions by torchvision's naming scheme."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tutelage.taps.sharing import NormBeforeActivation
 
 
 class Untraceable(Exception):
-    """torch.fx cannot trace the network: its Python depends on the values or sizes of tensors."""
+    """Error raised if torch.fx cannot trace a network, for example because its code depends on values of tensors."""
 
 
 @dataclass(frozen=True)
 class TracedPoint:
-    """A value of the graph with a name; ``path`` and ``source`` are the module it leaves and what entered it."""
+    """Named value of a graph; for the output of a module, also the module's ``path`` and input (``source``)."""
 
     name: str
     node: fx.Node
@@ -34,14 +34,18 @@ class TracedPoint:
 
 @dataclass(frozen=True)
 class Trace:
-    """A graph and its named points, in order of execution."""
+    """Graph and its named points in order of execution, and the calls of modules that run more than once."""
 
     graph: fx.Graph
     points: list[TracedPoint]
     repeated: dict[str, list[str]]
 
     def find(self, tap: str) -> fx.Node:
-        """Returns the node of a tap (``layer3``, ``layer3:in``, ``layer3.1.add``), or raises TutelageError."""
+        """Return the node of a tap (``layer3``, ``layer3:in``, ``layer3.1.add``).
+
+        Raises:
+            TutelageError: If the tap does not exist.
+        """
         nodes = {point.name: point.node for point in self.points}
         nodes |= {f"{point.name}:in": point.source for point in self.points if point.source is not None}
         if tap not in nodes:
@@ -50,7 +54,7 @@ class Trace:
 
 
 def no_such_tap(tap: str, names: list[str], repeated: dict[str, list[str]], note: str = "") -> TutelageError:
-    """Builds the error for a tap that names nothing, or more than one call."""
+    """Return the error for a tap that does not exist or stands for several calls."""
     name, _, side = tap.partition(":")
     if name in repeated:
         suffix = f":{side}" if side else ""
@@ -64,25 +68,33 @@ def no_such_tap(tap: str, names: list[str], repeated: dict[str, list[str]], note
 
 
 def trace_network(network: nn.Module, inplace: frozenset[nn.Module]) -> Trace:
-    """Traces a sharing clone in its present mode; no tensor operation runs. Raises Untraceable.
+    """Return the trace of a sharing clone in its current mode. The graph returns only the main logits.
 
-    ``inplace`` are the modules that worked in place in the original: whoever reads their input afterwards must see
-    their output. The graph returns the main logits alone.
+    Args:
+        network: The sharing clone.
+        inplace: Modules that work in place in the original, so that later readers of their input see their output.
+
+    Raises:
+        Untraceable: If torch.fx cannot trace the network.
     """
     tracer = NetworkTracer(inplace)
     try:
         graph = tracer.trace(network)
-    except Exception as error:  # whatever the network's own Python raises when it is handed symbols
+    except Exception as error:  # the network's own code can raise anything if it is called with symbols
         raise Untraceable(f"{type(error).__name__}: {error}") from error
     points, repeated = name_calls(tracer.points, {path for path, _ in network.named_modules(remove_duplicate=False)})
     return Trace(graph, points, repeated)
 
 
 def name_calls(points: list[Any], modules: set[str]) -> tuple[list[Any], dict[str, list[str]]]:
-    """Gives each call of a module that runs more than once a name: ``relu_0``, ``relu_1``, …
+    """Name the calls of modules that run more than once: ``relu_0``, ``relu_1``, …
 
-    Takes points with fields ``name`` and ``path`` (None for a function), returns them renamed, and the calls of each
-    repeated module. Numbers that would hide another module of the network are passed over.
+    Args:
+        points: Dataclass instances with fields ``name`` and ``path`` (None for a function).
+        modules: Paths of all modules of the network; numbers that would result in one of them are skipped.
+
+    Returns:
+        The renamed points, and the names of the calls of each repeated module.
     """
     totals = Counter(point.path for point in points if point.path is not None and point.name == point.path)
     taken = modules | {point.name for point in points if point.name != point.path}
@@ -101,16 +113,16 @@ def name_calls(points: list[Any], modules: set[str]) -> tuple[list[Any], dict[st
 
 
 class NetworkTracer(fx.Tracer):
-    """Records what enters and leaves every module, and keeps the graph free of in-place operations.
+    """Tracer that records inputs and outputs of all modules and replaces in-place operations.
 
-    An in-place call is recorded out of place, and the Python variable it was called on then stands for its result: what
-    reads the variable later sees the new value, as it would have in memory, and the old value stays readable.
+    An in-place call is recorded in its out-of-place form, and its Python variable then refers to the result. Later
+    reads of the variable thus see the new value, as in memory, and the old value can still be tapped.
     """
 
     proxy_buffer_attributes = True
 
     def __init__(self, inplace: frozenset[nn.Module]) -> None:
-        # Some releases of torch declare a tuple of one module here. They take several, as their documentation says.
+        # Any, because some releases of PyTorch annotate a tuple of exactly one module, although they accept several.
         modules: tuple[Any, ...] = opaque_modules()
         super().__init__(modules, opaque_functions(), param_shapes_constant=True)
         self.leaves = leaves()
@@ -121,7 +133,7 @@ class NetworkTracer(fx.Tracer):
         self._reserved: set[str] = set()
 
     def create_args_for_root(self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None) -> Any:
-        # One image batch goes in; optional arguments (masks, targets) keep their defaults instead of becoming symbols.
+        # The images are the only input; optional arguments (masks, targets) keep their defaults.
         def forward(root: nn.Module, images: fx.Proxy) -> fx.Proxy:
             return main_output(root_fn(root, images), (fx.Proxy,))
 
@@ -172,7 +184,7 @@ class NetworkTracer(fx.Tracer):
 
     def _replace_inplace(self, kind: str, target: Any, args: Any, kwargs: Any) -> fx.Proxy:
         variable: fx.Proxy = args[0]
-        if variable.node.op == "get_attr":  # a buffer that the network itself updates: this one must happen in place
+        if variable.node.op == "get_attr":  # an update of a buffer, which must happen in place
             proxy = super().create_proxy(kind, target, args, kwargs)
             proxy.node.meta["updates_buffer"] = True
         elif (plain := out_of_place(kind, target, kwargs)) is not None:
@@ -188,7 +200,7 @@ class NetworkTracer(fx.Tracer):
         return self._unused(".".join(filter(None, (self._path, re.sub(r"_\d+$", "", node.name)))))
 
     def _unused(self, base: str) -> str:
-        """Returns ``base``, or the first of ``base_1``, ``base_2``, … that names nothing yet."""
+        """Return ``base``, or the first of ``base_1``, ``base_2``, … that is not in use, and reserve it."""
         name = base
         while name in self._reserved:
             self._seen[base] += 1

@@ -1,4 +1,4 @@
-"""Modules that another module uses without owning them."""
+"""Modules that another module uses without registering them as submodules."""
 
 from __future__ import annotations
 
@@ -6,8 +6,21 @@ from torch import nn
 
 
 def set_unregistered(owner: nn.Module, name: str, module: nn.Module | None) -> None:
-    """Set an attribute to a module that does not become a submodule of ``owner``.
+    """Set an attribute of ``owner`` to a module without registering the module as a submodule.
 
-    Its weights are then in no state dict, optimizer or wrapper of ``owner``: they are another module's, or frozen.
+    Its weights then do not appear in the state dict or the parameters of ``owner``.
+
+    Args:
+        owner: The module that uses ``module``.
+        name: Name of the attribute.
+        module: The module to set, or None.
+
+    Example:
+        >>> from torch import nn
+        >>> from tutelage.taps import set_unregistered
+        >>> student = nn.Identity()
+        >>> set_unregistered(student, "teacher", nn.Linear(2, 2))
+        >>> student.teacher.out_features, len(list(student.parameters()))
+        (2, 0)
     """
-    vars(owner)[name] = module  # past nn.Module.__setattr__, which registers every module
+    vars(owner)[name] = module  # nn.Module.__setattr__ would register it
