@@ -1,4 +1,4 @@
-"""Data: sets by name, folder, parquet, tar shards or from the hub; splits, views, loaders, normalisation."""
+"""Data sets by name, from folders, parquet files, tar shards or the hub; splits, views, loaders, normalization."""
 
 from tutelage.data.hashing import uniform
 from tutelage.data.images import ImageData

@@ -1,4 +1,4 @@
-"""Random numbers without a state: a counter-based hash of (seed, epoch, sample, stream), the same on every device."""
+"""Stateless random numbers: a counter-based hash of (seed, epoch, sample, stream), equal on every device."""
 
 from __future__ import annotations
 
@@ -7,36 +7,45 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
-# splitmix64 (Steele, Lea, Flood 2014): increment and multipliers, as signed 64-bit integers.
+# Increment and multipliers of splitmix64 (Steele, Lea, Flood 2014), as signed 64-bit integers.
 _INCREMENT = 0x9E3779B97F4A7C15 - 2**64
 _MULTIPLIERS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 
 
 class Stream(IntEnum):
-    """What a number is for: numbers of different streams are independent. Values are part of every stored view."""
+    """Purpose of a random number. Numbers of different streams are independent.
+
+    Changing a value changes the views that recorded runs are based on.
+    """
 
     ORDER = 0
     SPLIT = 1
-    FLIP = 2  # and the two that follow are drawn together
+    FLIP = 2  # drawn together with ROW and COLUMN
     ROW = 3
     COLUMN = 4
-    MIX = 5  # and the four that follow are drawn together, for pairs of places in an epoch
+    MIX = 5  # drawn together with the next four, for each pair of samples in an epoch
     MIX_KIND = 6
     MIX_QUANTILE = 7
     MIX_ROW = 8
     MIX_COLUMN = 9
     SHARD = 10
     RESIZED_CROP = 64
-    """The first of the 40 streams that a random resized crop draws from."""
+    """First of the 40 streams for random resized crops."""
     RANDAUGMENT = 128
-    """The first of as many streams as RandAugment has operations."""
+    """First stream for RandAugment, which uses one per operation."""
 
 
 def bits(seed: int, epoch: int, index: Tensor, stream: int | Tensor) -> Tensor:
-    """Returns 64 random bits (int64) for each sample: a pure function of its arguments.
+    """Return 64 random bits (int64) per sample, as a pure function of the arguments.
 
-    ``index`` (int64) and ``stream`` broadcast. For a fixed seed, epoch and stream the map from index to bits is one to
-    one. Each argument in turn is absorbed by h ← splitmix64(h xor argument).
+    For a fixed seed, epoch and stream, different indices get different bits. The arguments are combined by
+    h ← splitmix64(h xor argument), one after the other.
+
+    Args:
+        seed: Seed of the run or the views.
+        epoch: Number of the epoch.
+        index: Numbers of the samples, int64.
+        stream: One or several values of ``Stream``; tensors broadcast with ``index``.
     """
     state = torch.zeros((), dtype=torch.int64)
     for word in (seed, epoch, stream, index):
@@ -45,7 +54,7 @@ def bits(seed: int, epoch: int, index: Tensor, stream: int | Tensor) -> Tensor:
 
 
 def uniform(seed: int, epoch: int, index: Tensor, stream: int | Tensor) -> Tensor:
-    """Returns float32 numbers in [0, 1), multiples of 2⁻²⁴, from the upper bits of :func:`bits`."""
+    """Return float32 numbers in [0, 1), multiples of 2⁻²⁴, from the upper bits of ``bits``."""
     return _shift_right(bits(seed, epoch, index, stream), 40).float() * 2.0**-24
 
 
@@ -57,5 +66,5 @@ def _splitmix64(state: Tensor) -> Tensor:
 
 
 def _shift_right(state: Tensor, count: int) -> Tensor:
-    # int64's own shift drags the sign along.
+    # The right shift of int64 extends the sign, which the mask removes.
     return (state >> count) & ((1 << (64 - count)) - 1)

@@ -1,4 +1,4 @@
-"""A data set as training sees it: classes, splits, statistics, and how images are augmented."""
+"""Opened data sets: classes, splits, statistics and augmentation."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ from tutelage.models import Resize
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """An opened data set: classes, splits, pixel statistics, and the augmentation of its training images."""
+    """Opened data set: classes, splits, pixel statistics, and the augmentation of its training images."""
 
     name: str
     classes: tuple[str, ...]
     size: tuple[int, int]
-    """(H, W) of every batch."""
+    """Size (H, W) of the images in batches."""
     train: Split
     validation: Split | None
     test: Split | None
     mean: tuple[float, ...]
-    """Of each channel, for pixels in [0, 1]."""
+    """Mean per channel of pixels in [0, 1]."""
     std: tuple[float, ...]
+    """Standard deviation per channel of pixels in [0, 1]."""
     fingerprint: str
-    """Hash of the files' names, sizes and times (or of the embedded data) and of all settings that decide what a loader
-    yields for an index at an epoch; ``views`` and ``mixing``, which change it on the device, are not part of it."""
+    """Hash of the files' names, sizes and modification times (or of the embedded data) and of all settings that
+    determine what a loader yields for an index and epoch. ``views`` and ``mixing``, which are applied later on the
+    device, are not included."""
     views: Views
-    """The random views of training images, made batch by batch on the device."""
+    """Policy for random views of training images, which are computed per batch on the device."""
     mixing: Mixing | None
-    """How training images are mixed; None if they are not."""
+    """Policy for mixing training images; None for no mixing."""
     crop: float = 1.0
-    """Part of the resized image's shorter side that evaluation keeps."""
+    """Fraction of the resized image's shorter side that evaluation keeps."""
     resize: Resize = "crop"
-    """How images of another shape are fitted."""
+    """How images of another shape are fitted to ``size``."""
     held_out: list[int] | list[str] = field(default_factory=list)
     """Files held out of the training set for validation, or row numbers if the images are not files."""
 
@@ -51,25 +53,25 @@ class ImageData:
 
     @property
     def identity(self) -> dict[str, str]:
-        """Everything that the view of an index at an epoch depends on, before images are mixed."""
+        """Everything that determines the view of an index at an epoch, before mixing."""
         return {"data": self.fingerprint, "views": repr(self.views)}
 
     @property
     def headline(self) -> tuple[str, Split]:
-        """Name and images of the split that results are measured on: test, or validation if there is no test split."""
+        """Name and samples of the split for final results: test, or validation if there is no test split."""
         if self.test is not None:
             return "test", self.test
         assert self.validation is not None
         return "validation", self.validation
 
     def with_classes(self, classes: tuple[str, ...]) -> ImageData:
-        """Return the data with other names, and perhaps another number, of classes; labels stay."""
+        """Return the data with other class names, whose number may differ. Labels do not change."""
         mixing = replace(self.mixing, classes=len(classes)) if self.mixing is not None else None
         return replace(self, classes=classes, mixing=mixing)
 
     def with_labels(self, places: Sequence[int], classes: tuple[str, ...]) -> ImageData:
-        """Return the data with class i as number ``places[i]`` of other ``classes``; the same images."""
-        numbers = np.array([*places, -1], dtype=np.int64)  # the last is that of −1
+        """Return the same images with other ``classes``, in which class i has the number ``places[i]``."""
+        numbers = np.array([*places, -1], dtype=np.int64)  # the last entry maps −1 to itself
         renumbered: dict[int, Samples] = {}
 
         def relabel(split: Split | None) -> Split | None:
@@ -87,7 +89,7 @@ class ImageData:
 
     @property
     def broken(self) -> list[str]:
-        """Why each image was left out so far (``data.skip_broken``)."""
+        """Reasons for the images skipped so far (``data.skip_broken``)."""
         splits = (self.train, self.validation, self.test)
         found = {id(split.samples): split.samples.broken for split in splits if split is not None}
         return [fault for faults in found.values() for fault in faults.values()]

@@ -1,4 +1,4 @@
-"""Loaders: batches of un-normalized images with labels and indices, in an order that is a function of (seed, epoch)."""
+"""Loaders of batches (unnormalized images, labels, indices) in an order that only depends on (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -17,52 +17,54 @@ from tutelage.errors import TutelageError
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """How the samples of shards are shuffled so that few shards are in use at a time."""
+    """Windows of shards within which samples are shuffled, so that few shards are in use at a time."""
 
     starts: Rows
-    """The first row of each shard."""
+    """First row of each shard."""
     shards: int
-    """In a window."""
+    """Number of shards per window."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Some rows of some samples, and how training orders them."""
+    """Subset of samples, and how training orders them."""
 
     samples: Samples
     rows: Rows
-    """Places in the samples, sorted: what a batch's ``index`` holds."""
+    """Sorted row numbers in ``samples``, which are also the ``index`` of batches."""
     windows: Windows | None = None
-    """Limits the shuffling of streamed data; None: rows are shuffled freely."""
+    """Windows for shuffling streamed data; None to shuffle all rows together."""
     balanced: bool = False
-    """Whether training shows its classes equally often."""
+    """Whether training samples all classes equally often."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def labels(self) -> Tensor:
-        """(N,) int64, −1 where unlabelled."""
+        """Labels (N,), int64, −1 if unlabeled."""
         return torch.from_numpy(self.samples.labels[self.rows])
 
 
 class TrainLoader:
-    """Shuffled training batches.
+    """Loader of shuffled training batches.
 
-    The order is a permutation that depends on (seed, epoch) only; streamed data are permuted within windows of shards.
-    It is cut into global batches, and each process takes an equal share of each: any number of processes sees the same
-    global batches. The incomplete last batch is dropped; a split smaller than a batch is one batch. In a balanced split
-    classes are equally frequent: samples of rare ones repeat within an epoch, in the same view.
+    The order is a permutation that only depends on (seed, epoch); streamed data are permuted within windows of shards.
+    It is cut into global batches, and each process reads an equal share of each, so that the global batches do not
+    depend on the number of processes. An incomplete last batch is dropped; a split smaller than a batch is one batch.
+    In a balanced split, all classes are equally frequent: samples of rare classes repeat within an epoch, in the same
+    view.
 
     Args:
-        split: The samples to train on.
-        batch_size: Size of the global batch, the sum over processes.
+        split: Samples to train on.
+        batch_size: Global batch size, the sum over processes.
         seed: Seed of the order.
         rank: Number of this process.
         world: Number of processes.
 
     Raises:
-        TutelageError: The batch cannot be shared equally.
+        TutelageError: If the batch cannot be divided equally among the processes, or there are fewer samples than
+            processes.
     """
 
     def __init__(self, split: Split, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
@@ -78,13 +80,19 @@ class TrainLoader:
         self._reader = split.samples.reader()
 
     def __len__(self) -> int:
-        """Steps in an epoch."""
+        """Return the number of steps per epoch."""
         return len(self.split) // self.batch_size
 
     def epoch(self, epoch: int, view: int | None = None, first: int = 0) -> Iterator[Batch]:
-        """Yield this process's batches in the order of ``epoch``, from step ``first`` on; one epoch at a time.
+        """Yield the batches of this process for one epoch. Only one epoch can be read at a time.
 
-        Random crops made while decoding are those of ``view``, which defaults to ``epoch``.
+        Args:
+            epoch: Epoch that determines the order.
+            view: Epoch that determines the random crops made while decoding. None for ``epoch``.
+            first: First step to read.
+
+        Raises:
+            TutelageError: If no image of a batch is readable.
         """
         view = epoch if view is None else view
         order = shuffled(self.split.rows, self.seed, epoch, self.split.windows)
@@ -100,14 +108,23 @@ class TrainLoader:
             raise TutelageError(f"no image of a batch is readable; the first: {fault}")
 
     def read(self, groups: Sequence[Rows], view: int) -> Iterator[Batch]:
-        """Yield a batch for each group of samples, at ``view``; skip groups without a readable image."""
+        """Yield one batch per group of rows, with random crops of epoch ``view``; skip groups without readable images.
+
+        Args:
+            groups: Rows of each batch.
+            view: Epoch that determines the random crops.
+        """
         return self._reader.read(groups, view)
 
 
 class EvalLoader:
-    """Evaluation batches: every sample of a split once over all processes, none repeated to fill a batch.
+    """Loader of evaluation batches: each sample of a split exactly once over all processes.
 
-    ``batch_size`` is global; process ``rank`` of ``world`` reads every ``world``-th sample.
+    Args:
+        split: Samples to evaluate on.
+        batch_size: Global batch size, the sum over processes.
+        rank: Number of this process, which reads every ``world``-th sample.
+        world: Number of processes.
     """
 
     def __init__(self, split: Split, batch_size: int, rank: int = 0, world: int = 1) -> None:
@@ -116,7 +133,7 @@ class EvalLoader:
         self._reader = split.samples.reader()
 
     def __len__(self) -> int:
-        """Batches of this process."""
+        """Return the number of batches of this process."""
         return len(self._groups)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -124,10 +141,15 @@ class EvalLoader:
 
 
 def rebalanced(order: Rows, labels: Rows, seed: int, epoch: int) -> Rows:
-    """Return as many rows as ``order`` has, with all classes equally frequent.
+    """Return rows with all classes equally frequent, as many as in ``order``.
 
-    Rows of rare classes repeat; rows of frequent ones take turns from epoch to epoch; unlabelled rows stay. ``labels``
-    covers all rows of the samples, −1 where unlabelled.
+    Rows of rare classes repeat, and rows of frequent classes alternate from epoch to epoch. Unlabeled rows are kept.
+
+    Args:
+        order: Shuffled rows of the epoch.
+        labels: Labels of all samples, −1 if unlabeled.
+        seed: Seed of the new order.
+        epoch: Epoch of the new order.
     """
     own = labels[order]
     classes, known = np.unique(own[own >= 0]), int((own >= 0).sum())
@@ -140,10 +162,10 @@ def rebalanced(order: Rows, labels: Rows, seed: int, epoch: int) -> Rows:
 
 
 def shuffled(rows: Rows, seed: int, epoch: int, windows: Windows | None = None) -> Rows:
-    """Return ``rows`` in the order of ``epoch``: a permutation that depends on (seed, epoch) only.
+    """Return ``rows`` in the order of ``epoch``, a permutation that only depends on (seed, epoch).
 
     With ``windows``, shards are permuted, the permutation is cut into windows of ``windows.shards`` shards, and rows
-    are permuted within their window. A single window of all shards gives the same order as no windows.
+    are permuted within their window. A single window of all shards results in the same order as no windows.
     """
     keys = bits(seed, epoch, torch.from_numpy(rows), Stream.ORDER).numpy()
     if windows is None:

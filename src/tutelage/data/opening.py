@@ -1,4 +1,4 @@
-"""``open_data``: from settings to a data set that is ready to be trained on."""
+"""Open a data set for training, as its settings describe it."""
 
 from __future__ import annotations
 
@@ -35,16 +35,34 @@ IMAGENET_STATS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def list_datasets() -> list[str]:
-    """Returns the data sets that are known by name; folders are given by their path."""
+    """Return the names of the built-in data sets. Other data sets are set by the path of their folder or file.
+
+    Example:
+        >>> from tutelage import list_datasets
+        >>> "cifar100" in list_datasets()
+        True
+    """
     return list(DATASETS)
 
 
 def open_data(settings: DataSettings) -> ImageData:
-    """Opens a data set: reads what is in it, carves what is missing, decodes small images once.
+    """Open a data set, and split off a validation set if the data have none.
 
-    Images of one size of up to 64 pixels are kept decoded, in a memory map; larger ones are decoded by workers as they
-    are needed. Raises :class:`TutelageError` for an unknown name, an empty or mixed-up folder, an image that cannot be
-    read (where all are decoded beforehand), and settings that do not fit the data.
+    Images of equal size up to 64 pixels are decoded once into a memory map. Larger images are decoded by worker
+    processes when they are needed.
+
+    Args:
+        settings: Name or path, splits and augmentation.
+
+    Raises:
+        TutelageError: If the name is unknown, the folder is empty or ambiguous, the settings do not fit the data, or
+            an image that is decoded beforehand is unreadable.
+
+    Example:
+        >>> from tutelage.data import DataSettings, open_data
+        >>> data = open_data(DataSettings(name="digits", validation=0.1))
+        >>> len(data.classes), data.size, len(data.train), len(data.validation), len(data.test)
+        (10, (16, 16), 1293, 145, 359)
     """
     source = read_source(settings)
     for encoded in source.splits.values():
@@ -83,7 +101,7 @@ def open_data(settings: DataSettings) -> ImageData:
 def _describe(
     source: Source, settings: DataSettings, train: Split, splits: dict[str, Split], held_out: Rows
 ) -> ImageData:
-    """Puts together what is known of the data as they were opened."""
+    """Return the opened data with statistics, fingerprint and augmentation."""
     samples = train.samples
     if isinstance(samples, DecodedSamples):
         policy = samples.policy
@@ -117,9 +135,10 @@ def _describe(
 
 
 def read_source(settings: DataSettings) -> Source:
-    """Reads what a data set consists of, before it is split: by its name, from a folder, or from the hub.
+    """Read a data set by name, from a folder or CSV file, or from the hub, before validation images are split off.
 
-    Raises :class:`TutelageError` for what is none of these.
+    Raises:
+        TutelageError: If the data set is none of these, or cannot be read.
     """
     name = settings.name
     folder = find(name) or expand(name)
@@ -174,7 +193,7 @@ def _readable(samples: Samples) -> Rows:
 
 
 def _warn_of_missing_classes(source: Source, samples: dict[str, Samples], rows: dict[str, Rows]) -> None:
-    """Says which classes cannot be measured; a small test set may well lack a rare one."""
+    """Warn of classes without images to measure on. This is not an error: small test sets may lack rare classes."""
     trained = set(samples["train"].labels[rows["train"]])
     for split in samples.keys() - {"train"}:
         missing = sorted(trained - set(samples[split].labels[rows[split]]) - {-1})

@@ -1,4 +1,4 @@
-"""The settings of the data: the keys ``data.*`` of the command line."""
+"""Settings ``data.*``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Side = Annotated[int, Field(ge=1, le=2**14)]
 
 
 class DataSettings(BaseModel):
-    """Which images, how they are split, and how they are augmented. None stands for the data's own default."""
+    """Images to use, their splits and their augmentation. None stands for the data's own default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -77,7 +77,7 @@ class DataSettings(BaseModel):
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """(H, W) of the images that is asked for, if any."""
+        """Size (H, W) of the images, or None if it is not set."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @field_validator("scale")
@@ -110,5 +110,5 @@ class DataSettings(BaseModel):
 
     @property
     def mixing(self) -> tuple[str, ...]:
-        """The names of the settings that have images mixed; none where nothing is augmented."""
+        """Names of the settings that mix images; empty without augmentation."""
         return tuple(name for name in ("mixup", "cutmix") if self.augment and getattr(self, name) > 0)

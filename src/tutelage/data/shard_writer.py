@@ -1,4 +1,4 @@
-"""Writing tar shards: images made small once, shuffled, in files that are read from one end to the other."""
+"""Write tar shards of shrunk and shuffled images."""
 
 from __future__ import annotations
 
@@ -30,22 +30,26 @@ from tutelage.errors import TutelageError
 from tutelage.paths import check_out
 
 KEPT = {"JPEG": "jpg", "PNG": "png", "BMP": "bmp", "GIF": "gif", "WEBP": "webp", "TIFF": "tiff", "PPM": "ppm"}
-"""Formats, and their suffixes, whose files are kept as they are where they are small enough."""
+"""Formats, and their suffixes, whose files are copied unchanged if they are small enough."""
 CHUNK = 32
-"""Images that a worker process makes at a time."""
+"""Number of images that a worker process converts at a time."""
 
 
 @dataclass(frozen=True)
 class Shrinking:
-    """What becomes of an image."""
+    """Conversion of an image to a smaller JPEG."""
 
     size: int = 256
-    """Pixels of the shorter side; a smaller image keeps its own, and its file's bytes."""
+    """Shorter side in pixels. The files of smaller images are copied."""
     quality: int = 92
-    """Of JPEG, from 1 to 100."""
+    """JPEG quality, from 1 to 100."""
 
     def __call__(self, encoded: Encoded, row: int) -> tuple[str, bytes]:
-        """Returns suffix and bytes of the file; raises :class:`TutelageError` for an image that cannot be read."""
+        """Return the suffix and bytes of the converted file.
+
+        Raises:
+            TutelageError: If the image cannot be read.
+        """
         image = read_image(encoded, row)
         data = encoded.fetch(row)
         height, width = image.shape[1:]
@@ -62,14 +66,14 @@ class Shrinking:
 
 @dataclass
 class Written:
-    """What was written."""
+    """Summary of the written shards."""
 
     images: dict[str, int] = field(default_factory=dict)
-    """Of each split."""
+    """Number of images per split."""
     shards: int = 0
     bytes: int = 0
     left_out: list[str] = field(default_factory=list)
-    """What is wrong with each image that could not be read."""
+    """Error message for each unreadable image."""
 
 
 def write_shards(
@@ -82,14 +86,26 @@ def write_shards(
     skip_broken: bool = False,
     overwrite: bool = False,
 ) -> Written:
-    """Writes all splits of the data set ``name`` to the folder ``out``: ``SPLIT-00000.tar`` …, classes, an index.
+    """Write all splits of a data set to a folder: shards ``SPLIT-00000.tar`` …, class names and an index.
 
-    Samples are shuffled by ``seed`` within their split. A shard ends with the image that brings it to ``shard_bytes``.
-    The same files are written for any number of ``workers``, processes that decode and encode. All is written under
-    another name and then renamed: what is interrupted leaves nothing.
+    Files are written under a temporary name and then renamed, so that an interrupted call leaves no files.
 
-    Raises :class:`TutelageError` for an image that cannot be read, unless ``skip_broken`` has it left out, for a folder
-    that is not empty, unless ``overwrite`` has shards replaced, and for data that are kept as pixels.
+    Args:
+        name: Name or path of the data set.
+        out: Folder to write.
+        shrinking: Conversion of the images.
+        shard_bytes: Size at which a shard ends, after the image that reaches it.
+        workers: Number of processes that convert images. The files do not depend on it.
+        seed: Seed for shuffling the samples within their split.
+        skip_broken: Whether to skip unreadable images.
+        overwrite: Whether to replace shards in ``out``.
+
+    Returns:
+        Numbers of images, shards and bytes.
+
+    Raises:
+        TutelageError: If an image is unreadable and not skipped, ``out`` is in use, cannot be written or must not be
+            replaced, or the data set is stored as pixels.
     """
     check_out(out, overwrite, "a folder of shards", (out / INDEX).is_file())
     source = read_source(DataSettings(name=name))
@@ -136,7 +152,7 @@ class _Made(NamedTuple):
 
 
 class _Shrinker(Dataset[list[_Made]]):
-    """What a worker does; a fault is handed on, for an exception would reach the main process as something else."""
+    """Images as a worker converts them. Errors are returned, because DataLoader changes the type of exceptions."""
 
     def __init__(self, encoded: Encoded, shrinking: Shrinking) -> None:
         self._encoded, self._shrinking = encoded, shrinking
@@ -153,10 +169,10 @@ class _Shrinker(Dataset[list[_Made]]):
 
 
 def _shrunk(encoded: Encoded, shrinking: Shrinking, workers: int, seed: int) -> Iterator[_Made]:
-    """Makes all images of a split, in an order that ``seed`` decides."""
+    """Yield all converted images of a split, shuffled by ``seed``."""
     order = np.argsort(bits(seed, 0, torch.arange(len(encoded)), Stream.ORDER).numpy()).tolist()
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-    # A chunk a batch: so many are in the making, and no more, however slow the disk.
+    # One chunk per batch: DataLoader's prefetching then limits the number of images in memory.
     loader: DataLoader[Any] = DataLoader(
         _Shrinker(encoded, shrinking), batch_sampler=chunks, num_workers=workers, collate_fn=_as_is
     )
@@ -169,7 +185,7 @@ def _as_is(made: Any) -> Any:
 
 
 def _readable(made: Iterable[_Made], skip_broken: bool, left_out: list[str], advance: Advance) -> Iterator[_Made]:
-    """Yields what could be made, and gathers what is wrong with the rest, or raises the first fault."""
+    """Yield the readable images; collect the errors of the others, or raise the first one."""
     for image in made:
         advance(1)
         if image.fault is None:
@@ -181,7 +197,7 @@ def _readable(made: Iterable[_Made], skip_broken: bool, left_out: list[str], adv
 
 
 def _write_split(folder: Path, split: str, made: Iterator[_Made], shard_bytes: int) -> int:
-    """Writes one shard after the other, and returns the number of images in them."""
+    """Write the shards of a split, and return the number of images in them."""
     images = 0
     for shard in itertools.count():
         first = next(made, None)

@@ -1,4 +1,4 @@
-"""What every kind of data set is read into, before it is split: encoded images, or pixels."""
+"""Common form of all data sets before splitting: encoded images or pixels."""
 
 from __future__ import annotations
 
@@ -18,56 +18,60 @@ from tutelage.console import phase
 from tutelage.errors import TutelageError
 
 Rows = npt.NDArray[np.int64]
-"""Row numbers, or one label a row."""
+"""Row numbers, or one label per row."""
 MOST_CLASSES = 2**20
-"""That are known by their numbers alone."""
+"""Largest number of classes without names."""
 
 Near = tuple[int, ...]
-"""Numbers of the shards that are to be near at hand, in the order in which they are needed."""
+"""Numbers of the shards to keep in the local cache, in the order of their use."""
 
 
 class ShardError(TutelageError):
-    """Many images that cannot be read for a reason outside them: a missing shard, or a cache that cannot be written."""
+    """Error that affects many images: a shard cannot be read, or the cache cannot be written."""
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """How images that are not plain RGB of 8 bits are shown."""
+    """Conversion of images that are not 8-bit RGB."""
 
     background: str = "white"
-    """The color behind transparent pixels, by a name or as ``#rrggbb``."""
+    """Color behind transparent pixels, by name or as ``#rrggbb``."""
     white: float | None = None
-    """The value of deep images (16- and 32-bit integers, floats) that is white; None: the largest of 16 bits, 1.0."""
+    """Value of white in images of 16- or 32-bit integers or floats. None for 65535, and 1.0 for floats."""
 
 
 PLAIN = Rendering()
-"""What is done if no setting says otherwise."""
+"""The default conversion."""
 
 
 class Encoded(ABC):
-    """One split as encoded images; row i has the label ``labels[i]``, −1 where unlabelled."""
+    """Split of encoded images. Row i has the label ``labels[i]``, −1 if unlabeled."""
 
     labels: Rows
     rendering: Rendering = PLAIN
 
     @abstractmethod
     def fetch(self, row: int) -> bytes:
-        """Returns the encoded image of a row; raises OSError where there is none."""
+        """Return the encoded image of a row.
+
+        Raises:
+            OSError: If there is no such image.
+        """
 
     @abstractmethod
     def place(self, row: int) -> str:
-        """Returns what to call a row in a message."""
+        """Return a description of a row for messages: its file, and where in the file."""
 
     def probes(self, count: int) -> Rows:
-        """Returns a few rows to learn from what the images are like, evenly spaced."""
+        """Return up to ``count`` evenly spaced rows, from which to infer properties of the images."""
         return np.unique(np.linspace(0, len(self) - 1, count).astype(np.int64))
 
     def plan(self, groups: Sequence[Rows]) -> list[Near]:
-        """Returns what is to be brought near while each of the groups is read, one after the other."""
+        """Return the shards to keep in the local cache while each of the groups is read, one after the other."""
         return [()] * len(groups)
 
     def bring(self, near: Near) -> None:
-        """Begins to bring shards near, and returns at once."""
+        """Start to prefetch shards, and return immediately."""
         assert not near
 
     def __len__(self) -> int:
@@ -75,8 +79,12 @@ class Encoded(ABC):
 
 
 def read_span(path: Path | str, start: int, length: int) -> bytes:
-    """Return part of a file; raise OSError if the file ends before it."""
-    # Opened each time: a few microseconds, and a file that was replaced or evicted is not held open.
+    """Return ``length`` bytes of a file from ``start`` on.
+
+    Raises:
+        OSError: If the file is shorter.
+    """
+    # Opening takes microseconds, and replaced or evicted files are not kept open.
     with open(path, "rb", buffering=0) as file:
         data = os.pread(file.fileno(), length, start)
     if len(data) < length:
@@ -85,33 +93,33 @@ def read_span(path: Path | str, start: int, length: int) -> bytes:
 
 
 class Sharded(Encoded):
-    """One split whose images lie in shards, files that hold many each."""
+    """Split whose images are stored in shards, files with many images each."""
 
     starts: Rows
-    """The first row of each shard."""
+    """First row of each shard."""
 
     def locate(self, row: int) -> tuple[int, int]:
-        """Returns the shard of a row, and which of the shard's images it is."""
+        """Return the number of a row's shard, and the row's number within the shard."""
         shard = int(np.searchsorted(self.starts, row, side="right")) - 1
         return shard, row - int(self.starts[shard])
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """One split as decoded images of one size."""
+    """Split of decoded images of one size."""
 
     images: npt.NDArray[np.uint8]
-    """(N, 3, H, W), a memory map or in memory."""
+    """Images (N, 3, H, W), in a memory map or in memory."""
     labels: Rows
     broken: Mapping[int, str] = field(default_factory=dict)
-    """What is wrong with each row that could not be decoded; its pixels are zero."""
+    """Error message for each row that could not be decoded; its pixels are zero."""
     constant: Mapping[int, str] = field(default_factory=dict)
-    """What to call each row whose pixels are all alike."""
+    """Description of each row whose pixels all have one color."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A data set by split: ``train``, and perhaps ``validation`` and ``test``."""
+    """Data set by split: ``train`` and, if available, ``validation`` and ``test``."""
 
     name: str
     classes: tuple[str, ...]
@@ -120,10 +128,11 @@ class Source:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     padding: int | None = None
-    """Of the random crop; None: an eighth of the size."""
+    """Default padding of the random crop in pixels. None for an eighth of the size."""
     flip: bool = True
+    """Whether training images are mirrored by default."""
     notes: tuple[str, ...] = ()
-    """What the user should know of how the data were read."""
+    """Warnings about how the data were read."""
 
     def __post_init__(self) -> None:
         numbers: dict[str, int] = {}
@@ -139,21 +148,22 @@ class Source:
 
 
 def shown(name: str) -> str:
-    """Return the name of a class as it looks: however its letters are spelled in Unicode, without spaces around it.
+    """Return a class name in Unicode's composed form (NFC) without surrounding spaces. The case does not change.
 
-    Capitals and small letters look different.
-
-    >>> shown("cafe\\u0301 ") == "caf\\u00e9"
-    True
+    Example:
+        >>> shown("cafe\\u0301 ") == "caf\\u00e9"
+        True
     """
     return unicodedata.normalize("NFC", name).strip()
 
 
 def fingerprint_files(root: Path, files: Sequence[Path]) -> str:
-    """Returns a hash over the names (below ``root``), sizes and modification times of files.
+    """Return a hash of the names (relative to ``root``), sizes and modification times of files.
 
-    Links that lead nowhere count by their name. Raises :class:`TutelageError` for a name that is not UTF-8, and for
-    what is no file (a pipe, a device), which might never end.
+    Broken links only count by name.
+
+    Raises:
+        TutelageError: If a name is not UTF-8, or something is not a regular file; reading a pipe may never end.
     """
     digest = hashlib.sha256()
     with phase(f"checking the files of {root}", len(files)) as advance:
@@ -179,12 +189,12 @@ def _identity(root: Path, path: Path) -> bytes:
 
 
 def fingerprint_words(*words: object) -> str:
-    """Returns a hash over the words' printed forms."""
+    """Return a hash of the string forms of ``words``."""
     return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()
 
 
 def check_range(images: Encoded, classes: int) -> None:
-    """Raises :class:`TutelageError` for the first label that is neither a class nor −1."""
+    """Raise TutelageError for the first label that is neither a class number nor −1."""
     wrong = np.flatnonzero((images.labels < -1) | (images.labels >= classes))
     if len(wrong):
         raise TutelageError(
@@ -194,9 +204,10 @@ def check_range(images: Encoded, classes: int) -> None:
 
 
 def numbered(labels: Rows, place: Path | str) -> tuple[str, ...]:
-    """Returns the names of classes that have none: their numbers, as far as the labels reach.
+    """Return class numbers, up to the largest label, as names of classes.
 
-    Raises :class:`TutelageError` for labels beyond ``MOST_CLASSES``, which number something else.
+    Raises:
+        TutelageError: If a label is ``MOST_CLASSES`` or larger, and therefore not a class number.
     """
     count = int(labels.max(initial=-1)) + 1
     if count > MOST_CLASSES:
@@ -207,5 +218,5 @@ def numbered(labels: Rows, place: Path | str) -> tuple[str, ...]:
 
 
 def shard_starts(counts: Sequence[int]) -> Rows:
-    """Returns the first row of each shard, for shards of so many rows that follow each other."""
+    """Return the first row of each of several consecutive shards with these numbers of rows."""
     return np.cumsum([0, *counts[:-1]], dtype=np.int64)

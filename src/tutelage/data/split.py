@@ -1,4 +1,4 @@
-"""Which rows belong to which split."""
+"""Choose the rows of each split."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ from tutelage.errors import TutelageError
 
 
 def stratified(labels: Rows, rows: Rows, share: float, seed: int) -> Rows:
-    """Returns, sorted, ``share`` of ``rows`` class by class (``labels`` are of all rows), at least one of each class.
+    """Return a fraction of the rows of each class, at least one per class.
 
-    The choice is nested: a larger share with the same seed includes a smaller one.
+    The choice is nested: a larger fraction with the same seed includes all rows of a smaller one.
+
+    Args:
+        labels: Labels of all rows of the data.
+        rows: Rows to choose from.
+        share: The fraction, in (0, 1].
+        seed: Seed of the choice.
+
+    Returns:
+        The chosen rows, sorted.
     """
     order = rows[np.argsort(bits(seed, 0, torch.from_numpy(rows), Stream.SPLIT).numpy())]
-    # Sorted once, not searched for each class: there may be millions of rows and thousands of classes.
+    # One sort is faster than a search per class for millions of rows and thousands of classes.
     by_class = order[np.argsort(labels[order], kind="stable")]
     _, first, count = np.unique(labels[by_class], return_index=True, return_counts=True)
     wanted = np.maximum(1, (count * share + 0.5).astype(np.int64))
@@ -27,24 +36,26 @@ def stratified(labels: Rows, rows: Rows, share: float, seed: int) -> Rows:
 
 
 def to_unlabel(labels: Rows, rows: Rows, share: float, seed: int) -> Rows:
-    """Return the labelled rows among ``rows`` that lose their label when ``share`` of the labels are kept.
+    """Return the labeled rows among ``rows`` that lose their label if only a fraction of the labels is kept.
 
-    The kept ones are chosen as in :func:`stratified`: class by class, at least one of each class, and nested in share.
+    The rows that keep theirs are chosen by ``stratified``.
     """
     labelled = rows[labels[rows] >= 0]
     return without(labelled, stratified(labels, labelled, share, seed))
 
 
 def without(rows: Rows, taken: Rows) -> Rows:
-    """Returns the sorted ``rows`` that are not among ``taken``."""
+    """Return the rows that are not in ``taken``, sorted."""
     return np.setdiff1d(rows, taken, assume_unique=True)
 
 
 def carve_validation(labels: Rows, rows: Rows, share: float, seed: int, classes: Sequence[str]) -> Rows:
-    """Returns the rows to hold out: stratified, none unlabelled, none of a class of a single image.
+    """Return the rows to hold out for validation, chosen by ``stratified``.
 
-    Where no row has a label, they are that part of all. Raises :class:`TutelageError` where a class would be left
-    without a training image.
+    Unlabeled rows and classes with a single image are not held out. If no row has a label, all rows count as one class.
+
+    Raises:
+        TutelageError: If a class would be left without a training image.
     """
     if (labels[rows] < 0).all():
         return stratified(labels, rows, share, seed)
@@ -62,9 +73,9 @@ def carve_validation(labels: Rows, rows: Rows, share: float, seed: int, classes:
 
 
 def carve_from_shards(starts: Rows, labels: Rows, rows: Rows, share: float, seed: int, classes: Sequence[str]) -> Rows:
-    """Returns the rows to hold out as :func:`carve_validation` does, from as few shards as leave half of each to train.
+    """Return the rows to hold out as ``carve_validation`` does, but only from some shards, about half of each.
 
-    ``starts`` are the first rows of all shards. Validation then needs few of them, not all.
+    Validation then only needs these shards. ``starts`` are the first rows of all shards.
     """
     shards = torch.arange(len(starts))
     order = np.argsort(bits(seed, 0, shards, Stream.SHARD).numpy())

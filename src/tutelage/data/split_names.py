@@ -1,4 +1,4 @@
-"""What people call the splits of a data set: ``train``, ``Training``, ``seg_train``, ``training_set``, ``valid`` …"""
+"""Recognize usual names of splits: ``train``, ``Training``, ``seg_train``, ``training_set``, ``valid`` …"""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ _WORDS = {
     **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
 _FILLERS = ("set", "sets", "data", "dataset", "split", "folder", "images", "image", "imgs", "img")
-"""Words that may stand beside a split's name, or be joined to it, and mean nothing."""
+"""Words without meaning that may be next to the name of a split, or joined to it."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def split_of_word(word: str) -> str | None:
-    """Return the split that a single word names, whatever its case: ``Testing``, ``trainset``; None if it names none.
+    """Return the split that a single word of any case names (``Testing``, ``trainset``), or None.
 
-    >>> split_of_word("VALID"), split_of_word("trainset"), split_of_word("tested")
-    ('validation', 'train', None)
+    Example:
+        >>> split_of_word("VALID"), split_of_word("trainset"), split_of_word("tested")
+        ('validation', 'train', None)
     """
     word = word.casefold()
     bare = next((word.removesuffix(filler) for filler in _FILLERS if word.removesuffix(filler) in _WORDS), word)
@@ -30,10 +31,11 @@ def split_of_word(word: str) -> str | None:
 
 
 def parse_split(name: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return the split that a name speaks of and the other words in it; None unless it speaks of exactly one.
+    """Return the split in a name and the name's other words, or None unless it contains exactly one split.
 
-    >>> parse_split("training_set"), parse_split("seg_train"), parse_split("train_or_test")
-    (('train', ()), ('train', ('seg',)), None)
+    Example:
+        >>> parse_split("training_set"), parse_split("seg_train"), parse_split("train_or_test")
+        (('train', ()), ('train', ('seg',)), None)
     """
     words = _WORD.findall(name)
     splits = [split for word in words if (split := split_of_word(word)) is not None]
@@ -44,17 +46,19 @@ def parse_split(name: str) -> tuple[str, tuple[str, ...]] | None:
 
 
 def find_splits(folders: Iterable[Path], place: Path) -> dict[str, Path]:
-    """Return the folder of each split among ``folders``; empty if none is one.
+    """Return the folders that are splits, by split; empty if there are none.
 
-    Names may have a part in common, as in ``seg_train`` and ``seg_test``. Raises :class:`TutelageError` if two folders
-    are the same split, or there are splits but none to train on.
+    Names may have a common part, as in ``seg_train`` and ``seg_test``.
+
+    Raises:
+        TutelageError: If two folders are the same split, or there are splits but no training set.
     """
     groups: dict[tuple[str, ...], dict[str, list[Path]]] = {}
     for folder in folders:
         parsed = parse_split(folder.name)
         if parsed is not None:
             groups.setdefault(parsed[1], {}).setdefault(parsed[0], []).append(folder)
-    # Without a common part the name says it all; with one, a single folder may as well be a class (test_tube).
+    # A name with other words only counts if several folders share them; a single one may be a class (test_tube).
     found = {
         common: splits for common, splits in groups.items() if not common or (len(splits) > 1 and "train" in splits)
     }

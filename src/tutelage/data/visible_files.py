@@ -1,4 +1,4 @@
-"""The files of a folder that a person put there, without hidden ones and those that other programs leave behind."""
+"""List the files of a folder without hidden files and files of the operating system."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ SUFFIXES = (
     *(".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"),
     *((".avif",) if features.check("avif") else ()),
 )
-"""Of image files, in lower case."""
+"""Suffixes of image files, in lower case."""
 TABLES = (".csv", ".tsv")
 """Suffixes of tables of labels."""
 _SYSTEM = {
     *("__macosx", "__pycache__", "@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", "lost+found", "$recycle.bin"),
     *("system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini"),
 }
-"""What operating systems, network storage and notebooks put beside images, in lower case."""
+"""Names of files and folders that operating systems, network storage and notebooks create, in lower case."""
 
 
 def is_visible(name: str) -> bool:
-    """Return whether a file or folder of this name is looked at: hidden and system ones are not."""
+    """Return whether a file or folder of this name is used; hidden and system files are not."""
     return not name.startswith(".") and name.lower() not in _SYSTEM
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file of this name is an image, by its suffix."""
+    """Return whether the suffix of a name is that of an image."""
     return name.lower().endswith(SUFFIXES)
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the visible folders directly in ``folder``, sorted by name."""
-    with os.scandir(folder) as entries:  # which knows folders from files without asking the disk for each
+    with os.scandir(folder) as entries:  # distinguishes folders from files without a system call for each
         return sorted(Path(entry.path) for entry in entries if is_visible(entry.name) and _is_folder(entry))
 
 
 def has_images(folder: Path) -> bool:
-    """Return whether images lie directly in ``folder``."""
+    """Return whether there are images directly in ``folder``."""
     with os.scandir(folder) as entries:
         return any(map(_is_image_file, entries))
 
 
 def count_images(folder: Path) -> int:
-    """Return how many images lie directly in ``folder``."""
+    """Return the number of images directly in ``folder``."""
     with os.scandir(folder) as entries:
         return sum(map(_is_image_file, entries))
 
@@ -60,15 +60,20 @@ def _is_image_file(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    # A link that leads to itself is an error for the entry, and not a folder for the path.
+    # For a link to itself, DirEntry raises an error, while Path returns False.
     return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def walk(folder: Path, walked: dict[str, str] | None = None, links: bool = True) -> Iterator[tuple[Path, list[str]]]:
-    """Yield every visible folder at or below ``folder`` with the names of its visible files, sorted.
+    """Yield every visible folder at or below ``folder`` with the sorted names of its visible files.
 
-    Links to folders are followed unless ``links`` is false. ``walked`` collects the folders seen, by their real paths.
-    Raises :class:`TutelageError` if a link leads to one of them again: its files would count twice, or endlessly.
+    Args:
+        folder: Where to start.
+        walked: Folders that were walked before, by their real paths. New ones are added.
+        links: Whether to follow links to folders.
+
+    Raises:
+        TutelageError: If a link leads to a folder that was walked before, whose files would count twice or without end.
     """
     walked = {} if walked is None else walked
     for inside, folders, names in os.walk(folder, followlinks=links):
@@ -82,16 +87,16 @@ def walk(folder: Path, walked: dict[str, str] | None = None, links: bool = True)
 
 @dataclass
 class Listing:
-    """The images of a folder, and what else lies there."""
+    """Images of a folder, and counts of its other files."""
 
     images: list[Path] = field(default_factory=list)
-    """At any depth, sorted."""
+    """Images at any depth, sorted."""
     skipped: Counter[str] = field(default_factory=Counter)
-    """How many visible files are not images by their suffix, by that suffix (in lower case; empty if it has none)."""
+    """Number of other visible files by suffix, in lower case; empty for files without a suffix."""
 
 
 def list_images(folder: Path, walked: dict[str, str] | None = None) -> Listing:
-    """Return the images at any depth below ``folder``; see :func:`walk`."""
+    """Return the images at any depth below ``folder``; see ``walk``."""
     listing = Listing()
     for inside, names in walk(folder, walked):
         for name in names:
@@ -104,7 +109,7 @@ def list_images(folder: Path, walked: dict[str, str] | None = None) -> Listing:
 
 
 def describe_skipped(skipped: dict[str, Counter[str]], most: int = 5) -> str | None:
-    """Return one sentence on the files left out of each class, the largest numbers first; None if there are none."""
+    """Return a message about skipped files per class, the largest numbers first, or None if there are none."""
     counts = {name: suffixes for name, suffixes in skipped.items() if suffixes}
     if not counts:
         return None

@@ -1,4 +1,4 @@
-"""Worker processes: how their batches travel, what they need of the user's script, and what their end means."""
+"""Worker processes: transfer of their batches, guard of the user's script, and errors when they end."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from torch import Tensor
 from tutelage.errors import TutelageError
 
 GUARD = '`if __name__ == "__main__":`'
-"""What the calls of a script belong under, where processes are spawned."""
+"""Guard that scripts need around their calls if processes are spawned."""
 SHARED_MEMORY = Path("/dev/shm")
-"""Where Linux keeps the memory that processes share; macOS and Windows do not limit it."""
+"""Linux's file system for shared memory; macOS and Windows do not limit its size."""
 PREFETCHED = 2
-"""Batches that each worker prepares ahead."""
+"""Number of batches that each worker prepares in advance."""
 
 
 def check_main_guard() -> None:
-    """Raise :class:`TutelageError` in a worker process that is still importing the user's script.
+    """Raise TutelageError in a worker process that is still importing the user's script.
 
-    Processes that are spawned import the script again. Without a guard, each of them would train, too.
+    Spawned processes import the script again. Without a guard, each of them would train, too.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        sys.tracebacklimit = 0  # this process ends here, and the message says it all
+        sys.tracebacklimit = 0  # the traceback would hide the message
         raise TutelageError(
             f"a worker process imported your script, which calls tutelage again: put the script's calls under {GUARD}"
         )
 
 
 def explain_end(error: BaseException) -> TutelageError | None:
-    """Return what to do if ``error`` reports the end of a worker process; None if it reports something else."""
+    """Return an error with the remedy if ``error`` reports that a worker process ended; None otherwise."""
     reason = str(error).split(". ")[0]
-    # The connections break if the process ends while it hands over a batch.
+    # Connections break if the process ends while it sends a batch.
     if not isinstance(error, (ConnectionError, EOFError)) and not reason.startswith("DataLoader worker ("):
         return None
     return TutelageError(
@@ -48,7 +48,7 @@ def explain_end(error: BaseException) -> TutelageError | None:
 
 
 def explain_start(error: Exception) -> TutelageError:
-    """Return what to do if worker processes cannot be started."""
+    """Return an error with the remedy if worker processes cannot be started."""
     return TutelageError(
         f"the processes that decode images could not be started ({error}). {_unguarded()}Set data.workers=0 to decode "
         f"in the main process"
@@ -56,30 +56,30 @@ def explain_start(error: Exception) -> TutelageError:
 
 
 def _unguarded() -> str:
-    """Return the advice for scripts that worker processes import again."""
+    """Return the remedy for scripts without a guard; empty if processes do not import the script again."""
     if multiprocessing.get_start_method() == "fork":
         return ""
     return f"Worker processes import your script: put its calls under {GUARD}. "
 
 
 def share(images: Tensor) -> Tensor | np.ndarray[Any, Any]:
-    """Move a batch to shared memory; if it has no room, return an array, which goes through the worker's pipe.
+    """Move a batch to shared memory. If it is full, return an array, which is sent through the worker's pipe.
 
-    A tensor that does not fit would be lost on its way, and the main process would wait for it forever.
+    A tensor that does not fit would get lost, and the main process would wait for it forever.
     """
-    # PyTorch leaks a file descriptor with each failure, so the free space is compared first.
+    # PyTorch leaks a file descriptor with each failure, so the free space is checked first.
     if not SHARED_MEMORY.is_dir() or shutil.disk_usage(SHARED_MEMORY).free >= images.nbytes:
         try:
             return images.share_memory_()
-        except RuntimeError:  # another process was faster
+        except RuntimeError:  # another process took the space
             pass
     return images.numpy()
 
 
 @cache
 def warn_of_pipes(batch_bytes: int, workers: int) -> None:
-    """Warn, once, that shared memory has no room for a batch."""
-    needed = (workers * PREFETCHED + 2) * batch_bytes  # and one in use, one being copied
+    """Warn once that shared memory is too small for a batch."""
+    needed = (workers * PREFETCHED + 2) * batch_bytes  # two more: one in use, one being copied
     warnings.warn(
         f"{SHARED_MEMORY} is too small for the batches of data.workers={workers}, which take about "
         f"{needed / 2**20:.0f} MB; they go through pipes, which is slower. Give the container more (docker run "
