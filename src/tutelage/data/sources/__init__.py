@@ -1,1 +1,1 @@
-"""Where images and labels come from: folders, tables, parquet, tar files, the hub, named sets."""
+"""Sources of images and labels: folders, tables, parquet files, tar files, the hub, named data sets."""

@@ -1,4 +1,4 @@
-"""CSV files: the names of the columns, and the cells of the rows as text."""
+"""Read CSV files as text."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ _DELIMITERS = (",", ";", "\t", "|")
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file as read: the names of its columns, and its rows with their line numbers."""
+    """Content of a CSV file: the names of its columns, and its rows with their line numbers."""
 
     path: Path
     columns: list[str]
     rows: list[tuple[int, list[str]]]
 
     def column(self, name: str) -> list[str]:
-        """Return the cells of a column, without spaces around them."""
+        """Return the cells of a column without surrounding spaces."""
         place = self.columns.index(name)
         return [cells[place].strip() for _, cells in self.rows]
 
     def named(self, names: Iterable[str]) -> list[str]:
-        """Return the columns with one of these names, in any case, in the order of ``names``."""
+        """Return the columns with these names in any case, in the order of ``names``."""
         return [column for name in names for column in self.columns if column.casefold() == name]
 
     def require(self, setting: str, name: str) -> str:
-        """Return ``name``; raise :class:`TutelageError` if there is no such column."""
+        """Return ``name``, or raise TutelageError if there is no such column."""
         if name not in self.columns:
             raise TutelageError(f"data.{setting}={name}: {self.path} has the columns {', '.join(self.columns)}")
         return name
 
 
 def read_csv(path: Path) -> CsvFile:
-    """Read a CSV file with a line of column names, separated by commas, semicolons, tabs or bars.
+    """Read a CSV file with a header, separated by commas, semicolons, tabs or vertical bars.
 
     Raises:
-        TutelageError: The file is not text in UTF-8 (or UTF-16 with a byte order mark), is empty, gives two columns one
-            name, or has a row of another length.
+        TutelageError: If the file is not UTF-8 (or UTF-16 with a byte order mark), has no rows, has two columns with
+            one name, or has a row of another length.
     """
     data = path.read_bytes()
     try:

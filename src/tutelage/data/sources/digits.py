@@ -1,4 +1,4 @@
-"""The embedded digits: small enough to be part of the package, so that everything can be tried offline."""
+"""Digits data set, which is part of the package and works offline."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import numpy.typing as npt
 
 
 def load_digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Return the 1,797 handwritten digits that scikit-learn has too, in the same order.
+    """Return the 1,797 handwritten digits of scikit-learn, in the same order.
 
-    Their origin and license are stated in ``digits.txt``, next to the file.
+    ``digits.txt``, next to the file, states their origin and license.
 
     Returns:
-        Gray images (1797, 8, 8) with values from 0 (paper) to 16 (ink), and their labels (1797,).
+        Gray images (1797, 8, 8) with values from 0 (paper) to 16 (ink), and labels (1797,).
+
+    Example:
+        >>> images, labels = load_digits()
+        >>> images.shape, labels[:5]
+        ((1797, 8, 8), array([0, 1, 2, 3, 4]))
     """
     with np.load(Path(__file__).with_name("digits.npz")) as arrays:
         return arrays["images"], arrays["labels"].astype(np.int64)

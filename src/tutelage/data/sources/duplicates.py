@@ -1,4 +1,4 @@
-"""Held-out images that are training images too."""
+"""Find held-out images that are also training images."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def describe_duplicates(splits: Mapping[str, Sequence[Path]]) -> list[str]:
-    """Return one sentence for each held-out split some of whose images are in ``train``: copies or links.
+    """Return a message for each held-out split with images that are copies of, or links to, training images.
 
-    Files of one name are compared, because copies usually keep theirs and reading every file would take too long.
+    Only files with equal names are compared: copies usually keep their names, and reading all files would take too
+    long.
     """
     notes = []
     for split in splits.keys() - {"train"}:
@@ -26,7 +27,7 @@ def describe_duplicates(splits: Mapping[str, Sequence[Path]]) -> list[str]:
 
 
 def _duplicates(train: Sequence[Path], held_out: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Return, for each held-out file that is a training file too, both paths."""
+    """Return the pairs (training file, held-out file) with equal names and contents."""
     named: dict[str, list[Path]] = {path.name: [] for path in held_out}
     for path in train:
         if path.name in named:
@@ -38,5 +39,5 @@ def _duplicates(train: Sequence[Path], held_out: Sequence[Path]) -> list[tuple[P
 def _same(one: Path, other: Path) -> bool:
     try:
         return filecmp.cmp(one, other, shallow=False)  # sizes first, then contents up to the first difference
-    except OSError:  # a link that leads nowhere, which is reported when it is read
+    except OSError:  # a broken link, which is reported when it is read
         return False

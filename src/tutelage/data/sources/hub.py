@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub: what is in a repository, and its files, whole or in parts."""
+"""Data sets on the Hugging Face hub: list a repository, and download its files or parts of them."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from tutelage.data.stored.derived import cache_folder
 from tutelage.errors import TutelageError
 
 CLASSES = ("classes.json", "classes.txt")
-"""What names the classes of tar shards."""
+"""Files with the class names of tar shards."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A data set's repository at one commit: no file of it ever changes."""
+    """Repository of a data set at one commit, so that its files do not change."""
 
     name: str
     version: str
-    """The commit."""
+    """Hash of the commit."""
     sizes: dict[str, int]
-    """Bytes of each of its files."""
+    """Size of each file in bytes."""
 
     def files(self, suffix: str) -> list[str]:
-        """Returns the files whose names end so, sorted."""
+        """Return the files with this suffix, sorted."""
         return sorted(name for name in self.sizes if name.endswith(suffix))
 
     def download(self, names: Sequence[str]) -> Path:
-        """Returns the folder of Hugging Face's cache that holds these files, downloaded where they are not in it."""
+        """Download files to Hugging Face's cache unless they are in it, and return their folder."""
         from huggingface_hub import snapshot_download
 
         with _explained(self.name):
             folder = Path(snapshot_download(self.name, allow_patterns=list(names), **self._place))
         missing = next((name for name in names if not (folder / name).is_file()), None)
-        if missing is not None:  # without a connection the cache gives what it has
+        if missing is not None:  # without a connection, snapshot_download returns an incomplete folder
             raise _not_here(self.name, f"the cache lacks {missing}")
         return folder
 
     @contextmanager
     def parquet(self, name: str) -> Iterator[pq.ParquetFile]:
-        """Opens a parquet file, of which only those parts are downloaded that are read."""
+        """Open a parquet file inside the block. Only the parts that are read are downloaded."""
         from huggingface_hub import HfFileSystem
 
         files = HfFileSystem(endpoint=_endpoint())
@@ -62,11 +62,11 @@ class Repository:
             yield pq.ParquetFile(file)
 
     def bring(self, name: str, folder: Path) -> Path:
-        """Downloads a file into ``folder``, past Hugging Face's cache, and returns its path."""
+        """Download a file to ``folder`` instead of Hugging Face's cache, and return its path."""
         from huggingface_hub import hf_hub_download
         from huggingface_hub.utils import disable_progress_bars
 
-        disable_progress_bars()  # several processes would write theirs over each other
+        disable_progress_bars()  # the bars of several processes would overwrite each other
         with _explained(self.name):
             return Path(hf_hub_download(self.name, name, local_dir=folder, **self._place))
 
@@ -76,14 +76,15 @@ class Repository:
 
 
 def is_repository(name: str) -> bool:
-    """Whether a name looks like USER/NAME."""
+    """Return whether a name has the form USER/NAME."""
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
 
 
 def look_up(name: str) -> Repository:
-    """Returns what is in a data set's repository now; without a connection, what was there when last asked.
+    """Return the current state of a data set's repository, or the last known one if the hub is unreachable.
 
-    Raises :class:`TutelageError` where there is no such repository, or it cannot be asked and never was.
+    Raises:
+        TutelageError: If there is no such repository, or the hub is unreachable and no earlier state is known.
     """
     from huggingface_hub import HfApi
 
@@ -103,7 +104,7 @@ def look_up(name: str) -> Repository:
 
 
 def read_repository(name: str) -> Source:
-    """Downloads the parquet files or tar shards of USER/NAME to Hugging Face's cache, and reads them."""
+    """Download the parquet files or tar shards of USER/NAME to Hugging Face's cache, and read them."""
     repository = look_up(name)
     parquet = repository.files(".parquet")
     if parquet:
@@ -116,7 +117,11 @@ def read_repository(name: str) -> Source:
 
 
 def tar_shards(repository: Repository) -> list[str]:
-    """Returns the tar files; raises :class:`TutelageError` where there are neither these nor parquet files."""
+    """Return the tar files of a repository without parquet files.
+
+    Raises:
+        TutelageError: If there are none.
+    """
     shards = repository.files(".tar")
     if not shards:
         found = ", ".join(sorted(repository.sizes)[:5]) or "nothing"
@@ -133,7 +138,7 @@ class _Unreachable(TutelageError):
 
 @contextmanager
 def _explained(name: str) -> Iterator[None]:
-    """Turns what goes wrong with the hub into an error that says what to do."""
+    """Convert errors of the hub inside the block to TutelageErrors with a remedy."""
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     try:
@@ -150,7 +155,7 @@ def _explained(name: str) -> Iterator[None]:
             f"data={name} is no folder here and no data set on the hub ({_address(name)}); a private one needs "
             f"hf auth login, or $HF_TOKEN"
         ) from None
-    except Exception as error:  # whichever HTTP library this version of huggingface_hub uses
+    except Exception as error:  # the HTTP library depends on the version of huggingface_hub
         raise _not_here(name, str(error).strip().split("\n")[0].rstrip(".")) from None
 
 

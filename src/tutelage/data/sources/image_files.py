@@ -1,4 +1,4 @@
-"""Images in files, and their paths in memory that worker processes share, however they are started."""
+"""Images in files, with paths in memory that worker processes share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tutelage.data.source import Encoded
 
 
 class FileImages(Encoded):
-    """Images in files."""
+    """Split of images in files."""
 
     def __init__(self, files: list[Path], labels: list[int]) -> None:
         self._paths = Paths(files)
@@ -28,14 +28,15 @@ class FileImages(Encoded):
 
 
 class Paths:
-    """Paths by number, as one tensor of bytes and one of the ends of the paths in it.
+    """Sequence of paths, stored as one tensor of bytes and one of the paths' ends.
 
-    A tensor moves to shared memory when it is sent to a process: workers that are spawned map the paths, and workers
-    that are forked do not copy them page by page, as they would the objects of a list.
+    Tensors move to shared memory when they are sent to a process. Spawned workers then map the paths, and forked
+    workers do not copy them page by page, as they would with a list of objects.
 
-    >>> paths = Paths([Path("cats/1.png"), Path("dogs/ä.png")])
-    >>> len(paths), paths[1]
-    (2, 'dogs/ä.png')
+    Example:
+        >>> paths = Paths([Path("cats/1.png"), Path("dogs/ä.png")])
+        >>> len(paths), paths[1]
+        (2, 'dogs/ä.png')
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:

@@ -1,4 +1,4 @@
-"""Find the images that a table lists, by path, by name, or by name without a suffix."""
+"""Find the images that a table lists by path, by name, or by name without suffix."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tutelage.data.visible_files import list_images
 
 
 class ImageFinder:
-    """The images below a folder, found by what tables call them."""
+    """Search for images below a folder by the names that tables use."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._by_name: dict[str, list[Path]] | None = None
 
     def find(self, name: str, split: str | None = None) -> list[Path]:
-        """Return the images that ``name`` may stand for: none, one, or several.
+        """Return the images that ``name`` may refer to: none, one or several.
 
-        With a ``split``, a name without a folder matches no image of another split, because images are often numbered
-        from the start in each; any split may take images from the folder ``train``.
+        With a ``split``, names without a folder do not match images of another split, because each split often numbers
+        its images from the start. Images in the folder ``train`` match for every split.
         """
         for text in dict.fromkeys((name, name.replace("\\", "/"))):
             path = self._root / text
-            if text and os.path.isfile(path):  # false, not an error, for a cell of text that is too long for a path
+            if text and os.path.isfile(path):  # unlike Path.is_file, no error for a cell that is too long for a path
                 return [path]
         found = self._search(name.replace("\\", "/"))
         if split is None:
@@ -49,7 +49,7 @@ class ImageFinder:
 
 
 def _composed(name: str) -> str:
-    """Spell each letter as one character: macOS writes an accent after its letter, most tables do not."""
+    """Return a name in NFC: macOS stores accents as separate characters, unlike most tables."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -58,6 +58,6 @@ def _folders(path: Path) -> list[str]:
 
 
 def split_of_path(path: Path, root: Path) -> str | None:
-    """Return the split that a folder between ``root`` and the image names."""
+    """Return the split named by a folder between ``root`` and the image, or None."""
     below = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
     return next((parsed[0] for part in below if (parsed := parse_split(part)) is not None), None)

@@ -1,4 +1,4 @@
-"""Image folders: one folder per class, or images without labels, in ``train``, ``val`` and ``test``, or bare."""
+"""Image folders: one folder per class, or images without labels; with folders for splits, or a training set only."""
 
 from __future__ import annotations
 
@@ -27,34 +27,37 @@ from tutelage.errors import TutelageError
 
 _SHOWN = 5
 _OTHER_TABLES = (".jsonl", ".xlsx", ".xls", ".ods")
-"""Suffixes of tables that are not read, and may hold labels."""
+"""Suffixes of tables that may hold labels, but cannot be read."""
 
 
 @dataclass(frozen=True)
 class SplitFolders:
-    """Where the splits of a data folder lie."""
+    """Folders of the splits of a data set."""
 
     root: Path
-    """The folder itself, or the only one in it."""
+    """The folder of the data set, or the only folder in it."""
     splits: dict[str, Path]
     notes: tuple[str, ...]
-    """What the user should know of how the folder was read."""
+    """Warnings about how the folder was read."""
 
 
 def read_folder(root: Path) -> Source:
-    """Read an image folder; the classes are the names of the class folders, sorted.
+    """Read an image folder. The classes are the sorted names of the class folders.
 
-    Images may lie at any depth below their class folder. Hidden and system folders are skipped, and a folder around it
-    all is entered. A split whose images lie in no class folder has no labels; if it is the training set, the classes
-    are those of the other splits, none if these have none either. Raises :class:`TutelageError` if there are neither
-    class folders nor images, a class folder has no image, links lead to one folder twice, it is unclear which folders
-    are the classes, or a split has a class that the training set has not.
+    * Images can be at any depth below their class folder. Hidden and system folders are skipped.
+    * If the folder only contains another folder that holds everything, that one is read.
+    * A split without class folders has no labels. If this is the training set, the classes are those of the other
+      splits.
+
+    Raises:
+        TutelageError: If there are neither class folders nor images, a class folder is empty, links lead to one folder
+            twice, the classes are ambiguous, or a split has classes that the training set lacks.
     """
     return read_split_folders(find_split_folders(root))
 
 
 def read_split_folders(layout: SplitFolders) -> Source:
-    """Read an image folder whose splits are known; see :func:`read_folder`."""
+    """Read an image folder whose splits are known; see ``read_folder``."""
     root, folders = layout.root, layout.splits
     classes = next((found for folder in (folders["train"], *folders.values()) if (found := _classes(folder))), ())
     skipped: dict[str, Counter[str]] = {}
@@ -76,7 +79,11 @@ def read_split_folders(layout: SplitFolders) -> Source:
 
 
 def find_split_folders(root: Path) -> SplitFolders:
-    """Return where the splits of ``root`` lie: in folders of their names, or all of it is ``train``."""
+    """Return the folders in ``root`` that are named like splits. Without such folders, ``root`` itself is ``train``.
+
+    Raises:
+        TutelageError: If it is ambiguous which folders are splits or classes.
+    """
     notes = []
     entered = _enter(root)
     if entered != root:
@@ -108,7 +115,7 @@ def find_split_folders(root: Path) -> SplitFolders:
 
 
 def _check_holds_no_splits(folder: Path) -> None:
-    """Raise if a split holds splits, which would be read as its classes."""
+    """Raise TutelageError if a split contains splits, which would be read as classes."""
     found = {path.name: parsed for path in subfolders(folder) if (parsed := parse_split(path.name)) and not parsed[1]}
     if len({split for split, _ in found.values()}) > 1:
         raise TutelageError(
@@ -118,9 +125,10 @@ def _check_holds_no_splits(folder: Path) -> None:
 
 
 def _enter(folder: Path, split: str | None = None, classes: frozenset[str] = frozenset()) -> Path:
-    """Return the folder that holds the content of ``folder``: itself, or an only one in it that wraps the rest.
+    """Return the folder with the content of ``folder``: itself, or the only folder in it if that holds everything.
 
-    Within a ``split`` that is one of the same name (``seg_train/seg_train``), or one that holds folders of images.
+    Within a ``split``, this is a folder with the name of the split (``seg_train/seg_train``) or one that contains
+    folders of images.
     """
     while True:
         inside = subfolders(folder)
@@ -136,7 +144,7 @@ def _enter(folder: Path, split: str | None = None, classes: frozenset[str] = fro
 
 
 def _wraps(folder: Path) -> bool:
-    """Whether a folder holds several folders of images and no images itself; a class may have one folder in it."""
+    """Return whether a folder contains several folders of images and no images; a class may contain one folder."""
     inside = subfolders(folder)
     several = len(inside) > 1 or (len(inside) == 1 and bool(subfolders(inside[0])))
     return several and not has_images(folder) and any(_holds_images(deeper) for deeper in inside)
@@ -147,7 +155,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _unread_tables(layout: SplitFolders) -> list[str]:
-    """Mention the tables beside the images: their labels are not those of the folders."""
+    """Return warnings about tables next to the images, whose labels are not used."""
     places = dict.fromkeys((layout.root, *layout.splits.values()))
     beside = [path for place in places for path in sorted(place.iterdir()) if is_visible(path.name)]
     tables = [path for path in beside if path.suffix.lower() in TABLES]
@@ -166,7 +174,7 @@ def _names(paths: list[Path], layout: SplitFolders) -> str:
 
 
 def _loose_images(layout: SplitFolders) -> list[str]:
-    """Mention the images beside class folders or splits, which have no label."""
+    """Return warnings about images next to class folders or splits, which are not read because they have no label."""
     places = dict.fromkeys((layout.root, *layout.splits.values()))
     counts = {place: count_images(place) for place in places if subfolders(place)}
     return [
@@ -177,12 +185,12 @@ def _loose_images(layout: SplitFolders) -> list[str]:
 
 
 def _check_not_splits(root: Path, folders: list[Path]) -> None:
-    """Raise if "classes" hold the same folders, which are then more likely to be the classes."""
+    """Raise TutelageError if all folders contain equally named folders, which then may be the classes instead."""
     if len(folders) < 2 or has_images(root):
         return
     common = {path.name for path in subfolders(folders[0])}
     for folder in folders[1:]:
-        if len(common) < 2:  # as a rule already in the first, which then is all that is listed
+        if len(common) < 2:  # usually true after the first folder, so that the others need not be listed
             return
         common &= {path.name for path in subfolders(folder)}
     if len(common) > 1 and not any(has_images(path) for path in folders):
@@ -195,7 +203,7 @@ def _check_not_splits(root: Path, folders: list[Path]) -> None:
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    """The names of the class folders; none where images lie beside each other, without labels."""
+    """Return the names of the class folders, or none if the folder directly contains unlabeled images."""
     classes = tuple(path.name for path in subfolders(folder))
     if not classes and not list_images(folder).images:
         raise TutelageError(
@@ -208,7 +216,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _check_not_nested(folder: Path, classes: tuple[str, ...]) -> None:
-    """Raise if a class folder holds one that is called like another class, whose images would have its label."""
+    """Raise TutelageError if a class folder contains a folder named like another class."""
     again = [path for path in subfolders(folder) if path.name in classes and path.name != folder.name]
     if again:
         raise TutelageError(

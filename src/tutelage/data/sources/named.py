@@ -1,4 +1,4 @@
-"""Data sets by name: embedded, on disk in torchvision's layout, in Hugging Face's cache, or downloaded."""
+"""Data sets by name: built in, in torchvision's layout, in Hugging Face's cache, or downloaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tutelage.registry import Registry
 DATASETS: Registry[Callable[[], Source]] = Registry("data set")
 
 REPOSITORIES = {"imagenet-1k": "ILSVRC/imagenet-1k"}
-"""Data sets that are read from the hub, whole or shard by shard."""
+"""Repositories of data sets that are read from the hub."""
 IMAGENETTE_CLASSES = {
     "n01440764": "tench",
     "n02102040": "English springer",
@@ -43,13 +43,14 @@ IMAGENETTE_CLASSES = {
 
 @dataclass(frozen=True)
 class _Published:
-    """Where a small published set is found, and its statistics over train (deviation over all pixels)."""
+    """Sources of a small published data set, and its pixel statistics over the training set."""
 
     kind: str
-    """The name of torchvision's class."""
+    """Name of torchvision's class."""
     folder: str
-    """Of torchvision's layout."""
+    """Folder in torchvision's layout."""
     hub_id: str
+    """Repository on the Hugging Face hub."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -75,7 +76,7 @@ _FASHION_MNIST = _Published(
 
 @DATASETS.register("digits")
 def digits() -> Source:
-    """Handwritten digits: 1,797 gray images of 8×8 pixels, doubled to 16×16; a fifth of them is for testing."""
+    """Read the digits: 1,797 gray images of 8×8 pixels, enlarged to 16×16, a fifth of them for testing."""
     pixels, labels = load_digits()
     gray = (pixels * (255 / 16)).round().astype(np.uint8)
     images = gray[:, None].repeat(2, axis=2).repeat(2, axis=3).repeat(3, axis=1)
@@ -96,25 +97,25 @@ def digits() -> Source:
 
 @DATASETS.register("cifar10")
 def cifar10() -> Source:
-    """CIFAR-10: 50,000 training and 10,000 test images of 32×32 pixels, 10 classes."""
+    """Read CIFAR-10: 50,000 training and 10,000 test images of 32×32 pixels, 10 classes."""
     return _published("cifar10", _CIFAR10)
 
 
 @DATASETS.register("cifar100")
 def cifar100() -> Source:
-    """CIFAR-100: 50,000 training and 10,000 test images of 32×32 pixels, 100 classes."""
+    """Read CIFAR-100: 50,000 training and 10,000 test images of 32×32 pixels, 100 classes."""
     return _published("cifar100", _CIFAR100)
 
 
 @DATASETS.register("fashion-mnist")
 def fashion_mnist() -> Source:
-    """Fashion-MNIST: 60,000 training and 10,000 test images of 28×28 grey pixels, 10 classes."""
+    """Read Fashion-MNIST: 60,000 training and 10,000 test images of 28×28 gray pixels, 10 classes."""
     return _published("fashion-mnist", _FASHION_MNIST)
 
 
 @DATASETS.register("imagenette")
 def imagenette() -> Source:
-    """Imagenette: ten ImageNet classes, 9,469 training and 3,925 validation images, shorter side 320 pixels."""
+    """Read Imagenette: ten ImageNet classes, 9,469 training and 3,925 validation images, shorter side 320 pixels."""
     folder = next(
         filter(Path.is_dir, (root / f"imagenette2{size}" for root in roots() for size in ("-320", "", "-160"))), None
     )
@@ -135,23 +136,23 @@ def imagenette() -> Source:
 
 @DATASETS.register("imagenet-1k")
 def imagenet_1k() -> Source:
-    """ImageNet-1k: 1,281,167 training and 50,000 validation images; on the hub for those who accept its conditions."""
+    """Read ImageNet-1k (1,281,167 training, 50,000 validation images) from the hub, which requires accepting terms."""
     return read_repository(REPOSITORIES["imagenet-1k"])
 
 
 def roots() -> list[Path]:
-    """Returns the folders in which named data sets are looked for: ``$TUTELAGE_DATA``, ``data`` in the cache folder."""
+    """Return the folders to search for named data sets: ``$TUTELAGE_DATA``, and ``data`` in the cache folder."""
     given = os.environ.get("TUTELAGE_DATA")
     return [*([Path(given).expanduser()] if given else []), cache_folder() / "data"]
 
 
 def find(name: str) -> Path | None:
-    """Returns the folder of images or parquet files that one of :func:`roots` has for a registered name."""
+    """Return the folder in ``roots`` with the name of a registered data set, or None."""
     return next((root / name for root in roots() if (root / name).is_dir()), None) if name in DATASETS else None
 
 
 def _published(name: str, published: _Published) -> Source:
-    """Looks in torchvision's layout, then in Hugging Face's cache, and downloads to that."""
+    """Read a data set in torchvision's layout, or from Hugging Face's cache, to which it is downloaded if needed."""
     root = next((root for root in roots() if (root / published.folder).is_dir()), None)
     if root is not None:
         return _in_torchvision_layout(name, published, root)
@@ -159,7 +160,7 @@ def _published(name: str, published: _Published) -> Source:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        # Falls back to its cache without a connection.
+        # Without a connection, this returns the folder in the cache.
         folder = snapshot_download(published.hub_id, repo_type="dataset", allow_patterns=["*.parquet"])
     except (OSError, HfHubHTTPError) as error:
         raise _offline(name, error) from None

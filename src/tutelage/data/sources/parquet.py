@@ -1,4 +1,4 @@
-"""Parquet folders in Hugging Face's layout: encoded images, class numbers, class names in the schema's metadata."""
+"""Parquet files in Hugging Face's layout: encoded images, class numbers, class names in the schema's metadata."""
 
 from __future__ import annotations
 
@@ -34,9 +34,15 @@ IMAGE_COLUMNS, LABEL_COLUMNS = ("image", "img"), ("label", "fine_label", "labels
 
 
 class ParquetImages(Encoded):
-    """Images in parquet files, copied on first use to one file that any process can read at any place.
+    """Split of images in parquet files, copied on first use to one file with random access.
 
-    A parquet file itself gives a row only with the thousands around it.
+    Reading a single row of a parquet file would decode thousands of rows around it.
+
+    Args:
+        files: The parquet files, in the order of the rows.
+        column: Name of the column of images.
+        labels: Labels of all rows.
+        key: Name of the copy in the cache.
     """
 
     def __init__(self, files: list[Path], column: str, labels: Rows, key: str) -> None:
@@ -69,14 +75,21 @@ class ParquetImages(Encoded):
             copy_images(self._files, self._column, folder, advance)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A memory map would travel to a spawned worker with all it maps.
+        # Pickling a memory map for a spawned worker would copy all of its content.
         return {name: value for name, value in vars(self).items() if name != "_copy"}
 
 
 def copy_images(files: Sequence[Path], column: str, folder: Path, advance: Advance = lambda count: None) -> None:
-    """Writes the images of parquet files, one after the other, to ``images.bin``, and where each ends to ``ends.npy``.
+    """Write the images of parquet files to ``images.bin``, one after the other, and their ends to ``ends.npy``.
 
-    ``advance`` is told of each. Raises :class:`ShardError` for a file that is damaged.
+    Args:
+        files: The parquet files.
+        column: Name of the column of images.
+        folder: Folder to write to.
+        advance: Function that is called with 1 after each image, to report progress.
+
+    Raises:
+        ShardError: If a file is damaged.
     """
     lengths = []
     with open(folder / "images.bin", "wb") as out:
@@ -101,11 +114,11 @@ def read_parquet(root: Path, files: Sequence[Path] | None = None) -> Source:
 
     Args:
         root: The folder.
-        files: All its parquet files, sorted, if they are listed already.
+        files: Its parquet files, sorted. None to list them.
 
     Raises:
-        TutelageError: There is no training file or no training row, a file is damaged, a column is missing or holds
-            something else, or a label is out of range.
+        TutelageError: If there is no training file or no training row, a file is damaged, a column is missing or has
+            another type, or a label is out of range.
     """
     files = find_parquet(root) if files is None else files
     by_split = split_files(root, [path.relative_to(root).as_posix() for path in files])
@@ -137,7 +150,7 @@ def find_parquet(root: Path) -> list[Path]:
 
 
 def _labels(path: Path, columns: tuple[str, str]) -> Rows:
-    """The labels of a file, which has to have the columns that the first training file has."""
+    """Return the labels of a file, which must have the same columns as the first training file."""
     file = open_parquet(path)
     own = columns_of(file.schema_arrow, path)
     if own != columns:
@@ -146,7 +159,11 @@ def _labels(path: Path, columns: tuple[str, str]) -> Rows:
 
 
 def split_files(place: Path | str, names: Sequence[str]) -> dict[str, list[str]]:
-    """Returns the files of each split; others are left out. Raises :class:`TutelageError` without a training file."""
+    """Return the files of each split. Files with other names are ignored.
+
+    Raises:
+        TutelageError: If there is no training file.
+    """
     by_split: dict[str, list[str]] = {}
     for name in names:
         split = split_of_word(re.split(r"[-._]", name.rpartition("/")[2])[0])
@@ -161,7 +178,7 @@ def split_files(place: Path | str, names: Sequence[str]) -> dict[str, list[str]]
 
 @contextmanager
 def _named(path: Path | str) -> Iterator[None]:
-    """Says which file it is that cannot be read."""
+    """Convert errors inside the block to a ShardError that names the file."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -169,13 +186,17 @@ def _named(path: Path | str) -> Iterator[None]:
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Opens a parquet file; raises :class:`ShardError` where it is none."""
+    """Open a parquet file, or raise ShardError if it is unreadable."""
     with _named(path):
         return pq.ParquetFile(path)
 
 
 def columns_of(schema: pa.Schema, place: Path | str) -> tuple[str, str]:
-    """Returns the names of the columns of images and labels; raises :class:`TutelageError` where there are none."""
+    """Return the names of the columns of images and labels.
+
+    Raises:
+        TutelageError: If there is no such column, it appears twice, or the images are not encoded bytes.
+    """
     image, label = _column(schema, IMAGE_COLUMNS, place), _column(schema, LABEL_COLUMNS, place)
     twice = next((name for name in (image, label) if schema.names.count(name) > 1), None)
     if twice is not None:
@@ -200,7 +221,12 @@ def _column(schema: pa.Schema, names: tuple[str, ...], place: Path | str) -> str
 
 
 def labels_of(file: pq.ParquetFile, column: str, place: Path | str) -> Rows:
-    """Returns the labels of a file, −1 where null; raises :class:`TutelageError` where they are not class numbers."""
+    """Return the labels of a file, −1 if null.
+
+    Raises:
+        TutelageError: If the column is missing or does not contain integers.
+        ShardError: If the file is damaged.
+    """
     if column not in file.schema_arrow.names:
         raise TutelageError(f"{place} has no column '{column}', which the training files have")
     if not pa.types.is_integer(file.schema_arrow.field(column).type):
@@ -212,9 +238,10 @@ def labels_of(file: pq.ParquetFile, column: str, place: Path | str) -> Rows:
 
 
 def classes_of(schema: pa.Schema, label: str, labels: Rows, place: Path | str) -> tuple[str, ...]:
-    """Returns the class names in the schema's ``huggingface`` metadata, else the numbers that training labels reach.
+    """Return the class names in the schema's ``huggingface`` metadata, or class numbers if there are no names.
 
-    Raises :class:`TutelageError` for metadata that are damaged, and where there is neither row nor class.
+    Raises:
+        TutelageError: If the metadata are damaged, or there are no training rows or no classes.
     """
     try:
         names = _listed(json.loads((schema.metadata or {}).get(b"huggingface", b"{}")), label)

@@ -1,4 +1,4 @@
-"""CsvFiles of labels: ``metadata.csv`` beside the images, or any CSV file with a column of images and one of labels."""
+"""Tables of labels: ``metadata.csv`` next to the images, or any CSV file with columns of images and labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PERHAPS_UNLABELED = ("na", "n/a", "none", "null")
 
 
 class ListedImage(NamedTuple):
-    """An image in a row of a table."""
+    """Image in a row of a table."""
 
     line: int
     image: Path
@@ -34,12 +34,19 @@ class ListedImage(NamedTuple):
 
 
 def read_table(path: Path, settings: DataSettings) -> Source:
-    """Read the images and labels of a CSV file, and of those beside it that are its other splits.
+    """Read the images and labels in a CSV file and in the files of its other splits.
 
-    ``train.csv`` has ``val.csv`` and ``test.csv`` beside it read too if they have the same columns. The split of an
-    image is what a column says (``split``, ``is_valid``), else that of the file's name, else that of the folder it lies
-    in, else ``train``. An empty label, NaN, or -1, is none. Raises :class:`TutelageError`, with the line, for images
-    that are missing or ambiguous, and for anything that cannot be read as the table was meant.
+    * For ``train.csv``, ``val.csv`` and ``test.csv`` in the same folder are read too if they have the same columns.
+    * The split of an image comes from a column (``split``, ``is_valid``), the name of the file, or the folder of the
+      image, in this order. The default is ``train``.
+    * An empty label, NaN or -1 means that the image is unlabeled.
+
+    Args:
+        path: The CSV file.
+        settings: Names of the columns, and whether to skip missing images.
+
+    Raises:
+        TutelageError: If images are missing or ambiguous, or the table is inconsistent. The message names the line.
     """
     table = read_csv(path)
     image, label = columns_of(table, settings)
@@ -58,7 +65,7 @@ def read_table(path: Path, settings: DataSettings) -> Source:
 
 
 def _unlisted(rows: list[ListedImage]) -> list[str]:
-    """Mention images that lie beside those of the rows, and are in none."""
+    """Return a warning about images in the same folders that are not listed, if any."""
     listed = {os.path.abspath(row.image) for row in rows}
     folders = {os.path.dirname(path) for path in listed}
     beside = (os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if is_image(name))
@@ -67,9 +74,13 @@ def _unlisted(rows: list[ListedImage]) -> list[str]:
 
 
 def read_metadata(layout: SplitFolders, settings: DataSettings) -> Source | None:
-    """Read ``metadata.csv``, in Hugging Face's layout, from a data folder or each of its splits.
+    """Read ``metadata.csv``, in Hugging Face's layout, in a data folder or in each of its splits.
 
-    None if the file is missing or has no column of labels.
+    Returns:
+        The data set, or None if the file is missing or has no column of labels.
+
+    Raises:
+        TutelageError: As in ``read_table``.
     """
     root = layout.root
     found = {split: folder / METADATA for split, folder in layout.splits.items() if (folder / METADATA).is_file()}
@@ -96,7 +107,7 @@ def read_metadata(layout: SplitFolders, settings: DataSettings) -> Source | None
 
 
 def _siblings(table: CsvFile) -> list[CsvFile]:
-    """The tables beside ``train.csv`` that are its other splits."""
+    """Return the tables of the other splits in the same folder, if ``table`` is that of the training set."""
     own = parse_split(table.path.stem)
     if own is None or own[0] != "train":
         return []
@@ -113,7 +124,7 @@ def _siblings(table: CsvFile) -> list[CsvFile]:
 
 
 def _rows(table: CsvFile, image: str, label: str, skip_missing: bool, notes: list[str]) -> list[ListedImage]:
-    """Find the images of a table's rows; each is listed once, with one label."""
+    """Return the images of a table's rows without repetitions, and add warnings to ``notes``."""
     own = split_of_file(table.path)
     images = ImageFinder(table.path.parent)
     splits, columns = split_columns(table, {image, label})
@@ -153,7 +164,7 @@ def _rows(table: CsvFile, image: str, label: str, skip_missing: bool, notes: lis
 
 
 def _source(name: str, root: Path, rows: Sequence[ListedImage], tables: list[Path], notes: list[str]) -> Source:
-    # A table of one split, or of images that all lie in a folder of its name, is all there is to train on.
+    # If all rows belong to one split, they are the training set, whatever its name.
     one = len({row.split for row in rows}) == 1
     splits: dict[str, list[ListedImage]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Which columns of a table hold images, labels and splits."""
+"""Find the columns of images, labels and splits in a table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,15 @@ LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold", "data set", "dataset", "usage", "phase")
 _YES_OR_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _PROBED = 50
-"""Rows that are compared with the files to find the column of images."""
+"""Number of rows that are compared with files to find the column of images."""
 
 
 def columns_of(table: CsvFile, settings: DataSettings) -> tuple[str, str]:
-    """Return the columns of images and of labels: those that ``settings`` name, or the only candidates."""
+    """Return the names of the columns of images and labels, from ``settings`` or from their content.
+
+    Raises:
+        TutelageError: If a column does not exist, or several columns or none are possible.
+    """
     image = table.require("image_column", settings.image_column) if settings.image_column else _image_column(table)
     if settings.label_column:
         return image, table.require("label_column", settings.label_column)
@@ -36,12 +40,12 @@ def columns_of(table: CsvFile, settings: DataSettings) -> tuple[str, str]:
         raise TutelageError(
             f"{table.path}: {found}; set data.label_column to one of {', '.join(others) or 'its columns'}"
         )
-    # Of equivalent columns, one of names is preferred to one of numbers.
+    # Of equivalent columns, one with names is preferred to one with numbers.
     return image, next((name for name in named if not all(map(is_number, table.column(name)))), named[0])
 
 
 def _image_column(table: CsvFile) -> str:
-    """Return the column whose first cells are images, or the only one with a usual name."""
+    """Return the column whose first cells are names of images, or the only column with a usual name."""
     images, own = ImageFinder(table.path.parent), split_of_file(table.path)
     strange = (
         name for name in table.columns if name.casefold() not in (*IMAGE_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS)
@@ -55,7 +59,7 @@ def _image_column(table: CsvFile) -> str:
         if sum(bool(images.find(cell, own)) for cell in cells) > len(cells) / 2:
             found.append(name)
     chosen = next((name for name in named if name in found), None) or (found[0] if len(found) == 1 else None)
-    if chosen is None and len(named) == 1:  # whose images are missing, which is reported with the line
+    if chosen is None and len(named) == 1:  # its images are missing, which is reported later with the line
         chosen = named[0]
     if chosen is None:
         which = (
@@ -71,10 +75,14 @@ def _image_column(table: CsvFile) -> str:
 def split_columns(table: CsvFile, taken: set[str]) -> tuple[list[str | None], list[str]]:
     """Return the split of each row according to columns of splits, and the names of these columns.
 
-    Every split is None if there is no such column.
+    Without such columns, all splits are None.
+
+    Args:
+        table: The table.
+        taken: Columns of images and labels.
 
     Raises:
-        TutelageError: A column names a split in some rows and something else in others.
+        TutelageError: If a column of splits contains other values.
     """
     columns = [name for name in table.columns if name and name not in taken]
     for name in columns:
@@ -93,7 +101,7 @@ def split_columns(table: CsvFile, taken: set[str]) -> tuple[list[str | None], li
 
 
 def _flagged(table: CsvFile, columns: list[str]) -> tuple[list[str | None], list[str]]:
-    """Return the splits by columns such as ``is_valid``, whose cells are yes or no, and these columns."""
+    """Return the splits according to yes-or-no columns such as ``is_valid``, and the names of these columns."""
     flags: dict[str, list[bool]] = {}
     used = []
     for name in columns:

@@ -1,4 +1,4 @@
-"""The labels of a table: which cells are empty, which spellings are one number, and the classes they make."""
+"""Read the labels of a table, and infer the classes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from tutelage.errors import TutelageError
 
 UNLABELED = ("", "-1", "nan", "<na>")
-"""Cells of images without a label, in lower case; pandas may write the last two."""
+"""Cells of unlabeled images, in lower case. pandas writes the last two."""
 
 
 def classes_of(cells: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Return the classes that the labels of the training images make, sorted; numbers by their value.
+    """Return the classes in the labels of the training images, sorted by name, or by value if all are numbers.
 
     Raises:
-        TutelageError: Every image has its own label, or two labels are spellings of one.
+        TutelageError: If every image has its own label, or two labels only differ in their spelling.
     """
     labels = set(cells) - {""}
     if len(labels) > 2 and len(labels) == len(cells):
@@ -33,14 +33,14 @@ def classes_of(cells: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _alike(label: str) -> str:
-    """Return a spelling that labels with one meaning share: ``Cat`` and ``cat``, ``7`` and ``007``."""
+    """Return a normal form in which spellings of one label are equal: ``Cat`` and ``cat``, ``7`` and ``007``."""
     return str(int(label)) if label.isdecimal() else " ".join(label.casefold().split())
 
 
 def labels_of(cells: Sequence[str]) -> list[str]:
-    """Return the label in each cell, empty if it has none.
+    """Return the label in each cell, or an empty string if there is none.
 
-    Whole numbers lose the decimals that pandas gives them beside missing ones, ``3.0``.
+    Whole numbers are returned without decimals, which pandas adds in columns with missing values (``3.0``).
     """
     filled = [cell for cell in cells if cell.casefold() not in UNLABELED]
     if filled and all(is_number(cell) and float(cell).is_integer() for cell in filled):
@@ -49,7 +49,7 @@ def labels_of(cells: Sequence[str]) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a cell is a number, or empty."""
+    """Return whether a cell is a number or empty."""
     try:
         return float(text) == float(text)
     except ValueError:
@@ -57,6 +57,6 @@ def is_number(text: str) -> bool:
 
 
 def classes_in_order(labels: Sequence[str]) -> list[int]:
-    """Number labels in the order of their first occurrence: equal for two columns that make the same classes."""
+    """Return labels numbered by first occurrence, which are equal for two columns with the same classes."""
     numbers: dict[str, int] = {}
     return [numbers.setdefault(label, len(numbers)) for label in labels]

@@ -1,4 +1,4 @@
-"""Tar shards in WebDataset's layout: KEY.jpg beside KEY.cls or KEY.json, ``train-*.tar``, ``val-*.tar``, ``test-*``."""
+"""Tar shards in WebDataset's layout: KEY.jpg with KEY.cls or KEY.json, ``train-*.tar``, ``val-*.tar``, ``test-*``."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _TAR = re.compile(r"\.(tar|tgz|tar\.(gz|bz2|xz|zst|lz4))$")
 
 
 class TarImages(Sharded):
-    """Images in uncompressed tar files, each read at its place in the file; nothing is unpacked.
+    """Split of images in uncompressed tar files, which are read in place without unpacking.
 
     Args:
-        root: The folder.
-        index: File of the :class:`TarIndex`, which every process maps.
-        shards: Numbers of this split's shards in the index.
+        root: The folder of the shards.
+        index: File of the ``TarIndex``, which every process maps to memory.
+        shards: Numbers of the split's shards in the index.
     """
 
     def __init__(self, root: Path, index: Path, shards: list[int]) -> None:
@@ -57,7 +57,7 @@ class TarImages(Sharded):
         return f"{shard.path}, {shard.samples.column('name')[place].as_py()}"
 
     def unlabelled(self) -> Rows:
-        """Return the rows of samples without any label; −1 is a label."""
+        """Return the rows without a label in the shard; −1 is a label."""
         missing = [shard.samples.column("label").is_null().to_numpy(zero_copy_only=False) for shard in self._mapped]
         return np.flatnonzero(np.concatenate(missing))
 
@@ -68,12 +68,12 @@ class TarImages(Sharded):
         return [_Shard.of(self._root / names[number], index.samples[number]) for number in self._shards]
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pickling a mapped index for a spawned worker would copy everything that is mapped.
+        # Pickling a mapped index for a spawned worker would copy all of its content.
         return {name: value for name, value in vars(self).items() if name != "_mapped"}
 
 
 class _Shard(NamedTuple):
-    """A shard and its part of the index, mapped."""
+    """Path of a shard, and its part of the mapped index."""
 
     path: str
     offsets: Rows
@@ -86,7 +86,7 @@ class _Shard(NamedTuple):
 
 
 def find_shards(root: Path) -> list[str]:
-    """Return the tar files below a folder, sorted; none if it holds images too, which are then the data."""
+    """Return the tar files below a folder, sorted; none if it also contains images, which are then the data set."""
     found = []
     for inside, names in walk(root, links=False):
         if any(map(is_image, names)):
@@ -96,18 +96,18 @@ def find_shards(root: Path) -> list[str]:
 
 
 def read_tar(root: Path, shards: Sequence[str] | None = None) -> Source:
-    """Read tar shards; a shard's split is a word of its name (``train-0001.tar``) or its folder (``train/0001.tar``).
+    """Read tar shards. The name (``train-0001.tar``) or the folder (``train/0001.tar``) of a shard states its split.
 
-    Class names come from ``classes.txt`` (one per line) or ``classes.json`` (a list); otherwise classes are called by
-    their numbers.
+    Class names come from ``classes.json`` (a list) or ``classes.txt`` (one per line). Without these files, classes are
+    named by their numbers.
 
     Args:
         root: The folder.
-        shards: All its shards, as :func:`find_shards` returns them, if they are listed already.
+        shards: Its shards, as ``find_shards`` returns them. None to list them.
 
     Raises:
-        TutelageError: A shard is compressed, damaged, or of no split; a sample has no image or no label, or its label
-            is out of range.
+        TutelageError: If a shard is compressed, damaged or belongs to no split, or a sample has no image, no label or
+            a label out of range.
     """
     by_split = split_shards(root, find_shards(root) if shards is None else shards)
     files = [root / name for names in by_split.values() for name in names]
@@ -131,10 +131,14 @@ def read_tar(root: Path, shards: Sequence[str] | None = None) -> Source:
 
 
 def split_shards(place: Path | str, names: Sequence[str]) -> dict[str, list[str]]:
-    """Return the shards of each split, by their paths below the folder; all are training if none names a split.
+    """Return the shards of each split. If no name contains a split, all shards are the training set.
+
+    Args:
+        place: Name of the data set for error messages.
+        names: Paths of the shards, relative to the folder.
 
     Raises:
-        TutelageError: There is no training shard, or a shard belongs to no split or is compressed.
+        TutelageError: If there is no training shard, or a shard belongs to no split or is compressed.
     """
     compressed = next((name for name in names if not name.endswith(".tar")), None)
     if compressed is not None:
@@ -158,7 +162,11 @@ def split_shards(place: Path | str, names: Sequence[str]) -> dict[str, list[str]
 
 
 def class_names(root: Path, labels: Rows) -> tuple[str, ...]:
-    """Return the class names in the folder's ``classes.json`` or ``classes.txt``; otherwise their numbers."""
+    """Return the class names in the folder's ``classes.json`` or ``classes.txt``, or class numbers without these.
+
+    Raises:
+        TutelageError: If ``classes.json`` is not a list of names.
+    """
     listed, lines = root / "classes.json", root / "classes.txt"
     if listed.is_file():
         try:
@@ -175,14 +183,14 @@ def class_names(root: Path, labels: Rows) -> tuple[str, ...]:
 
 
 def _split(name: str) -> str | None:
-    """Return the split that a word of the file's name or, failing that, a folder above it names."""
+    """Return the split in the name of the file or of a folder above it, or None."""
     *folders, file = name.split("/")
     words = [*re.split(r"[-._]", file), *reversed(folders)]
     return next((split for word in words if (split := split_of_word(word)) is not None), None)
 
 
 def _shipped_index(root: Path, files: list[Path]) -> Path | None:
-    """Return the index beside the shards, if any; raise :class:`TutelageError` if it is of other files."""
+    """Return the index next to the shards, or None; raise TutelageError if it belongs to other files."""
     path = root / INDEX
     if not path.is_file():
         return None

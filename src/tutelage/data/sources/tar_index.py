@@ -1,4 +1,4 @@
-"""Where the samples of tar shards lie: read off the shards' headers once, kept as an Arrow file that is mapped."""
+"""Index of the samples in tar shards, read from their headers once and stored as a memory-mapped Arrow file."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ from tutelage.data.visible_files import SUFFIXES
 from tutelage.errors import TutelageError
 
 INDEX = "index.arrow"
-"""Name of the index that ``tutelage data pack`` writes beside its shards."""
+"""Name of the index that ``tutelage data pack`` writes next to its shards."""
 SCHEMA = pa.schema([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64()), ("label", pa.int64())])
-"""Of a sample: its image's name in the tar file, where the image's bytes begin, how many they are, its class number."""
+"""Columns for a sample: name of the image in the tar file, offset and number of its bytes, class number."""
 
 _MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
-"""Key and extension: a sample is the members of one key. Hidden files match neither."""
+"""Key and extension of a member. Members with one key form a sample; hidden files do not match."""
 
 
 @dataclass(frozen=True)
 class TarIndex:
-    """The samples of some shards, a record batch a shard; those of a file are mapped, not read."""
+    """Samples of shards, one record batch per shard. Record batches of a file are mapped to memory, not read."""
 
     sizes: Mapping[str, int]
-    """Bytes of each shard, by its path below the folder of the data."""
+    """Size of each shard in bytes, by its path relative to the data folder."""
     samples: list[pa.RecordBatch]
 
     @classmethod
     def open(cls, path: Path) -> TarIndex:
-        """Reads what :meth:`save` wrote; raises :class:`TutelageError` where that is no index."""
+        """Open an index that ``save`` wrote.
+
+        Raises:
+            TutelageError: If the file is not a valid index.
+        """
         try:
             reader = pa.ipc.open_file(pa.memory_map(str(path)))
             if not reader.schema.equals(SCHEMA):
@@ -51,10 +55,11 @@ class TarIndex:
         return cls(sizes, samples)
 
     def labels(self, shard: int) -> Rows:
-        """Returns the labels of a shard's samples, −1 where they have none."""
+        """Return the labels of a shard's samples, −1 for unlabeled ones."""
         return self.samples[shard].column("label").fill_null(-1).to_numpy()
 
     def save(self, path: Path) -> None:
+        """Write the index to an Arrow file."""
         schema = SCHEMA.with_metadata({"shards": json.dumps(self.sizes)})
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
             for batch in self.samples:
@@ -62,13 +67,17 @@ class TarIndex:
 
 
 def _inside(samples: pa.RecordBatch, size: int) -> bool:
-    """Whether all images lie in a shard of so many bytes; as another's index may say anything."""
+    """Return whether all images lie within a shard of ``size`` bytes; indexes of unknown origin may be wrong."""
     starts, lengths = samples.column("offset").to_numpy(), samples.column("size").to_numpy()
     return bool(((starts >= 0) & (lengths >= 0) & (lengths <= size) & (starts <= size - lengths)).all())
 
 
 def scan(root: Path, shards: Iterable[Path]) -> TarIndex:
-    """Reads the headers of shards below ``root``; raises :class:`TutelageError` for one that is not whole."""
+    """Return an index of shards below ``root``, read from their headers.
+
+    Raises:
+        TutelageError: If a shard is damaged or compressed, or a sample has no image, two images or an invalid label.
+    """
     paths = list(shards)
     sizes = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
     scanned = []
@@ -113,7 +122,7 @@ def _scan(path: Path) -> pa.RecordBatch:
 
 
 def _check_member(member: tarfile.TarInfo) -> None:
-    """Raises for what tarfile lets pass: a size that leads backwards, or that few bytes stand for; a name of bytes."""
+    """Raise ReadError for members that tarfile accepts: negative sizes, sparse files, names that are not UTF-8."""
     if member.size < 0:
         raise tarfile.ReadError(f"{member.name!r} has the size {member.size}")
     if member.issparse():
@@ -127,7 +136,7 @@ def _check_member(member: tarfile.TarInfo) -> None:
 def _take(
     samples: dict[str, _Sample], key: str, extension: str, member: tarfile.TarInfo, tar: tarfile.TarFile, path: Path
 ) -> None:
-    """Files a member under its sample; what is neither image nor label is left alone."""
+    """Add a member to its sample if it is an image or a label."""
     if f".{extension}" in SUFFIXES:
         sample = samples.setdefault(key, _Sample())
         if sample.image is not None:
@@ -144,7 +153,7 @@ def _take(
 
 
 def _label(content: bytes, extension: str, what: str) -> int | None:
-    """The class number in KEY.cls, or in KEY.json under ``label``; None where the latter has none."""
+    """Return the class number in KEY.cls, or under ``label`` in KEY.json; None if the latter has none."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
@@ -157,7 +166,7 @@ def _label(content: bytes, extension: str, what: str) -> int | None:
 
 
 def _check_end(tar: tarfile.TarFile) -> None:
-    """Raises where the headers end before the file does: tarfile takes a damaged one for the end."""
+    """Raise ReadError if the headers end before the file; tarfile treats a damaged header as the end."""
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):

@@ -1,1 +1,1 @@
-"""What a network is shown of an image: random views, mixtures, normalization."""
+"""Views of images as networks see them: random views, mixtures, normalization."""

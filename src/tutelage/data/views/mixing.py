@@ -1,4 +1,4 @@
-"""Mixup and CutMix: each image with its neighbour in the batch, reproducible pair by pair."""
+"""Mixup and CutMix of neighboring images in a batch, reproducible for each pair."""
 
 from __future__ import annotations
 
@@ -18,44 +18,54 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 WHOLE = 1 << 14
-"""λ of mixup is a multiple of one part in this many: float32 then mixes bytes exactly, and alike on every device."""
+"""Resolution of mixup's λ. Multiples of 1 / WHOLE mix bytes exactly in float32, and thus equally on every device."""
 
 
 @dataclass(frozen=True)
 class Mixing:
-    """The policy that mixes the images of a batch in pairs, with their labels; equal policies give equal mixtures.
+    """Policy for mixing the images of a batch in pairs, with their labels. Equal policies make equal mixtures.
 
-    Mixup (Zhang et al., 2018) takes x ← λ·x + (1 − λ)·x', CutMix (Yun et al., 2019) a box of x', of 1 − λ of the area.
-    Where both are on, each pair takes one or the other with probability one half. λ ~ Beta(α, α), and the greater of λ
-    and 1 − λ, so that an image's own label dominates, as in FunMatch (Beyer et al., 2022).
+    Mixup (Zhang et al., 2018) computes λ·x + (1 − λ)·x'. CutMix (Yun et al., 2019) pastes a box of x' with the fraction
+    1 − λ of the area. If both are enabled, each pair gets one of them with equal probability. λ is drawn from
+    Beta(α, α) and replaced by the greater of λ and 1 − λ, so that an image's own label dominates, as in FunMatch (Beyer
+    et al., 2022).
 
-    A pair has one λ and one box: over its two mixtures each image then counts for exactly one, as without mixing, and
-    the classes of a batch stay in balance.
+    Both mixtures of a pair share λ and the box. Each image then has a total weight of one, as without mixing, and the
+    balance of classes in the batch does not change.
     """
 
     classes: int
     mixup: float = 0.0
-    """α of mixup; 0: none."""
+    """α of mixup; 0 to disable it."""
     cutmix: float = 0.0
-    """α of CutMix; 0: none."""
+    """α of CutMix; 0 to disable it."""
     probability: float = 1.0
-    """Of a pair to be mixed at all."""
+    """Probability that a pair is mixed."""
     view_seed: int = 0
+    """Seed of the random numbers."""
 
     @classmethod
     def of(cls, settings: DataSettings, classes: int) -> Mixing | None:
-        """Return the policy of ``settings`` for so many classes; None if images are not mixed."""
+        """Return the policy of ``settings`` for this number of classes, or None if images are not mixed."""
         if not settings.mixing:
             return None
         return cls(classes, settings.mixup, settings.cutmix, settings.mix_probability, settings.view_seed)
 
     def __call__(self, images: Tensor, labels: Tensor, start: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Returns the mixtures (B, 3, H, W) and their soft labels (B, K), float32, on the images' device.
+        """Return mixtures of images and labels.
 
-        ``images`` (B, 3, H, W) are uint8 and stay so, ``labels`` (B,), −1 where unlabelled: such an image adds nothing
-        to a row, which then sums to less than one. ``start`` is the place of the first image among all of the epoch, on
-        all processes together. The pairs are the first and second image, the third and fourth, …; a last one without
-        partner stays as it is. A mixture is a pure function of its two images and of (view seed, epoch, place).
+        The first image is paired with the second, the third with the fourth, …; a last one without a partner does not
+        change. A mixture is a pure function of its two images and of (view seed, epoch, place in the epoch).
+
+        Args:
+            images: Images (B, 3, H, W), uint8.
+            labels: Labels (B,), −1 if unlabeled.
+            start: Place of the first image in the epoch, counted over all processes.
+            epoch: Number of the epoch.
+
+        Returns:
+            The mixtures (B, 3, H, W), uint8, and soft labels (B, K), float32, both on the device of the images. An
+            unlabeled image adds nothing to its rows, which then sum to less than one.
         """
         count, (height, width) = len(images), images.shape[2:]
         drawn = self._draw(count, start, epoch, height, width).to(images.device, non_blocking=True)
@@ -71,11 +81,11 @@ class Mixing:
         return mixtures, self._soften(labels, partner, own.unsqueeze(1))
 
     def _draw(self, count: int, start: int, epoch: int, height: int, width: int) -> Tensor:
-        """Share of the image itself in mixup, and CutMix's box (top, bottom, left, right): (5, B), int32, on the host.
+        """Draw each image's share in mixup and its box in CutMix (top, bottom, left, right): (5, B), int32, on the CPU.
 
-        An image that is not mixed up has the share ``WHOLE``, one that gets no box an empty one.
+        Images without mixup have the share ``WHOLE``. Images without CutMix have an empty box.
         """
-        # Takes a third of a second to import, and few runs need it.
+        # Imported here because it takes a third of a second, and few runs need it.
         from scipy.special import betaincinv
 
         first = start + (torch.arange(count) & -2)
@@ -84,7 +94,7 @@ class Mixing:
         cut = kind < (self.cutmix > 0) / ((self.mixup > 0) + (self.cutmix > 0))
         alpha = np.where(cut, self.cutmix, self.mixup)
         beta = betaincinv(alpha, alpha, quantile)
-        given = np.where(mix < self.probability, np.minimum(beta, 1 - beta), 0)  # 1 − λ: what the partner gives
+        given = np.where(mix < self.probability, np.minimum(beta, 1 - beta), 0)  # 1 − λ, the partner's share
         share = WHOLE - np.rint(np.where(cut, 0, given) * WHOLE)
         side = np.sqrt(np.where(cut, given, 0))
         drawn = np.stack([share, *_span(row, side, height), *_span(column, side, width)])
@@ -96,7 +106,10 @@ class Mixing:
 
 
 def _span(draw: Floats, side: Floats, length: int) -> tuple[Floats, Floats]:
-    """First pixel of each box along one axis, and the one after its last: middle anywhere, cut off at the border."""
+    """Return each box's first pixel along an axis and the one after its last.
+
+    The center is uniform in the image, and the box is clipped at the border.
+    """
     size = np.floor(side * length)
     first = np.floor(draw * length) - size // 2
     return first.clip(0, length), (first + size).clip(0, length)

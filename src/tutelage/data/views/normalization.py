@@ -1,4 +1,4 @@
-"""What a network sees: un-normalised images, resized to its input and normalised with its mean and deviation."""
+"""Normalization of images to a network's input size, mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,23 @@ from torch import Tensor
 
 
 class Normalization(nn.Module):
-    """(x − mean) / std for images x in [0, 1], a channel at a time, after an antialiased bilinear resize where needed.
+    """Normalization (x − mean) / std per channel for images x in [0, 1], after resizing them if needed.
 
-    ``mean`` and ``std`` have one number a channel; ``size`` is the (H, W) the network takes, None for any. The buffers
-    are not part of the state dict.
+    Images of another size than ``size`` are resized bilinearly with antialiasing. The buffers ``mean`` and ``std`` are
+    not part of the state dict.
+
+    Args:
+        mean: Mean per channel.
+        std: Standard deviation per channel.
+        size: Input size (H, W) of the network. None if it accepts any size.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.data import Normalization
+        >>> normalization = Normalization(mean=[0.5] * 3, std=[0.25] * 3, size=(2, 2))
+        >>> normalization(torch.zeros(1, 3, 4, 4, dtype=torch.uint8))[0, 0]
+        tensor([[-2., -2.],
+                [-2., -2.]])
     """
 
     mean: Tensor
@@ -27,7 +40,14 @@ class Normalization(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Returns float32 (B, C, h, w) of ``images`` (B, C, H, W): uint8 in 0 … 255, or floats in [0, 1]."""
+        """Return normalized images.
+
+        Args:
+            images: Images (B, C, H, W), uint8 in 0 … 255 or floats in [0, 1].
+
+        Returns:
+            Normalized images (B, C, h, w), float32.
+        """
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
         images = images.float()
         if self.size is not None and tuple(images.shape[2:]) != self.size:

@@ -1,4 +1,4 @@
-"""RandAugment: operations drawn sample by sample, applied to all samples that drew the same at once."""
+"""RandAugment with operations drawn per sample. All samples with the same operation are processed together."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from torch.nn.functional import avg_pool2d
 from tutelage.data.hashing import Stream, uniform
 
 MAGNITUDES = 31
-"""Steps from no change, 0, to the strongest, 30."""
+"""Number of magnitudes, from 0 (no change) to 30 (strongest)."""
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How strong, and in which direction, an operation is."""
+    """Magnitude and direction of an operation."""
 
     magnitude: int
     sign: int = 1
 
     def between(self, start: float, stop: float) -> float:
-        """Returns the magnitude's place between those of the weakest and the strongest operation."""
+        """Return the parameter at this magnitude, where ``start`` is the weakest and ``stop`` the strongest."""
         return float(torch.linspace(start, stop, MAGNITUDES)[self.magnitude])
 
     def up_to(self, stop: float) -> float:
-        """Returns the magnitude's place between 0 and the strongest operation, in either direction."""
+        """Return the parameter at this magnitude from 0 to ``stop``, with the sign of the direction."""
         return self.sign * self.between(0, stop)
 
 
 def _functions() -> Any:
-    """torchvision's functions of images, which take seconds to import: only runs that use them wait for that."""
+    """Return torchvision's image functions, imported on first use because that takes seconds."""
     from torchvision.transforms.v2 import functional
 
     return functional
@@ -57,38 +57,47 @@ OPERATIONS: dict[str, Callable[[Tensor, Strength], Tensor]] = {
     "AutoContrast": lambda images, by: _functions().autocontrast(images),
     "Equalize": lambda images, by: _functions().equalize(images),
 }
-"""By torchvision's names, all equally likely. Where only the strength has a direction, both are equally likely too."""
+"""Operations by torchvision's names, all equally likely. Both directions of an operation are equally likely, too."""
 
 
 @dataclass(frozen=True)
 class RandAugment:
-    """RandAugment (Cubuk et al., 2020): some operations in a row, each any of :data:`OPERATIONS`.
+    """RandAugment (Cubuk et al., 2020): a sequence of random operations from ``OPERATIONS``.
 
-    Operations, magnitudes and what they do to the pixels are those of torchvision's ``v2.RandAugment``: the nearest
-    pixel where an image is moved, black where there is none.
+    Operations, magnitudes and pixel values are those of torchvision's ``v2.RandAugment`` with nearest-neighbor
+    interpolation and black borders.
     """
 
     operations: int
+    """Number of operations per image."""
     magnitude: int = 9
-    """The strength of all of them, from 0 to 30."""
+    """Magnitude of all operations, from 0 to 30."""
     view_seed: int = 0
+    """Seed of the random numbers."""
 
     def __call__(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
-        """Returns the augmented ``images`` (B, 3, H, W), uint8, on their device; H and W are at least 3.
+        """Return augmented images.
 
-        ``index`` (B,), int64, names the samples: what becomes of one is a pure function of its pixels and of (view
-        seed, epoch, index). On another device than the host it is waited for.
+        The result for a sample is a pure function of its pixels and of (view seed, epoch, index).
+
+        Args:
+            images: Images (B, 3, H, W), uint8, with sides of at least 3 pixels.
+            index: Numbers (B,) of the samples, int64. If they are not on the CPU, the call waits for the device.
+            epoch: Number of the epoch.
+
+        Returns:
+            The augmented images, on the same device.
         """
         for number in range(self.operations):
             images = self._apply(images, self.choose(index, epoch, number))
         return images
 
     def choose(self, index: Tensor, epoch: int, number: int) -> Tensor:
-        """Returns (B,) what operation ``number`` is: twice its place in :data:`OPERATIONS`, plus 1 if negative."""
+        """Return the choices (B,) for operation ``number``: twice the place in ``OPERATIONS``, plus 1 if negative."""
         return (uniform(self.view_seed, epoch, index, Stream.RANDAUGMENT + number) * 2 * len(OPERATIONS)).long()
 
     def _apply(self, images: Tensor, choices: Tensor) -> Tensor:
-        # Sorted, the samples of an operation are neighbours: two copies of indices a batch, and slices.
+        # Sorting the samples by operation needs two copies of indices per batch; each operation then reads a slice.
         order = choices.argsort(stable=True)
         back = order.argsort().to(images.device, non_blocking=True)
         parts = images[order.to(images.device, non_blocking=True)].split(choices.bincount().tolist())
@@ -110,10 +119,10 @@ def _move(images: Tensor, operation: str, by: float) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _sources(operation: str, by: float, height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns which pixel (H·W,) each pixel of a moved image is, and whether there is one.
+    """Return the source pixel (H·W,) of each pixel of a moved image, and whether there is one.
 
-    torchvision moves an image of its own pixels' numbers, once: from then on nothing is interpolated, CPU and CUDA
-    agree, and no matrix is copied to the device, which would wait for all that is queued there.
+    torchvision is applied once, to an image of pixel numbers. The cached result makes CPU and CUDA agree exactly, and
+    avoids copying a matrix to the device, which would wait for all kernels queued there.
     """
     numbers = torch.arange(1, height * width + 1, dtype=torch.float32).view(1, height, width)
     if operation == "Rotate":
@@ -130,14 +139,14 @@ def _sources(operation: str, by: float, height: int, width: int, device: torch.d
 
 
 def _contrast(images: Tensor, factor: float) -> Tensor:
-    """As torchvision's, but the mean is exact: it cannot depend on the order in which a batch is summed."""
+    """Adjust the contrast like torchvision, but with an exact mean, which does not depend on the order of summation."""
     grey = _functions().rgb_to_grayscale(images)
-    mean = grey.sum((1, 2, 3), keepdim=True) / grey[0].numel()  # a sum of bytes is int64
+    mean = grey.sum((1, 2, 3), keepdim=True) / grey[0].numel()  # bytes are summed as int64
     return images.mul(factor).add_(mean, alpha=1 - factor).clamp_(0, 255).to(images.dtype)
 
 
 def _sharpness(images: Tensor, factor: float) -> Tensor:
-    """As torchvision's, but for its kernel: copied to the device, it would wait for all that is queued there."""
+    """Adjust the sharpness like torchvision, but without its kernel: copying it would wait for the device's queue."""
     sharp = images.float()
     middle = sharp[..., 1:-1, 1:-1]
     blurred = ((avg_pool2d(sharp, 3, 1, divisor_override=1) + 4 * middle) / 13).round_()

@@ -1,4 +1,4 @@
-"""Random views: pad, crop, flip, RandAugment, on the device the images are on, reproducible sample by sample."""
+"""Random views (pad, crop, flip, RandAugment) on the device of the images, reproducible for each sample."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Views:
-    """The policy that turns a batch of uint8 images into one epoch's views of them; equal policies give equal views."""
+    """Policy for random views of a batch of uint8 images at an epoch. Equal policies make equal views."""
 
     padding: int = 0
-    """Pixels on each side before a crop of the image's own size."""
+    """Pixels added on each side before a random crop of the original size."""
     padding_mode: Literal["zeros", "reflect"] = "zeros"
     flip: bool = False
-    """Mirror left and right with probability one half."""
+    """Whether to mirror half of the images left to right."""
     view_seed: int = 0
+    """Seed of the random numbers."""
     randaugment: RandAugment | None = None
-    """Operations on the cropped and mirrored image."""
+    """RandAugment for the cropped and mirrored images."""
 
     @property
     def random(self) -> bool:
@@ -35,7 +36,7 @@ class Views:
 
     @classmethod
     def of(cls, settings: DataSettings, padding: int, flip: bool) -> Views:
-        """Return the policy of ``settings``; ``padding`` and ``flip`` are the data's own defaults."""
+        """Return the policy of ``settings``; ``padding`` and ``flip`` are the defaults of the data set."""
         if not settings.augment:
             return cls(view_seed=settings.view_seed)
         padding = settings.padding if settings.padding is not None else padding
@@ -47,24 +48,24 @@ class Views:
         return cls(padding, settings.padding_mode, flip, settings.view_seed, randaugment)
 
     def __call__(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
-        """Return the views of ``images`` (B, 3, H, W) at ``epoch``, same shape, type and device.
+        """Return random views of images, with the same shape, type and device.
 
-        Each view is a pure function of (view seed, epoch, index), whatever batch the sample comes in.
+        A view is a pure function of the image and (view seed, epoch, index). It does not depend on the batch.
 
         Args:
-            images: uint8 images as loaders yield them.
-            index: (B,) int64, on the host: the samples' places in the training set.
-            epoch: The epoch whose views are made.
+            images: Images (B, 3, H, W), uint8, as loaders yield them.
+            index: Numbers (B,) of the samples in the training set, int64, on the CPU.
+            epoch: Number of the epoch.
 
         Raises:
-            ValueError: The images are not larger than a reflected padding.
+            ValueError: If the images are not larger than a reflected padding.
         """
         if self.padding or self.flip:
             images = self._crop(images, index.to(images.device, non_blocking=True), epoch)
         return images if self.randaugment is None else self.randaugment(images, index, epoch)
 
     def _crop(self, images: Tensor, index: Tensor, epoch: int) -> Tensor:
-        """Pad, crop and mirror the images."""
+        """Pad, crop and mirror images."""
         height, width = images.shape[2:]
         mirror, row, column = self._draw(index, epoch)
         places = torch.arange(width, device=images.device)
@@ -77,7 +78,7 @@ class Views:
 
     def _draw(self, index: Tensor, epoch: int) -> Tensor:
         """Draw uniform numbers (3, B) for mirroring, row and column."""
-        # Created on the device: copying three numbers would wait for the kernels queued there.
+        # Created on the device, because a copy from the CPU would wait for the kernels queued there.
         streams = torch.arange(Stream.FLIP, Stream.COLUMN + 1, device=index.device)
         return uniform(self.view_seed, epoch, index, streams.unsqueeze(1))
 
