@@ -1,1 +1,1 @@
-"""Shards read in windows, ahead of the steps that need them."""
+"""Streaming of shards: prefetching, eviction, and data sets that are read this way."""

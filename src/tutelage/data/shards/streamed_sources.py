@@ -1,4 +1,4 @@
-"""Data sets that are read shard by shard: tar or parquet files in a folder, or on the hub."""
+"""Streamed data sets: tar or parquet files in a folder or on the hub."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ from tutelage.data.stored.derived import make_once
 from tutelage.errors import TutelageError
 
 CONNECTIONS = 16
-"""Files whose labels are read at a time."""
+"""Number of files whose labels are read concurrently."""
 
 
 class ParquetFiles(Protocol):
-    """Parquet files in one place."""
+    """Protocol for the parquet files of a folder or repository."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def version(self) -> str:
-        """Tells these files from others of their names."""
+        """Identifier that changes if any of the files changes."""
         ...
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Bytes of each file."""
+        """Size of each file in bytes."""
         ...
 
     def parquet(self, name: str) -> AbstractContextManager[pq.ParquetFile]: ...
 
     def bring(self, name: str, folder: Path) -> Path:
-        """Returns the path of a file, in ``folder`` where it has to be downloaded."""
+        """Return the path of a file, which is downloaded to ``folder`` if it is not local."""
         ...
 
 
 @dataclass(frozen=True)
 class LocalParquet:
-    """Files on this machine."""
+    """Parquet files in a local folder."""
 
     root: Path
     version: str
@@ -69,7 +69,7 @@ class LocalParquet:
 
     @classmethod
     def of(cls, root: Path) -> LocalParquet:
-        """Looks at the parquet files at any depth of a folder."""
+        """Return the parquet files at any depth of a folder."""
         paths = find_parquet(root)
         sizes = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
         return cls(root, fingerprint_files(root, paths), sizes)
@@ -88,17 +88,18 @@ class LocalParquet:
 
 @dataclass(frozen=True)
 class Streaming:
-    """How shards are streamed."""
+    """Settings of streaming, and the data sets that are read with them."""
 
     window: int
-    """Shards that are shuffled together, and are brought ahead."""
+    """Number of shards that are shuffled together, and prefetched."""
     limit: int | None
-    """Bytes that shards may take in the cache; None: no limit."""
+    """Maximum size of the shards in the cache in bytes; None for no limit."""
 
     def folder(self, root: Path) -> Source:
-        """Reads a folder of tar shards, which lie well where they are, or of parquet files.
+        """Read a folder of tar shards, which are used in place, or of parquet files.
 
-        Raises :class:`TutelageError` where there are none.
+        Raises:
+            TutelageError: If there are none.
         """
         shards = find_shards(root)
         if shards:
@@ -112,7 +113,7 @@ class Streaming:
         return self._parquet(root.resolve().name, files, list(files.sizes))
 
     def repository(self, name: str) -> Source:
-        """Reads the shards of USER/NAME on the hub, of which only the labels are downloaded beforehand."""
+        """Read the shards of USER/NAME on the hub. Only their labels are downloaded beforehand."""
         repository, short = look_up(name), name.rpartition("/")[2]
         files = repository.files(".parquet")
         return self._parquet(short, repository, files) if files else self._tar(short, repository)
@@ -170,7 +171,7 @@ class Streaming:
 def _read_labels(
     place: ParquetFiles, by_split: Mapping[str, Sequence[str]], fingerprint: str
 ) -> tuple[pa.Schema, dict[str, Rows]]:
-    """Schema of the training files and labels of each file; read once, and kept."""
+    """Return the schema of the training files and the labels of each file, read once and then cached."""
     names = [name for names in by_split.values() for name in names]
 
     def make(folder: Path) -> None:

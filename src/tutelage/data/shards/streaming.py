@@ -1,4 +1,4 @@
-"""Images in shards that are brought near when they are needed, ahead of the steps that read them."""
+"""Images in shards that are prefetched to the local cache before they are needed."""
 
 from __future__ import annotations
 
@@ -21,35 +21,36 @@ from tutelage.errors import TutelageError
 from tutelage.locks import lock
 
 IMAGES, SPANS = "images.bin", "spans.npy"
-"""What a shard near at hand consists of: its images' bytes; first byte and length of each, (rows, 2) int64."""
+"""Files of a local shard: the bytes of its images, and the first byte and length of each image, (rows, 2) int64."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A file of many images, here or elsewhere."""
+    """File with many images, local or remote."""
 
     name: str
     rows: int
     size: int
-    """Bytes, once it is near at hand."""
+    """Size of the local copy in bytes."""
     copy: Callable[[Path], None]
-    """Fills a folder with ``IMAGES`` and ``SPANS``."""
+    """Function that writes ``IMAGES`` and ``SPANS`` to a folder."""
 
 
 class StreamedImages(Sharded):
-    """Images in shards, each copied to the cache by the process that first needs it while others wait.
+    """Split of images in shards, which are copied to the cache on demand.
 
-    Whoever reads batches also has a thread that copies what comes next, as :meth:`plan` says: the window of shards
-    after those begun.
+    The first process that needs a shard copies it while others wait. In each process that reads batches, a thread
+    prefetches the next window of shards, as planned by ``plan``.
 
     Args:
-        shards: in the order of their rows.
-        labels: of all rows.
-        key: the folder of the copies in the cache, DATA/SPLIT.
-        window: how many shards are shuffled together, and are brought ahead.
-        limit: bytes that shards of this data may take in the cache; None: no limit.
+        shards: The shards, in the order of their rows.
+        labels: Labels of all rows.
+        key: Folder of the copies in the cache, DATA/SPLIT.
+        window: Number of shards that are shuffled together, and prefetched.
+        limit: Maximum size in bytes of the data set's shards in the cache; None for no limit.
 
-    Raises :class:`TutelageError` for a limit that does not hold the window that is read, those before and after it.
+    Raises:
+        TutelageError: If the limit is smaller than three windows: the current, the previous and the next one.
     """
 
     def __init__(self, shards: Sequence[Shard], labels: Rows, key: str, window: int, limit: int | None = None) -> None:
@@ -68,7 +69,7 @@ class StreamedImages(Sharded):
     def fetch(self, row: int) -> bytes:
         shard, place = self.locate(row)
         while True:
-            with suppress(FileNotFoundError):  # another process evicts it in between
+            with suppress(FileNotFoundError):  # another process may evict the copy before it is read
                 return _read(self.copy(shard, self._near), place)
 
     def place(self, row: int) -> str:
@@ -76,11 +77,11 @@ class StreamedImages(Sharded):
         return f"{self._shards[shard].name}, row {place}"
 
     def probes(self, count: int) -> Rows:
-        """Returns rows of the first shard, so that no other has to come for them."""
+        """Return rows of the first shard, so that no other shard is downloaded for them."""
         return np.unique(np.linspace(0, self._shards[0].rows - 1, count).astype(np.int64))
 
     def plan(self, groups: Sequence[Rows]) -> list[Near]:
-        """Returns for each group the window of shards that come after those begun, behind the last two of these."""
+        """Return for each group the next window of shards, after up to two windows of shards that are in use."""
         if not groups:
             return []
         shards = np.searchsorted(self.starts, np.concatenate(groups), side="right") - 1
@@ -94,7 +95,7 @@ class StreamedImages(Sharded):
         return [near[count] for count in begun.tolist()]
 
     def bring(self, near: Near) -> None:
-        """Has a thread of this process copy the shards, and put others away where the limit asks for it."""
+        """Copy shards in a thread of this process, and evict others if the limit requires it."""
         self._near = near
         if self._thread is None:
             self._thread = _Thread(self._bring)
@@ -103,16 +104,16 @@ class StreamedImages(Sharded):
     def copy(self, shard: int, near: Near = (), wait: bool = True) -> Path:
         """Return the folder of a shard's copy, which is made if it does not exist.
 
-        Under a limit, the processes that share the cache measure and copy one at a time, so that all keep it together.
+        With a limit, the processes that share the cache copy one at a time, so that together they stay below it.
 
         Args:
-            shard: to copy.
-            near: shards that are not evicted to make room.
-            wait: whether to wait if another process is making the same copy.
+            shard: Number of the shard.
+            near: Shards that must not be evicted.
+            wait: Whether to wait if another process is making the same copy.
 
         Raises:
-            filelock.Timeout: another process is making the copy, and ``wait`` is false.
-            ShardError: the copy cannot be made.
+            filelock.Timeout: If another process is making the copy, and ``wait`` is False.
+            ShardError: If the copy cannot be made.
         """
         folder = self._folder(shard)
         if folder.is_dir():
@@ -124,13 +125,13 @@ class StreamedImages(Sharded):
         with self._limited(), lock(_beside(folder, "lock"), wait):
             if not folder.is_dir():
                 self._make_room(self._shards[shard].size, near)
-                # A name of its own a shard: what a dead process has left there goes first.
+                # The name is fixed per shard, so that the leftovers of a killed process are found and removed.
                 partial = _beside(folder, "partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()
                 try:
                     self._shards[shard].copy(partial)
-                except Exception as error:  # of the disk, the file, or whichever HTTP library is used
+                except Exception as error:  # errors of the disk, the file or the HTTP library
                     shutil.rmtree(partial, ignore_errors=True)
                     reason = str(error).strip().split("\n")[0]
                     raise ShardError(
@@ -141,16 +142,16 @@ class StreamedImages(Sharded):
         return folder
 
     def _bring(self, near: Near, changed: Callable[[], bool]) -> None:
-        """Copies shards in order, but those that other processes are copying, until other ones are asked for."""
+        """Copy shards in order until ``changed()``, and skip those that other processes are copying."""
         for shard in near:
             if changed():
                 return
-            # Whoever reads a shard that cannot be had says so.
+            # Errors are reported when the shard is read.
             with suppress(ShardError, filelock.Timeout):
                 self.copy(shard, near, wait=False)
 
     def _limited(self) -> AbstractContextManager[object]:
-        """Lock the copies of all splits if they share a limit."""
+        """Return a lock for the copies of all splits, which does nothing without a limit."""
         if self._limit is None:
             return nullcontext()
         return lock(self._folder(0).parents[1] / ".lock", wait=True)
@@ -177,7 +178,7 @@ class StreamedImages(Sharded):
 
 
 class _Thread:
-    """A thread that does the last thing asked of it, and ends with the process whatever it is at."""
+    """Daemon thread that works on the latest request."""
 
     def __init__(self, work: Callable[[Near, Callable[[], bool]], None]) -> None:
         self._work = work
@@ -196,7 +197,7 @@ class _Thread:
 
 
 def _copies(root: Path) -> Iterator[tuple[float, int, Path]]:
-    """Yield time, bytes and folder of each local shard; another process may evict one while it is looked at."""
+    """Yield modification time, size and folder of each local shard, except those evicted in the meantime."""
     for copy in root.glob("*/[!.]*/" + IMAGES):
         with suppress(FileNotFoundError):
             status = copy.stat()
@@ -214,10 +215,10 @@ def _spans(folder: str) -> Rows:
 
 
 def _put_away(folder: Path) -> None:
-    """Removes a shard's copy whole: nobody sees a part of it."""
+    """Remove a shard's copy atomically, by renaming it first."""
     gone = _beside(folder, "gone")
     shutil.rmtree(gone, ignore_errors=True)
-    with suppress(OSError):  # another process was faster
+    with suppress(OSError):  # another process already removed it
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 

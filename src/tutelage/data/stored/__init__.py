@@ -1,4 +1,4 @@
-"""Images at rest: decoded, cropped, and kept where all processes share them."""
+"""Stored images: decoding, cropping, memory maps and files in the cache."""
 
 from tutelage.data.stored.crops import Framing
 from tutelage.data.stored.decode import UNREADABLE, decode, read_image

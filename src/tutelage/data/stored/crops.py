@@ -1,4 +1,4 @@
-"""The part of a large image that a network sees: a random one in training, the middle in evaluation."""
+"""Crops of large images: random boxes in training, the center in evaluation."""
 
 from __future__ import annotations
 
@@ -14,33 +14,40 @@ from tutelage.data.hashing import Stream, uniform
 from tutelage.models import Resize
 
 ATTEMPTS = 10
-"""Boxes drawn before the middle of the image is taken instead."""
+"""Number of random boxes to try before using a central one."""
 RATIO = 4 / 3
-"""Widest and, inverted, tallest shape of a random box."""
+"""Maximum aspect ratio of a random box; its inverse is the minimum."""
 CENTRE = 0.875
-"""Part of the resized image's shorter side that evaluation keeps."""
+"""Fraction of the resized image's shorter side that evaluation keeps."""
 
 LONGEST = 4
-"""Shape, relative to the view's, beyond which the ends of an image are cut before it is resized."""
+"""Aspect ratio, relative to the view's, beyond which the ends of an image are cut off before resizing."""
 
 Box = tuple[int, int, int, int]
-"""(top, left, height, width)."""
+"""Box (top, left, height, width)."""
 Draws = list[list[float]]
-"""For each attempt, numbers in [0, 1) for area, aspect ratio, top and left."""
+"""Random numbers in [0, 1) for area, aspect ratio, top and left of each attempt."""
 
 
 def draw_boxes(view_seed: int, epoch: int, rows: Tensor) -> list[Draws]:
-    """Returns the random numbers of each sample's box at ``epoch``: a pure function of (view seed, epoch, row)."""
+    """Return the random numbers for each sample's box, a pure function of (view seed, epoch, row)."""
     streams = torch.arange(4 * ATTEMPTS) + int(Stream.RESIZED_CROP)
     return uniform(view_seed, epoch, rows.unsqueeze(1), streams).view(-1, ATTEMPTS, 4).tolist()
 
 
 def random_box(height: int, width: int, scale: tuple[float, float], draws: Draws, aspect: float = 1.0) -> Box:
-    """Return the box of a random resized crop (Szegedy et al., 2015) of an image.
+    """Return the box of a random resized crop (Szegedy et al., 2015).
 
-    Its share of the area is uniform in ``scale``, the logarithm of its aspect ratio is uniform in
-    log(``aspect``) ± log(4/3), and its place is uniform among those inside the image. Ten boxes are tried; if none
-    fits, it is the largest central one of a ratio in range.
+    The fraction of the area is uniform in ``scale``, the logarithm of the aspect ratio is uniform in
+    log(``aspect``) ± log(4/3), and the position is uniform within the image. If none of ten boxes fits, the result is
+    the largest central box with an aspect ratio in this range.
+
+    Args:
+        height: Height of the image.
+        width: Width of the image.
+        scale: Minimum and maximum fraction of the area.
+        draws: Random numbers from ``draw_boxes``.
+        aspect: Mean aspect ratio, width over height.
     """
     for area, shape, top, left in draws:
         pixels = height * width * (scale[0] + area * (scale[1] - scale[0]))
@@ -55,28 +62,29 @@ def random_box(height: int, width: int, scale: tuple[float, float], draws: Draws
 
 @dataclass(frozen=True)
 class Framing:
-    """How an image (3, H, W), uint8, of any size becomes one of ``size`` (h, w)."""
+    """Conversion of images (3, H, W), uint8, of any size to views of one size."""
 
     size: tuple[int, int]
+    """Size (h, w) of the views."""
     mode: Resize = "crop"
     keep: float = CENTRE
-    """Of ``crop``: the part of the resized image that evaluation keeps."""
+    """Fraction of the resized image that evaluation keeps in mode ``crop``."""
     fill: str = "white"
-    """Of ``pad``: the color of the border."""
+    """Color of the border in mode ``pad``."""
 
     def centre(self, image: Tensor) -> Tensor:
-        """Return the view of evaluation: the middle of the image, or all of it."""
+        """Return the view for evaluation: the center of the image, or all of it."""
         return centre_crop(image, self.size, self.keep) if self.mode == "crop" else self._whole(image)
 
     def random(self, image: Tensor, scale: tuple[float, float], draws: Draws) -> Tensor:
-        """Return the view of training: a random box, of about the shape of the view, or of the whole image."""
+        """Return a view for training: a random box with about the aspect ratio of the view, or of the image."""
         height, width = image.shape[1:]
         aspect = self.size[1] / self.size[0] if self.mode == "crop" else width / height
         top, left, box_height, box_width = random_box(height, width, scale, draws, aspect)
         return self._whole(image[:, top : top + box_height, left : left + box_width])
 
     def shown(self, height: int, width: int) -> float:
-        """Return the part of an image's area that the view of evaluation can show, in (0, 1]."""
+        """Return the fraction of an image's area that the view for evaluation can show, in (0, 1]."""
         aspect = self.size[1] / self.size[0] * height / width
         return min(aspect, 1 / aspect) if self.mode == "crop" else 1.0
 
@@ -85,7 +93,7 @@ class Framing:
 
 
 def centre_crop(image: Tensor, size: tuple[int, int], keep: float = CENTRE) -> Tensor:
-    """Return the middle (3, h, w) of ``image`` (3, H, W), resized so that it just covers (h / keep, w / keep)."""
+    """Return the center (3, h, w) of ``image`` (3, H, W), resized to just cover (h / keep, w / keep)."""
     image = _without_ends(image, size)
     height, width = image.shape[1:]
     factor = max(round(size[0] / keep) / height, round(size[1] / keep) / width)
@@ -95,7 +103,7 @@ def centre_crop(image: Tensor, size: tuple[int, int], keep: float = CENTRE) -> T
 
 
 def letterbox(image: Tensor, size: tuple[int, int], fill: str) -> Tensor:
-    """Return all of ``image`` (3, H, W) in the middle of (3, h, w), with a border of the color ``fill``."""
+    """Return ``image`` (3, H, W) resized to fit into (3, h, w), with a border of the color ``fill``."""
     height, width = image.shape[1:]
     factor = min(size[0] / height, size[1] / width)
     inner = resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
@@ -107,7 +115,7 @@ def letterbox(image: Tensor, size: tuple[int, int], fill: str) -> Tensor:
 
 
 def _without_ends(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut what is far from the middle of a very long image, which would become huge before it is cropped."""
+    """Return an image without the ends of a very long side, which would become huge before cropping."""
     height, width = image.shape[1:]
     aspect = size[1] / size[0]
     cut_rows = max(0, height - math.ceil(LONGEST * width / aspect)) // 2
@@ -116,7 +124,7 @@ def _without_ends(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Returns ``image`` (3, H, W), uint8, resized to ``size`` (h, w): bilinear, antialiased."""
+    """Return ``image`` (3, H, W), uint8, resized to ``size`` (h, w) bilinearly with antialiasing."""
     if tuple(image.shape[1:]) == size:
         return image
     return F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]

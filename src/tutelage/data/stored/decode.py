@@ -1,4 +1,4 @@
-"""From encoded bytes to RGB tensors."""
+"""Decode images to RGB tensors."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from tutelage.data.source import PLAIN, Encoded, Rendering, ShardError
 from tutelage.errors import TutelageError
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
-"""What is read. Pillow knows more, some of which would start other programs (EPS)."""
+"""Supported formats. Pillow supports more, some of which would start other programs (EPS)."""
 _FASTER = ("JPEG", "MPO")
-"""Formats that torchvision decodes, in half of Pillow's time. Of others it is not asked: its decoder of PNG (0.29) ends
-the whole process where pixel data end early, that of GIF decodes every frame, and a WebP stays as it was turned."""
+"""Formats to decode with torchvision, which takes half of Pillow's time. It is not used for other formats: its PNG
+decoder (0.29) aborts the process if pixel data are truncated, its GIF decoder decodes every frame, and its WebP decoder
+ignores the orientation."""
 _PHOTOMETRIC = 262
-"""The tag of a TIFF file that says which color 0 is."""
+"""TIFF tag that states which color 0 is."""
 UNREADABLE = (OSError, ValueError)
-"""What fetching and decoding raise where there is no whole image."""
+"""Errors that fetching and decoding raise for a missing or damaged image."""
 
 
 def read_image(encoded: Encoded, row: int) -> Tensor:
-    """Returns a row's image, (3, H, W) uint8 RGB, upright as its EXIF orientation says.
+    """Return the image (3, H, W) of a row, uint8 RGB, rotated according to its EXIF orientation.
 
-    Raises :class:`TutelageError`, naming the file or row, where there is no whole image, and :class:`ShardError` where
-    there is none of its whole shard.
+    Raises:
+        TutelageError: If the image is missing or damaged. The message names the file or row.
+        ShardError: If the whole shard cannot be read.
     """
     try:
         return decode(encoded.fetch(row), encoded.rendering)
@@ -45,51 +47,58 @@ def read_image(encoded: Encoded, row: int) -> Tensor:
 
 
 def decode(data: bytes, rendering: Rendering = PLAIN) -> Tensor:
-    """Returns the image of an encoded file, (3, H, W) uint8 RGB, upright; raises ValueError where there is none.
+    """Return an image (3, H, W), uint8 RGB, rotated according to its EXIF orientation.
 
-    Grey, palette, CMYK and deep images are converted, transparent ones are composited on the background, and of
-    several frames the first is taken. An orientation that cannot be read is none. Images of more pixels than Pillow's
-    limit (2 · ``PIL.Image.MAX_IMAGE_PIXELS``, 179 million) are refused before anything of them is decoded.
+    Gray, palette, CMYK, 16-bit, 32-bit and float images are converted. Transparent images are composited on the
+    background. Of several frames, the first is used. An unreadable orientation is ignored.
+
+    Args:
+        data: Content of an image file.
+        rendering: Conversion of transparent, 16-bit, 32-bit and float images.
+
+    Raises:
+        ValueError: If the image is damaged, or larger than Pillow's limit (2 · ``PIL.Image.MAX_IMAGE_PIXELS``, 179
+            million pixels), which is checked before decoding.
     """
     if not data:
         raise ValueError("it is empty")
     try:
-        # The header alone: what torchvision decodes has no limit of its own.
+        # This reads the header and applies Pillow's limit of pixels; torchvision has none.
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.format in _FASTER:
                 try:
                     return _decode_with_torchvision(data)
                 except (RuntimeError, ImportError):
-                    pass  # Pillow reads more kinds, and says what is wrong with a broken file.
+                    pass  # Pillow supports more variants, and reports what is wrong with a damaged file.
             return _decode_with_pillow(opened, rendering)
     except UnidentifiedImageError:
         raise ValueError(f"its format is none of {', '.join(FORMATS)}") from None
-    except Exception as error:  # bytes of unknown origin make a parser fail in every way there is
+    except Exception as error:  # bytes of unknown origin can make a parser fail in any way
         raise ValueError(str(error) or type(error).__name__) from None
 
 
 def is_constant(image: Tensor) -> bool:
-    """Return whether all pixels of (3, H, W) have one color."""
+    """Return whether all pixels of an image (3, H, W) have one color."""
     color = image[:, :1, :1]
-    # Hardly any image passes the first comparison, which looks at every 64th pixel.
+    # Almost all images fail the first comparison, which only reads every 64th pixel.
     return bool((image[:, ::8, ::8] == color).all()) and bool((image == color).all())
 
 
 def _decode_with_torchvision(data: bytes) -> Tensor:
-    from torchvision.io import ImageReadMode, decode_image  # torchvision 0.29 announces that it will not have it
+    from torchvision.io import ImageReadMode, decode_image  # torchvision 0.29 announces its removal
 
-    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)  # a copy, for bytes cannot be written to
+    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)  # a copy, because bytes are not writable
     return decode_image(buffer, mode=ImageReadMode.RGB, apply_exif_orientation=True)
 
 
 def _decode_with_pillow(opened: ImageFile, rendering: Rendering) -> Tensor:
-    deep = ";16" in str(opened.tile)  # which loading forgets
+    deep = ";16" in str(opened.tile)  # not available after loading
     opened.load()
     image: Image.Image = opened
-    with suppress(Exception):  # the pixels are whole even if what the camera says of itself is not
+    with suppress(Exception):  # damaged EXIF data do not affect the pixels
         image = ImageOps.exif_transpose(opened)
     if image.mode[0] in "IF":
-        white = 65535 if opened.format == "PPM" else rendering.white  # Pillow scales what a PGM says its white is
+        white = 65535 if opened.format == "PPM" else rendering.white  # Pillow scales PGM by the maximum in its header
         grey = _grey(np.asarray(image), image.mode, white)
         if _is_white_zero(opened):
             grey = 255 - grey
@@ -107,12 +116,12 @@ def _decode_with_pillow(opened: ImageFile, rendering: Rendering) -> Tensor:
 
 
 def _is_white_zero(opened: ImageFile) -> bool:
-    """Return whether 0 is white in a deep TIFF: Pillow inverts only those of up to 8 bits."""
+    """Return whether 0 is white in a TIFF of more than 8 bits; Pillow only inverts those of up to 8 bits."""
     return opened.format == "TIFF" and opened.tag_v2.get(_PHOTOMETRIC) == 0  # type: ignore[attr-defined]
 
 
 def _grey(values: npt.NDArray[np.generic], mode: str, white: float | None) -> npt.NDArray[np.uint8]:
-    """Scale the values of a deep image, of which ``white`` is the largest, to 8 bits; None: as its mode suggests."""
+    """Scale the values of a 16-bit, 32-bit or float image to 8 bits; ``white`` None depends on the mode."""
     levels = values.astype(np.float64)
     if not np.isfinite(levels).all():
         raise ValueError("it holds NaN or infinite values")
@@ -125,7 +134,7 @@ def _grey(values: npt.NDArray[np.generic], mode: str, white: float | None) -> np
 
 
 def _usual_white(mode: str, high: float) -> float:
-    """The white of full 16 bits, and 1 for floats; raises ValueError for an image that would lose its contrast so."""
+    """Return 65535 for 16 bits and 1 for floats, or raise ValueError if the values do not fit that range."""
     if mode == "F":
         if high <= 1:
             return 1.0

@@ -1,4 +1,4 @@
-"""Data derived from a source and kept on disk: where they lie, and how they are written safely."""
+"""Cache for data derived from a data set, with safe concurrent writing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cache_folder() -> Path:
     """Return ``$TUTELAGE_CACHE`` or ``~/.cache/tutelage``.
 
     Raises:
-        TutelageError: the user has no home directory, as in containers that run under any user ID.
+        TutelageError: If the user has no home directory, as in containers that run under an arbitrary user ID.
     """
     try:
         return Path(os.environ.get("TUTELAGE_CACHE") or "~/.cache/tutelage").expanduser()
@@ -34,11 +34,16 @@ def cache_folder() -> Path:
 def make_once(kind: str, key: str, make: Callable[[Path], None]) -> Path:
     """Return the cached folder ``kind/key``, which ``make`` fills on first use.
 
-    One process fills it while others wait. It is filled under another name and then renamed, so that a process that
-    dies or fails leaves nothing that would be read; the next one removes what a dead process left.
+    One process fills the folder while others wait. It is filled under a temporary name and then renamed, so that no
+    incomplete folder is ever read. The next process removes the leftovers of a killed one.
+
+    Args:
+        kind: Kind of data, a folder of the cache.
+        key: Identifier of the data.
+        make: Function that writes the data to a given folder.
 
     Raises:
-        ShardError: the cache cannot be written, or its disk is full.
+        ShardError: If the cache cannot be written, or its disk is full.
     """
     target = cache_folder() / kind / key
     if target.is_dir():
@@ -60,7 +65,7 @@ def _fill(target: Path, make: Callable[[Path], None]) -> None:
         try:
             make(partial)
         except OSError as error:
-            if error.errno not in _FULL:  # of what is read
+            if error.errno not in _FULL:  # an error in reading the source
                 raise
             raise unwritable(error) from None
         partial.rename(target)
@@ -69,10 +74,11 @@ def _fill(target: Path, make: Callable[[Path], None]) -> None:
 
 
 def unwritable(error: OSError) -> ShardError:
-    """Build the error for a cache that cannot be written, which is not the fault of any image.
+    """Return the error for a cache that cannot be written. It is a ShardError, so that no image is reported as broken.
 
-    >>> print(unwritable(OSError(errno.ENOSPC, "No space left on device")))  # doctest: +ELLIPSIS
-    the cache in ... cannot be written (No space left on device): free some space there, or set TUTELAGE_CACHE to ...
+    Example:
+        >>> print(unwritable(OSError(errno.ENOSPC, "No space left on device")))  # doctest: +ELLIPSIS
+        the cache in ... cannot be written (No space left on device): free some space there, or set TUTELAGE_CACHE ...
     """
     return ShardError(
         f"the cache in {cache_folder()} cannot be written ({error.strerror or error}): free some space there, or set "
@@ -81,10 +87,13 @@ def unwritable(error: OSError) -> ShardError:
 
 
 def reserve(path: Path, size: int) -> None:
-    """Take ``size`` bytes on the disk for a file that will be mapped; raises OSError if the disk is full.
+    """Reserve ``size`` bytes on the disk for a file that will be mapped.
 
-    A full disk would otherwise end the process with SIGBUS when a page of the map is written. Systems that have no
-    such call (macOS) only compare with the free space.
+    Otherwise, writing to the map on a full disk would kill the process with SIGBUS. Systems without
+    ``posix_fallocate`` (macOS) only check the free space.
+
+    Raises:
+        OSError: If the disk is full.
     """
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
@@ -94,7 +103,7 @@ def reserve(path: Path, size: int) -> None:
 
 
 def _locked(name: str) -> AbstractContextManager[object]:
-    """Wait for a lock of the cache, and take it."""
+    """Return a lock of the cache, which waits until it is free."""
     path = cache_folder() / "locks" / f"{name}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Small images, decoded once into a memory map that all processes share."""
+"""Decode small images once into a memory map that all processes share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tutelage.errors import TutelageError
 Size = tuple[int, int]
 
 _FORMAT = 2
-"""Part of every key: to be raised where decoding or resizing gives other pixels than before."""
+"""Version in every key. Increase it if decoding or resizing changes pixels."""
 
 
 class _OtherSize(Exception):
@@ -31,9 +31,16 @@ class _OtherSize(Exception):
 
 
 def pack(encoded: Encoded, key: str, size: Size, native: Size | None) -> Pixels | None:
-    """Returns the split decoded and resized to ``size``; None where an image is not of the ``native`` size (None: any).
+    """Return a split decoded and resized to ``size``. Unreadable images are listed in ``broken``.
 
-    Images that cannot be read are listed in ``broken``. ``key`` tells this split from all others.
+    Args:
+        encoded: The encoded images.
+        key: Identifier of the split and its rendering.
+        size: Size (H, W) of the result.
+        native: Size (H, W) that all images must have. None for any size.
+
+    Returns:
+        The pixels, or None if an image does not have the ``native`` size.
     """
 
     def make(folder: Path) -> None:
@@ -58,7 +65,7 @@ def pack(encoded: Encoded, key: str, size: Size, native: Size | None) -> Pixels 
             return faults
 
         stretches = [range(len(encoded))[start : start + 256] for start in range(0, len(encoded), 256)]
-        # Threads are enough: decoders let go of Python's lock.
+        # Threads suffice, because decoders release the GIL.
         with (
             ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
             phase("decoding images", len(encoded)) as advance,
@@ -83,7 +90,7 @@ def _rows(path: Path) -> dict[int, str]:
 
 
 def keep(key: str, read: Callable[[], Pixels]) -> Pixels:
-    """Returns what ``read`` gives, from a memory map made on first use."""
+    """Return the result of ``read`` as a memory map, which is made on first use."""
 
     def make(folder: Path) -> None:
         with phase("reading images"):
@@ -96,7 +103,7 @@ def keep(key: str, read: Callable[[], Pixels]) -> Pixels:
 
 
 def resize_pixels(pixels: Pixels, key: str, size: Size) -> Pixels:
-    """Returns ``pixels`` resized to ``size``, antialiased, as a memory map made on first use."""
+    """Return ``pixels`` resized to ``size`` with antialiasing, as a memory map, which is made on first use."""
     if pixels.images.shape[2:] == size:
         return pixels
 
@@ -112,7 +119,10 @@ def resize_pixels(pixels: Pixels, key: str, size: Size) -> Pixels:
 
 
 def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns mean and standard deviation of each channel of (N, 3, H, W), for pixels in [0, 1], to four places."""
+    """Return the mean and standard deviation per channel of images (N, 3, H, W), for pixels in [0, 1].
+
+    Both are rounded to four decimals.
+    """
     counts = np.zeros((3, 256), dtype=np.int64)
     for start in range(0, len(images), 4096):
         for channel in range(3):
@@ -121,7 +131,7 @@ def pixel_statistics(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], 
     total = counts.sum(1)
     mean = counts @ levels / total
     deviation = np.sqrt((counts * (levels - mean[:, None]) ** 2).sum(1) / total)
-    # A channel that never changes carries nothing; it must not be divided by zero.
+    # The minimum avoids a division by zero for a constant channel.
     return tuple(mean.round(4).tolist()), tuple(np.maximum(deviation, 1e-3).round(4).tolist())
 
 

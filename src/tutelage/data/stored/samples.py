@@ -1,4 +1,4 @@
-"""Labelled images that batches are read from: in a memory map, or encoded and decoded by worker processes."""
+"""Samples that batches are read from: decoded images in a memory map, or encoded images decoded by worker processes."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from tutelage.errors import TutelageError
 
 
 class Batch(NamedTuple):
-    """What loaders yield: images as decoded, not normalized."""
+    """Batch of decoded, unnormalized images with labels."""
 
     images: Tensor
-    """(B, 3, H, W) uint8, RGB; on the GPU if the whole set is kept there, else on the host."""
+    """Images (B, 3, H, W), uint8 RGB; on the GPU if the data set is stored there, on the CPU otherwise."""
     labels: Tensor
-    """(B,) int64, −1 where unlabelled."""
+    """Labels (B,), int64, −1 if unlabeled."""
     index: Tensor  # type: ignore[assignment]
-    """(B,) int64: the sample's place in the whole training set, whatever part of it is used."""
+    """Row numbers (B,) of the samples in the whole training set, int64, even if only part of it is used."""
 
 
 Task = tuple[Rows, int | None, Near]
-"""The rows of a batch, the epoch of their views (None: those of evaluation), and the shards to have near by then."""
+"""Rows of a batch, the epoch of their views (None for evaluation), and the shards to prefetch."""
 
 
 class Reader(Protocol):
-    """Reads batches of one set of samples."""
+    """Protocol for reading batches of samples."""
 
     def read(self, groups: Sequence[Rows], epoch: int | None) -> Iterator[Batch]:
-        """Yields a batch for each group of rows: views of ``epoch``, or of evaluation where that is None."""
+        """Yield one batch per group of rows, with views of ``epoch``, or of evaluation if it is None."""
         ...
 
 
 class Samples(Protocol):
-    """Labelled images, by row."""
+    """Protocol for labeled images by row."""
 
     @property
     def labels(self) -> Rows: ...
 
     @property
     def broken(self) -> dict[int, str]:
-        """What is wrong with each row that is known to be unreadable, and is left out."""
+        """Error message for each row that is known to be unreadable and skipped."""
         ...
 
     def unlabel(self, rows: Rows) -> None:
@@ -61,7 +61,7 @@ class Samples(Protocol):
 
 
 class PackedSamples:
-    """Small images of one size; their views are made batch by batch, on the device."""
+    """Decoded small images of one size. Their views are computed per batch on the device."""
 
     def __init__(self, pixels: Pixels) -> None:
         self.images = pixels.images
@@ -76,7 +76,7 @@ class PackedSamples:
         return self
 
     def keep_on(self, device: torch.device) -> None:
-        """Copies all images to a GPU's memory once, where they take no more than a quarter of what is free there."""
+        """Copy all images to a GPU once, if they need at most a quarter of its free memory."""
         if (
             self._resident is None
             and device.type == "cuda"
@@ -96,15 +96,15 @@ class PackedSamples:
 
 @dataclass(frozen=True)
 class CropPolicy:
-    """How images become views as they are decoded."""
+    """Policy for the crops of images as they are decoded."""
 
     framing: Framing
     scale: tuple[float, float] | None
-    """Range of the random crop's area in training; None: the middle of the image, as in evaluation."""
+    """Range of the random crop's area in training. None for the same crop as in evaluation."""
     view_seed: int
 
     def draw(self, rows: Rows, epoch: int | None) -> Sequence[Draws | None]:
-        """Returns what each row's crop at ``epoch`` is decided by; None: nothing random."""
+        """Return the random numbers for each row's crop at ``epoch``, or None for crops that are not random."""
         if self.scale is None or epoch is None:
             return [None] * len(rows)
         return draw_boxes(self.view_seed, epoch, torch.from_numpy(rows))
@@ -117,16 +117,16 @@ class CropPolicy:
 
 @dataclass(eq=False)
 class DecodedSamples:
-    """Larger images, decoded and cropped each time by ``workers`` processes."""
+    """Encoded larger images, which ``workers`` processes decode and crop each time."""
 
     encoded: Encoded
     policy: CropPolicy
     workers: int
     skip_broken: bool
     broken: dict[int, str] = field(default_factory=dict)
-    """Grows as unreadable images are met."""
+    """Error message for each unreadable row found so far."""
     constant: set[int] = field(default_factory=set)
-    """Rows whose pixels are all alike, as they are met."""
+    """Rows found so far whose pixels all have one color."""
 
     def __post_init__(self) -> None:
         self.labels = self.encoded.labels
@@ -138,7 +138,7 @@ class DecodedSamples:
         return DecodingReader(self)
 
     def report(self, faults: dict[int, str]) -> None:
-        """Raises the first fault, or notes and tells new ones where broken images are skipped."""
+        """Raise the first error, or record and warn of new ones if unreadable images are skipped."""
         for row, fault in faults.items():
             if not self.skip_broken:
                 raise TutelageError(fault)
@@ -147,7 +147,7 @@ class DecodedSamples:
                 warnings.warn(f"left out ({len(self.broken)} so far): {fault}", stacklevel=2)
 
     def report_constant(self, rows: Sequence[int]) -> None:
-        """Warn of images of one color: of the first, the tenth, the hundredth …"""
+        """Record images of one color, and warn of the first, the tenth, the hundredth …"""
         for row in rows:
             if row not in self.constant:
                 self.constant.add(row)
@@ -157,14 +157,14 @@ class DecodedSamples:
 
 
 def _unlabelled(labels: Rows, rows: Rows) -> Rows:
-    """Return a copy of the labels: the source keeps its own."""
+    """Return a copy of the labels with −1 for ``rows``; the labels of the source do not change."""
     labels = labels.copy()
     labels[rows] = -1
     return labels
 
 
 class DecodingReader:
-    """Keeps its worker processes from one pass to the next; one pass at a time."""
+    """Reader with worker processes that persist between passes. Only one pass can be read at a time."""
 
     def __init__(self, samples: DecodedSamples) -> None:
         self._samples = samples
@@ -206,12 +206,12 @@ class DecodingReader:
 
 
 class _Plan:
-    """The batches of a pass, as the DataLoader's batch sampler."""
+    """Batch sampler with the batches of one pass."""
 
     def __init__(self) -> None:
         self.tasks: list[Task] = []
 
-    def __iter__(self) -> Iterator[Any]:  # of tasks, where a DataLoader expects lists; it hands on either
+    def __iter__(self) -> Iterator[Any]:  # yields tasks, not the lists of DataLoader's annotation, which it accepts too
         return iter(self.tasks)
 
     def __len__(self) -> int:
@@ -224,11 +224,11 @@ class _Decoded(NamedTuple):
     faults: dict[int, str]
     constant: list[int]
     failure: str | None = None
-    """Why the shard of an image cannot be had."""
+    """Error message if a shard cannot be read."""
 
 
 class _Decoder(Dataset[_Decoded]):
-    """What a worker does: a whole batch, and no exceptions, which would reach the main process as something else."""
+    """Batches as a worker decodes them. Errors are returned, because DataLoader changes the type of exceptions."""
 
     def __init__(self, encoded: Encoded, policy: CropPolicy) -> None:
         self.encoded = encoded
@@ -251,7 +251,7 @@ class _Decoder(Dataset[_Decoded]):
             except TutelageError as error:
                 faults[row] = str(error)
         if faults and rows and epoch is not None:
-            # In training, readable images of the batch fill the gaps: processes and compiled graphs want full batches.
+            # In training, readable images of the batch fill the gaps: processes and compiled graphs need full batches.
             gaps = np.arange(len(faults)) % len(rows)
             images += [images[place] for place in gaps]
             rows += [rows[place] for place in gaps]

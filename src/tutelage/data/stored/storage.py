@@ -1,4 +1,4 @@
-"""How the samples of a data set are kept: small images decoded once, larger ones encoded."""
+"""Choose how the samples of a data set are stored: small images decoded, larger ones encoded."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from tutelage.data.stored.samples import CropPolicy, DecodedSamples, PackedSampl
 from tutelage.errors import TutelageError
 
 SMALL = 64
-"""Images of one size, no side longer than this, are decoded once."""
+"""Largest side of images of one size that are decoded once."""
 LARGE = 224
-"""Side of the crops where images vary in size or are larger than this, and none is asked for."""
+"""Default side of the crops if images vary in size, are not square or are larger."""
 LEAST_SHOWN = 0.5
-"""Part of an image below which a warning says what the centre crop hides."""
+"""Visible fraction of images below which there is a warning about the center crop."""
 PROBED = 16
-"""Images looked at to tell whether all are of one size."""
+"""Number of images to read to find out whether all have one size."""
 
 
 def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
-    """Returns the samples of each split that can be trained or measured on: ``train``, and any with labels.
+    """Return the samples of the training split and of all splits with labels.
 
-    Where nothing has labels, every split is kept: to measure agreement with a teacher on.
+    If no split has labels, all splits are returned, to measure the agreement with a teacher.
 
-    Raises :class:`TutelageError` for an image that cannot be read, unless ``settings`` have it left out, and for a
-    setting that is of no use with the kind of images there is.
+    Args:
+        source: The data set.
+        settings: Size, augmentation and handling of unreadable images.
+
+    Raises:
+        TutelageError: If an image is unreadable and not skipped, or a setting does not apply to this kind of images.
     """
     labelled = {name for name, split in source.splits.items() if (split.labels >= 0).any()}
     splits = {
@@ -86,7 +90,7 @@ def _probed_sizes(encoded: Encoded, skip_broken: bool) -> list[Size]:
 def _pack_all(
     source: Source, splits: dict[str, Encoded | Pixels], native: Size, settings: DataSettings
 ) -> dict[str, Pixels] | None:
-    """All splits at the size asked for, or that of train; None where images of train turn out to differ in size."""
+    """Return all splits decoded at the requested size or that of train; None if images of train differ in size."""
     size = settings.shape or native
     packed = {}
     for name, split in splits.items():
