@@ -161,3 +161,4 @@ class Method(BaseModel, ABC):
 
 
 METHODS: Registry[type[Method]] = Registry("method")
+"""Registered methods by name."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tutelage.errors import TutelageError
 
 CONNECT_SECONDS = 5.0
-"""How long to wait for an answer from the hub."""
+"""Timeout for an answer from the hub, in seconds."""
 
 
 @contextmanager

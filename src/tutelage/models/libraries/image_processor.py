@@ -68,7 +68,7 @@ def _check_sizes(processor: Any) -> None:
 
 
 def _normalization(process: Process) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation per channel; both follow because the normalization is linear in the color."""
+    """Return mean and standard deviation per channel, computed from three colors because normalization is linear."""
 
     def processed(*color: float) -> Tensor:
         image = process(torch.tensor(color).view(3, 1, 1).repeat(1, _SIDE, _SIDE))
@@ -103,7 +103,7 @@ def _framing(process: Process, mean: Tensor, std: Tensor) -> dict[str, Any]:
 
 
 def _extent(ramp: Tensor) -> float:
-    """Return the visible fraction of a 0-to-1 ramp, from the slope of its middle: resizing distorts its ends."""
+    """Return the visible fraction of a 0-to-1 ramp from the slope of its middle, because resizing distorts its ends."""
     quarter = len(ramp) // 4
     first, last = quarter, len(ramp) - 1 - quarter
     return float(ramp[last] - ramp[first]) / (last - first) * len(ramp)

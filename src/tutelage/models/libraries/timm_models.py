@@ -36,7 +36,7 @@ def build_timm(name: str, num_classes: int | None, pretrained: bool) -> tuple[nn
 
 
 def build_from_hub(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec]:
-    """Build ``hf-hub:USER/REPOSITORY``, a timm model with weights; a different ``num_classes`` gets a new head.
+    """Build ``hf-hub:USER/REPOSITORY``, a timm model with weights; the head is new if ``num_classes`` differs.
 
     Raises:
         TutelageError: If the repository does not exist, holds no timm model, or cannot be downloaded.

@@ -20,7 +20,7 @@ _SHOWN = 4
 
 
 class TransformersClassifier(nn.Module):
-    """A transformers image classifier that returns only its logits, like all other networks."""
+    """Wrapper of a transformers image classifier that returns only the logits, like all other networks."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

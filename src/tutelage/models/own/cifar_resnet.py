@@ -34,7 +34,7 @@ def _projection_shortcut(in_channels: int, out_channels: int, stride: int) -> nn
 
 
 class BasicBlock(nn.Module):
-    """relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)), both convolutions 3x3.
+    """Residual block relu(bn(conv(relu(bn(conv(x))))) + shortcut(x)) with 3x3 convolutions.
 
     The two ReLUs are separate, not in-place modules, so that each activation and each sum can be tapped by name.
     """
@@ -59,7 +59,9 @@ class BasicBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """A 3x3 stem, three levels of ``n`` basic blocks at strides 1, 2, 2, global average pooling, a linear head.
+    """ResNet with a 3x3 stem, three levels of ``n`` basic blocks at strides 1, 2, 2, and a linear head.
+
+    Global average pooling precedes the head.
 
     Input (B, 3, H, W) of any size from 4 px up, designed for 32x32; output (B, num_classes) logits. The levels are
     ``layer1`` to ``layer3``; their outputs come after a ReLU and are (B, C, H, W), (B, 2C, H/2, W/2),

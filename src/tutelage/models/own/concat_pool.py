@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ConcatPool(nn.Module):
-    """Concatenate the maximum and the mean of each channel: (B, C, H, W) → (B, 2C, 1, 1)."""
+    """Global pooling to the maximum and the mean of each channel, (B, C, H, W) → (B, 2C, 1, 1)."""
 
     def __init__(self) -> None:
         super().__init__()

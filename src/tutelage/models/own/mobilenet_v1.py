@@ -8,7 +8,7 @@ from tutelage.models.own.register import networks
 
 
 class SeparableBlock(nn.Module):
-    """relu(bn(conv1x1(relu(bn(conv3x3(x)))))), where the 3x3 convolution is depthwise and strided."""
+    """Separable block relu(bn(conv1x1(relu(bn(conv3x3(x)))))) with a depthwise, strided 3x3 convolution."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class SeparableBlock(nn.Module):
 
 
 class MobileNetV1(nn.Module):
-    """A stem, four levels of separable blocks at strides 2, 2, 2, 2, global average pooling, a linear head.
+    """MobileNet with a stem, four levels of separable blocks at stride 2, global average pooling and a linear head.
 
     The stem is a 3x3 convolution of stride 2 and one separable block: (B, 64, H/2, W/2). The levels ``layer1`` to
     ``layer4`` have 2, 2, 6 and 2 blocks and the resolutions of a ResNet-50. Their outputs come after a ReLU and are

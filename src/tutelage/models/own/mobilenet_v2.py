@@ -14,9 +14,10 @@ _LAST_CHANNELS = 1280
 
 
 class InvertedResidual(nn.Module):
-    """bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))), plus x if the shape stays; the 3x3 is depthwise.
+    """Inverted residual block bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))), plus x if the shapes are equal.
 
-    The first convolution widens the channels by ``expansion``. The last one has no activation (linear bottleneck).
+    The 3x3 convolution is depthwise. The first convolution multiplies the channels by ``expansion``. The last one has
+    no activation (linear bottleneck).
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
@@ -40,13 +41,13 @@ class InvertedResidual(nn.Module):
 
 
 class CifarMobileNetV2(nn.Module):
-    """A 3x3 stem of stride 2, four levels, a 1x1 convolution to 1280 channels, global average pooling, a linear head.
+    """MobileNetV2 with a 3x3 stem of stride 2, four levels, a 1x1 convolution to 1280 channels and a linear head.
 
-    Input (B, 3, H, W) of any size from 16 px up, designed for 32x32; output (B, num_classes) logits. The levels are
-    ``layer1`` to ``layer4``, at strides 1, 2, 2, 2; their outputs are linear bottlenecks or their sums, without ReLU:
-    (B, 24w, H/2, W/2), (B, 32w, H/4, W/4), (B, 96w, H/8, W/8), (B, 320w, H/16, W/16) for ``width`` w. As in the
-    benchmark's code, it uses ReLU, not ReLU6, and expands in the first block too. Convolutions are initialized from
-    N(0, 2/(k² C_out)), the head from N(0, 0.01²) with bias 0.
+    Global average pooling precedes the head. Input (B, 3, H, W) of any size from 16 px up, designed for 32x32; output
+    (B, num_classes) logits. The levels are ``layer1`` to ``layer4``, at strides 1, 2, 2, 2; their outputs are linear
+    bottlenecks or their sums, without ReLU: (B, 24w, H/2, W/2), (B, 32w, H/4, W/4), (B, 96w, H/8, W/8),
+    (B, 320w, H/16, W/16) for ``width`` w. As in the benchmark's code, it uses ReLU, not ReLU6, and expands in the first
+    block too. Convolutions are initialized from N(0, 2/(k² C_out)), the head from N(0, 0.01²) with bias 0.
 
     Args:
         width: Factor on all channels except the last 1280. The benchmark uses 0.5.

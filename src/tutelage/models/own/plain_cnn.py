@@ -19,7 +19,7 @@ _MAP_SIDE = 7  # of the last block, for images of 224 px
 
 
 class PlainCNN(nn.Module):
-    """Five 3x3 convolutions with bias, each max-pooled by 2, and two linear layers, without activations.
+    """CNN of five 3x3 convolutions with bias, each max-pooled by 2, and two linear layers, without activations.
 
     Only the max pooling is nonlinear. This is the student of the published results; ``PlainCNNAdaptive`` is the variant
     with activations.
@@ -52,7 +52,7 @@ class PlainCNN(nn.Module):
 
 
 class PlainCNNAdaptive(nn.Module):
-    """The plain CNN with a ReLU after every convolution and between the linear layers, and global average pooling.
+    """Plain CNN with a ReLU after every convolution and between the linear layers, and with global average pooling.
 
     Input (B, 3, H, W) of any size from 32 px up; output (B, num_classes) logits. The blocks are ``block1`` to
     ``block5``; their outputs come after ReLU and pooling: (B, C, H/2, W/2), (B, C, H/4, W/4), (B, 2C, H/8, W/8),

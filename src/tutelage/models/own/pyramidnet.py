@@ -26,7 +26,10 @@ class PyramidShortcut(nn.Module):
 
 
 class PyramidBasic(nn.Module):
-    """bn(conv(relu(bn(conv(bn(x)))))) + shortcut(x), both convolutions 3x3. No ReLU follows the first bn or the sum."""
+    """Residual block bn(conv(relu(bn(conv(bn(x)))))) + shortcut(x) with 3x3 convolutions.
+
+    No ReLU follows the first batch normalization or the sum.
+    """
 
     expansion = 1
 
@@ -46,7 +49,10 @@ class PyramidBasic(nn.Module):
 
 
 class PyramidBottleneck(nn.Module):
-    """``PyramidBasic`` with convolutions 1x1, 3x3 and 1x1 to four times the width, the last two after a ReLU."""
+    """Variant of ``PyramidBasic`` with convolutions 1x1, 3x3 and 1x1 to four times the width.
+
+    The last two convolutions follow a ReLU.
+    """
 
     expansion = 4
 
@@ -71,7 +77,7 @@ class PyramidBottleneck(nn.Module):
 
 
 class PyramidNet(nn.Module):
-    """A 3x3 stem of 16 channels with BN, three levels of blocks, then BN, ReLU, pooling, a linear head.
+    """PyramidNet with a 3x3 stem of 16 channels and BN, three levels of blocks, then BN, ReLU, pooling, a linear head.
 
     Block i of N has 16 + i·α/N channels, rounded. Input (B, 3, H, W) of any size from 4 px up, designed for
     32x32; output (B, num_classes) logits. The levels are ``layer1`` to ``layer3``, at strides 1, 2, 2; their outputs

@@ -14,7 +14,7 @@ WIDTHS = (64, 32, 16, 8)
 
 
 class ConvLayer(nn.Module):
-    """bn(relu(conv(x))), in fastai's order, without bias in the convolution.
+    """Layer bn(relu(conv(x))), in fastai's order, without bias in the convolution.
 
     As in fastai, the convolution is initialized from Kaiming normal (fan in), batch normalization with weight 1 and
     bias 0.001.
@@ -33,7 +33,7 @@ class ConvLayer(nn.Module):
 
 
 class ResidualLayer(nn.Module):
-    """x + bn(relu(conv3x3(x)))."""
+    """Residual layer x + bn(relu(conv3x3(x)))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -44,15 +44,15 @@ class ResidualLayer(nn.Module):
 
 
 class ResidualCNN(nn.Module):
-    """A 7x7 stem of stride 2, max pooling, four levels, maximum and mean of each channel, two linear layers.
+    """CNN with a 7x7 stem of stride 2, max pooling, four levels, ``ConcatPool`` and two linear layers.
 
     A level is one convolution, which changes the shape, and one residual layer. There is no activation between the two
     linear layers.
 
     Input (B, 3, H, W) of any size from 32 px up, designed for 224x224; output (B, num_classes) logits. The five maps
-    that the method matches are ``stem``, after ReLU and BN: (B, C, H/2, W/2), and the levels ``layer1`` to ``layer4``,
-    raw sums: (B, C, H/4, W/4), (B, 2C, H/8, W/8), (B, 4C, H/16, W/16), (B, 8C, H/32, W/32) for C = ``width``. The
-    hidden linear layer is 4C wide. With C = 64 the shapes are those of a ResNet-34.
+    for distillation are ``stem``, after ReLU and BN: (B, C, H/2, W/2), and the levels ``layer1`` to ``layer4``, raw
+    sums: (B, C, H/4, W/4), (B, 2C, H/8, W/8), (B, 4C, H/16, W/16), (B, 8C, H/32, W/32) for C = ``width``. The hidden
+    linear layer is 4C wide. With C = 64, the maps have the shapes of a ResNet-34.
 
     Args:
         width: Channels C of the stem. The published network has 64.

@@ -13,16 +13,16 @@ from tutelage.models.own.register import networks
 
 STEM_WIDTH = 64
 
-#: Builds a block from input channels, output channels and stride.
+#: Function of input channels, output channels and stride that returns a block.
 MakeBlock = Callable[[int, int, int], nn.Module]
 basic_block: MakeBlock = partial(BasicBlock, shortcut="B")
 
 
 class Bottleneck(nn.Module):
-    """relu(bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))) + shortcut(x)); the 3x3 convolution is strided.
+    """Residual block relu(bn(conv1x1(relu(bn(conv3x3(relu(bn(conv1x1(x)))))))) + shortcut(x)).
 
-    The first two convolutions have a quarter of the channels. The shortcut is a strided 1x1 convolution with batch
-    normalization where the shape changes.
+    The 3x3 convolution is strided. The first two convolutions have a quarter of the channels. The shortcut is a strided
+    1x1 convolution with batch normalization where the shape changes.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
@@ -68,7 +68,7 @@ def residual_stages(make_block: MakeBlock, width: int, blocks: Sequence[int]) ->
 
 
 class CifarStemResNet(nn.Module):
-    """An ImageNet ResNet with a 3x3 stem of stride 1 and no pooling, as in the CRD benchmark (Tian et al. 2020).
+    """ImageNet ResNet with a 3x3 stem of stride 1 and no pooling, as in the CRD benchmark (Tian et al. 2020).
 
     Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The levels are
     ``layer1`` to ``layer4``; their outputs come after a ReLU and are (B, C, H, W), (B, 2C, H/2, W/2),

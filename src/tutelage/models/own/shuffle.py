@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 
 class ChannelShuffle(nn.Module):
-    """Interleave ``groups`` equal groups of channels: channel c of group g becomes channel c·groups + g.
+    """Interleaving of ``groups`` equal groups of channels: channel c of group g becomes channel c·groups + g.
 
-    The shape (B, C, H, W) stays the same. No parameters.
+    The shape (B, C, H, W) does not change. No parameters.
     """
 
     def __init__(self, groups: int) -> None:

@@ -13,7 +13,7 @@ _GROUPS = 3
 
 
 class ShuffleBlock(nn.Module):
-    """A bottleneck of 1x1 grouped convolution, shuffle, 3x3 depthwise and 1x1 grouped convolution, each with BN.
+    """Bottleneck of 1x1 grouped convolution, shuffle, 3x3 depthwise and 1x1 grouped convolution, each with BN.
 
     ReLUs follow the first BN, the second BN, and the sum with the input. With stride 2, the average-pooled input
     is concatenated instead of added, and the branch computes the remaining channels. The narrow input from the stem is
@@ -45,11 +45,12 @@ class ShuffleBlock(nn.Module):
 
 
 class CifarShuffleNetV1(nn.Module):
-    """A 1x1 stem of 24 channels, three levels of 4, 8, 4 blocks at stride 2, global average pooling, a linear head.
+    """ShuffleNet with a 1x1 stem of 24 channels, three levels of 4, 8, 4 blocks at stride 2, and a linear head.
 
-    Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The levels are
-    ``layer1`` to ``layer3``; their outputs come after a ReLU and are (B, 240, H/2, W/2), (B, 480, H/4, W/4),
-    (B, 960, H/8, W/8). Three groups. Weights use PyTorch's default initialization, as in the benchmark's code.
+    Global average pooling precedes the head. Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output
+    (B, num_classes) logits. The levels are ``layer1`` to ``layer3``; their outputs come after a ReLU and are
+    (B, 240, H/2, W/2), (B, 480, H/4, W/4), (B, 960, H/8, W/8). Three groups. Weights use PyTorch's default
+    initialization, as in the benchmark's code.
     """
 
     def __init__(self, num_classes: int = 10) -> None:

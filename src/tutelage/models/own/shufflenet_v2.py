@@ -15,7 +15,7 @@ _LAST_CHANNELS = 1024
 
 
 class ShuffleBranch(nn.Module):
-    """relu(bn(conv1x1(bn(conv3x3(relu(bn(conv1x1(x)))))))), where the 3x3 is depthwise and strided."""
+    """Branch relu(bn(conv1x1(bn(conv3x3(relu(bn(conv1x1(x)))))))) with a depthwise, strided 3x3 convolution."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ShuffleBranch(nn.Module):
 
 
 class SplitBlock(nn.Module):
-    """Apply a branch to half of the channels and shuffle the result with the other half."""
+    """Block that applies a branch to half of the channels and shuffles the result with the other half."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class SplitBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Apply two branches of stride 2 to all channels; each computes half of the output, then both are shuffled."""
+    """Block of two branches of stride 2, each of which computes half of the output channels, and a shuffle."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -67,12 +67,12 @@ class DownBlock(nn.Module):
 
 
 class CifarShuffleNetV2(nn.Module):
-    """A 1x1 stem of 24 channels, three levels at stride 2, a 1x1 convolution to 1024 channels, pooling, a linear head.
+    """ShuffleNetV2 with a 1x1 stem of 24 channels, three levels at stride 2, a 1x1 convolution and a linear head.
 
-    Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The levels are
-    ``layer1`` to ``layer3``: a down block, then 3, 7, 3 split blocks. Their outputs come after a ReLU and a shuffle,
-    and are (B, C, H/2, W/2), (B, 2C, H/4, W/4), (B, 4C, H/8, W/8). Weights use PyTorch's default initialization, as in
-    the benchmark's code.
+    The last convolution has 1024 channels; global average pooling precedes the head. Input (B, 3, H, W) of any size
+    from 8 px up, designed for 32x32; output (B, num_classes) logits. The levels are ``layer1`` to ``layer3``: a down
+    block, then 3, 7, 3 split blocks. Their outputs come after a ReLU and a shuffle, and are (B, C, H/2, W/2),
+    (B, 2C, H/4, W/4), (B, 4C, H/8, W/8). Weights use PyTorch's default initialization, as in the benchmark's code.
 
     Args:
         base_width: Channels C of the first level: 116 for the published x1, 176 for x1.5.

@@ -24,14 +24,15 @@ _HIDDEN = 256
 
 
 class StagewiseResNet(nn.Module):
-    """A ResNet of basic blocks for ImageNet, then maximum and mean of each channel, and two linear layers.
+    """ImageNet ResNet of basic blocks with ``ConcatPool`` and two linear layers.
 
     The head is 1024 → 256, ReLU, 256 → num_classes, without BN or dropout. All depths have the same widths, so a
     student's levels match those of the teacher (depth 34) without adapters.
 
-    Input (B, 3, H, W) of any size from 32 px up, designed for 224x224; output (B, num_classes) logits. The first of the
-    five taps of the method is ``relu``, before the max pooling: (B, 64, H/2, W/2). The others are the levels ``layer1``
-    to ``layer4``, after a ReLU: (B, 64, H/4, W/4), (B, 128, H/8, W/8), (B, 256, H/16, W/16), (B, 512, H/32, W/32).
+    Input (B, 3, H, W) of any size from 32 px up, designed for 224x224; output (B, num_classes) logits. The first of
+    five taps for distillation is ``relu``, before the max pooling: (B, 64, H/2, W/2). The others are the levels
+    ``layer1`` to ``layer4``, after a ReLU: (B, 64, H/4, W/4), (B, 128, H/8, W/8), (B, 256, H/16, W/16),
+    (B, 512, H/32, W/32).
     Convolutions are initialized from Kaiming normal (fan out), batch normalization with weight 1, bias 0.
 
     Args:

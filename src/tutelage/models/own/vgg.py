@@ -22,13 +22,13 @@ _WIDTHS = (64, 128, 256, 512, 512)
 
 
 class CifarVGG(nn.Module):
-    """Five blocks of 3x3 convolutions, each with bias, BN and ReLU; global average pooling, one linear layer.
+    """VGG of five blocks of 3x3 convolutions, each with bias, BN and ReLU, and one linear layer.
 
-    Input (B, 3, H, W) of any size from 8 px up, designed for 32x32; output (B, num_classes) logits. The blocks are
-    ``block0`` to ``block4``; their outputs come after a ReLU and before the 2x2 max pooling that follows the first
-    three: (B, 64, H, W), (B, 128, H/2, W/2), (B, 256, H/4, W/4), (B, 512, H/8, W/8), (B, 512, H/8, W/8). (The
-    benchmark's code also pools after ``block3`` for images of 64 px; this network does not.) Convolutions are
-    initialized from N(0, 2/(k² C_out)), the head from N(0, 0.01²), all biases with 0.
+    Global average pooling precedes the linear layer. Input (B, 3, H, W) of any size from 8 px up, designed for 32x32;
+    output (B, num_classes) logits. The blocks are ``block0`` to ``block4``; their outputs come after a ReLU and before
+    the 2x2 max pooling that follows the first three: (B, 64, H, W), (B, 128, H/2, W/2), (B, 256, H/4, W/4),
+    (B, 512, H/8, W/8), (B, 512, H/8, W/8). (The benchmark's code also pools after ``block3`` for images of 64 px; this
+    network does not.) Convolutions are initialized from N(0, 2/(k² C_out)), the head from N(0, 0.01²), biases with 0.
 
     Args:
         convolutions: Number of convolutions in each block.

@@ -16,7 +16,7 @@ SIZES = ((16, 1), (16, 2), (16, 4), (22, 4), (28, 2), (28, 4), (28, 10), (40, 1)
 
 
 class PreactivationBlock(nn.Module):
-    """conv(relu(bn(conv(relu(bn(x)))))) + x, or + conv1x1(relu(bn(x))) if the number of channels changes."""
+    """Block conv(relu(bn(conv(relu(bn(x)))))) + x, or + conv1x1(relu(bn(x))) if the number of channels changes."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class PreactivationBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """A 3x3 stem of 16 channels, three groups of ``n`` pre-activation blocks, then BN, ReLU, pooling, a linear head.
+    """Wide ResNet with a 3x3 stem of 16 channels and three groups of ``n`` pre-activation blocks.
 
-    Input (B, 3, H, W) of any size from 4 px up, designed for 32x32; output (B, num_classes) logits. The groups are
-    ``block1`` to ``block3``; their outputs are raw sums, before any BN or ReLU: (B, 16K, H, W), (B, 32K, H/2, W/2),
-    (B, 64K, H/4, W/4). No dropout. Convolutions are initialized from N(0, 2/(k² C_out)), batch normalization with
-    weight 1, bias 0, the head's bias with 0.
+    BN, ReLU, global average pooling and a linear head follow. Input (B, 3, H, W) of any size from 4 px up, designed for
+    32x32; output (B, num_classes) logits. The groups are ``block1`` to ``block3``; their outputs are raw sums, before
+    any BN or ReLU: (B, 16K, H, W), (B, 32K, H/2, W/2), (B, 64K, H/4, W/4). No dropout. Convolutions are initialized
+    from N(0, 2/(k² C_out)), batch normalization with weight 1, bias 0, the head's bias with 0.
 
     Args:
         depth: Depth D = 6n + 4.

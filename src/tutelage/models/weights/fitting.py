@@ -39,14 +39,14 @@ _COUNTERS = {
 
 @dataclass(frozen=True)
 class Found:
-    """The state dict in a file that matches a model, under the model's names."""
+    """State dict in a file that matches a model, under the model's names."""
 
     path: Path
     state: Mapping[str, Tensor]
     notes: tuple[str, ...]
     """Descriptions of what was unwrapped and renamed."""
     content: Any
-    """The whole content of the file."""
+    """Whole content of the file."""
 
     def class_names(self, count: int) -> tuple[str, ...] | None:
         """Return the names of the ``count`` classes from the file or the ``config.json`` next to it; None if absent."""
@@ -134,19 +134,19 @@ def weights_hash(model: nn.Module) -> str:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A state dict in a file, with the model's names where they are known."""
+    """State dict in a file, under the model's names as far as they are known."""
 
     place: str
-    """Its dotted key in the file; empty at the top level."""
+    """Dotted key in the file; empty at the top level."""
     state: dict[str, Tensor]
     notes: list[str]
     outside: int = 0
-    """Number of entries next to it without its prefix."""
+    """Number of entries next to the state dict that lack its prefix."""
 
     def closeness(self, expected: Mapping[str, Tensor]) -> tuple[int, int, int]:
-        """Return a sort key of how well it fits.
+        """Return a sort key for how well the state dict fits.
 
-        Weight averages have a counter next to them, so that the weights themselves fit better.
+        Moving averages have a counter next to them, so that the weights themselves fit better.
         """
         shared = expected.keys() & self.state.keys()
         shapes = sum(self.state[name].shape == expected[name].shape for name in shared)

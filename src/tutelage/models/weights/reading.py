@@ -59,7 +59,7 @@ def read_file(path: Path) -> Any:
 def _why_unreadable(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         start = file.read(2)
-    # A zip archive of torch.save or a bare pickle: the format was recognized, and its content refused.
+    # In a zip archive of torch.save or a bare pickle, the format was recognized and the content rejected.
     if isinstance(error, pickle.UnpicklingError) and (start == b"PK" or start[:1] == b"\x80"):
         return (
             "this is not a safe weights file: it contains Python objects other than tensors, which could run code. "
@@ -71,7 +71,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return (
             "this is a TorchScript program, not a weights file; save its state dict (torch.save(model.state_dict(), …))"
         )
-    if isinstance(error, pickle.UnpicklingError):  # torch's message is about trusting a file
+    if isinstance(error, pickle.UnpicklingError):  # PyTorch's message advises on trusting the file
         reason = f"it begins with {start!r}"
     first_line = (reason or type(error).__name__).splitlines()[0][:160]
     return (

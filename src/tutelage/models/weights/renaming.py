@@ -1,4 +1,4 @@
-"""Rename the entries of other projects' checkpoints to the names used here, by small tables of rules."""
+"""Rename the entries of other projects' checkpoints to tutelage's names, by small tables of rules."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class NamingScheme:
-    """One project's names for one kind of network, as rules (pattern, name here); the first that matches applies."""
+    """Names of another project for one kind of network, as rules (pattern, replacement).
+
+    The first rule that matches a name is applied.
+    """
 
     name: str
     rules: tuple[tuple[str, str], ...]
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the state dict under the names here; entries that match no rule keep theirs."""
+        """Return the state dict under tutelage's names; entries that match no rule keep their names."""
         return {self._renamed(name): tensor for name, tensor in state.items()}
 
     def _renamed(self, name: str) -> str:
