@@ -152,7 +152,7 @@ class _Made(NamedTuple):
 
 
 class _Shrinker(Dataset[list[_Made]]):
-    """Images as a worker converts them. Errors are returned, because DataLoader changes the type of exceptions."""
+    """Images as a worker converts them. Errors are returned, because DataLoader rewrites exceptions of workers."""
 
     def __init__(self, encoded: Encoded, shrinking: Shrinking) -> None:
         self._encoded, self._shrinking = encoded, shrinking

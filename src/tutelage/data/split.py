@@ -73,7 +73,7 @@ def carve_validation(labels: Rows, rows: Rows, share: float, seed: int, classes:
 
 
 def carve_from_shards(starts: Rows, labels: Rows, rows: Rows, share: float, seed: int, classes: Sequence[str]) -> Rows:
-    """Return the rows to hold out as ``carve_validation`` does, but only from some shards, about half of each.
+    """Return the rows to hold out as ``carve_validation`` does, but only from some shards and about half of each.
 
     Validation then only needs these shards. ``starts`` are the first rows of all shards.
     """

@@ -15,7 +15,7 @@ from tutelage.methods.kd import logits_term
 from tutelage.terms import PretrainOptimizer, Schedule, Stage, Term
 
 Taps = tuple[str, str]
-"""(teacher tap, student tap)."""
+"""Pair (teacher tap, student tap)."""
 
 
 @METHODS.register("feature_maps")

@@ -14,7 +14,7 @@ from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.terms import Kept, PretrainOptimizer, Schedule, Stage, Term
 
 Taps = tuple[str, str]
-"""(teacher tap, student tap)."""
+"""Pair (teacher tap, student tap)."""
 
 
 @METHODS.register("fsp")

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from tutelage.errors import TutelageError
 
-# None; class token; class and distillation tokens; class token and four registers. Of equal fits, the first is used.
+# Numbers of tokens before the grid: none; class token; class and distillation tokens; class token and four registers.
+# Of equally good fits, the first is used.
 PREFIX_TOKENS = (0, 1, 2, 5)
 
 Size = Sequence[int]

@@ -228,7 +228,7 @@ class _Decoded(NamedTuple):
 
 
 class _Decoder(Dataset[_Decoded]):
-    """Batches as a worker decodes them. Errors are returned, because DataLoader changes the type of exceptions."""
+    """Batches as a worker decodes them. Errors are returned, because DataLoader rewrites exceptions of workers."""
 
     def __init__(self, encoded: Encoded, policy: CropPolicy) -> None:
         self.encoded = encoded
