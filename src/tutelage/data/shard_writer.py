@@ -40,7 +40,7 @@ class Shrinking:
     """Conversion of an image to a smaller JPEG."""
 
     size: int = 256
-    """Shorter side in pixels. The files of smaller images are copied."""
+    """Shorter side in pixels. Files of smaller images are copied if their format is in ``KEPT``."""
     quality: int = 92
     """JPEG quality, from 1 to 100."""
 
