@@ -1,4 +1,4 @@
-"""Teacher and student side by side: the frozen teacher, and the module that is trained."""
+"""Frozen teachers, and the module that trains a student with them."""
 
 import warnings
 from typing import Any
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Find ``Teachers`` under the name it had before 0.2, until 1.0."""
+    """Return ``Teachers`` under its old name ``Ensemble``, with a deprecation warning; to be removed in 1.0."""
     if name != "Ensemble":
         raise AttributeError(f"module 'tutelage.distillation' has no attribute '{name}'")
     warnings.warn("tutelage.distillation.Ensemble is now Teachers", DeprecationWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""What one teacher and several have in common."""
+"""The interface shared by one teacher and several."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class BaseTeacher(nn.Module, ABC):
-    """Frozen networks that teach: one (:class:`Teacher`) or several (:class:`Teachers`).
+    """One frozen teacher (:class:`Teacher`) or several (:class:`Teachers`).
 
-    Called with images, it returns logits (B, K). What belongs to a single network, such as its normalization, is an
-    attribute of each of :attr:`members`.
+    Called with images, it returns logits (B, K). Properties of a single network, such as its normalization, are
+    attributes of each of :attr:`members`.
     """
 
     def train(self, mode: bool = True) -> BaseTeacher:
-        """Stay in eval mode, whatever the caller asks: running statistics must not change while a student trains."""
+        """Stay in eval mode regardless of ``mode``: running statistics must not change while a student trains."""
         return super().train(False)
 
     @property
     @abstractmethod
     def members(self) -> list[Teacher]:
-        """The networks, each as a teacher by itself."""
+        """The individual teachers, one per network."""
 
     @property
     @abstractmethod
@@ -44,13 +44,13 @@ class BaseTeacher(nn.Module, ABC):
         mode: Literal["eval", "batch"] = "eval",
         computed: Sequence[ComputedTap] = (),
     ) -> None:
-        """Set what :meth:`features` returns; the networks then run no deeper than that needs.
+        """Set which activations :meth:`features` returns; the networks then run only as deep as needed.
 
-        The weights are read at this moment.
+        Call it again if the weights change, because they are copied at this call.
 
         Args:
             taps: the modules whose activations are read.
-            logits: whether the logits are read, under ``logits``.
+            logits: whether the logits are read too, under the key ``logits``.
             mode: ``eval`` folds batch normalizations into the convolutions before them. ``batch`` normalizes by each
                 batch's own statistics; no buffer changes.
             computed: taps whose values are computed from the network; they need its logits.
@@ -58,15 +58,17 @@ class BaseTeacher(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Return what :meth:`read` asked for, by tap, detached.
+        """Return the detached activations chosen by :meth:`read`, by tap.
 
-        ``labels`` (B,) are only needed for computed taps that read them.
+        Args:
+            images: (B, 3, H, W), in the range that the normalizations expect.
+            labels: (B,), only needed for computed taps that read them.
         """
 
     @abstractmethod
     def classifier(self) -> Callable[[Tensor], Tensor]:
-        """Return a function that maps images to logits as a call does, faster: batch normalizations are folded."""
+        """Return a function that computes the same logits as a call, but faster: batch normalizations are folded."""
 
     @abstractmethod
     def identity(self) -> dict[str, object]:
-        """Return what a run records of its teacher: names, sources, classes, parameters and hashes of the weights."""
+        """Return the entry for a run's records: names, sources, classes, parameters and hashes of the weights."""

@@ -14,14 +14,18 @@ from tutelage.terms import Stage
 
 
 def check_classes(teacher: int | None, classes: int | None) -> None:
-    """Raise :class:`TutelageError` unless the teacher has as many classes as the data."""
+    """Check that the teacher has as many classes as the data; None means that it has no classifier.
+
+    Raises:
+        TutelageError: if the numbers differ.
+    """
     if teacher != classes:
         have = "has no classifier" if teacher is None else f"has {teacher} classes"
         raise foreign_classes(f"the teacher {have}, the data have {classes}, and the method matches its logits")
 
 
 def foreign_classes(difference: str) -> TutelageError:
-    """Return the error for a teacher with other classes than the data, with the remedies.
+    """Return the error for a teacher whose classes differ from those of the data, with the remedies.
 
     Example:
         >>> str(foreign_classes("the teacher has 7 classes, the data have 5")).split(". ")[0]
@@ -36,7 +40,11 @@ def foreign_classes(difference: str) -> TutelageError:
 
 
 def check_finite(teacher: Teacher, size: tuple[int, int]) -> None:
-    """Raise :class:`TutelageError` if a teacher's weights, or its logits for noise of ``size``, are not finite."""
+    """Check that a teacher's weights, and its logits for an image of noise of ``size`` (H, W), are finite.
+
+    Raises:
+        TutelageError: if they are not, or a weight is on the meta device.
+    """
     state = teacher.network.state_dict()
     broken = [name for name, value in state.items() if value.is_meta or (value.is_floating_point() and _has_nan(value))]
     if broken:
@@ -44,7 +52,7 @@ def check_finite(teacher: Teacher, size: tuple[int, int]) -> None:
             f"the teacher's weights hold NaN, or nothing ({', '.join(broken[:4])}): load them again, or take "
             f"an earlier checkpoint of their training"
         )
-    # Not a black image: a network may well divide by an image's deviation.
+    # Not a black image, because a network may divide by an image's standard deviation.
     noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     given = teacher(noise.to(next(iter(state.values()), noise).device))
     if _has_nan(given) or given.isposinf().any():
@@ -55,9 +63,12 @@ def check_finite(teacher: Teacher, size: tuple[int, int]) -> None:
 
 
 def check_differentiable(student: nn.Module, stage: Stage, size: tuple[int, int]) -> None:
-    """Raise :class:`TutelageError` if a gradient that the stage reads of the student cannot be differentiated.
+    """Check that the student has second derivatives, if the stage differentiates it with respect to the images.
 
-    One dry pass on black images of ``size`` (H, W); weights, buffers, gradients and mode do not change.
+    This takes one dry pass on black images of ``size`` (H, W). Weights, buffers, gradients and mode do not change.
+
+    Raises:
+        TutelageError: if an operation of the student has no second derivative.
     """
     computed = [tap for tap in stage.student_computed if tap.differentiates]
     if not computed:

@@ -1,4 +1,4 @@
-"""The module that is trained: a student and its connectors, with a teacher, one stage at a time."""
+"""``Distiller``, the module that is trained: a student and its connectors, with a teacher, one stage at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TASK = "ce"
 
 
 class DistillerOutput(NamedTuple):
-    """The result of a forward pass.
+    """The result of a forward pass of :class:`Distiller`.
 
     Example:
         >>> from tutelage import create_model
@@ -63,13 +63,13 @@ class Distiller(nn.Module):
         input_size: (H, W) or side of the images, for the shapes at the taps; by default the size that the student is
             made for.
         normalization: applied to the student's images; by default they are passed unchanged.
-        label_smoothing: of the cross-entropy with the labels, in [0, 1).
-        class_weights: of the cross-entropy with the labels, one per class.
-        epochs: length of the run, which the stages of a method share (``distiller.stages[i].epochs``).
+        label_smoothing: label smoothing of the cross-entropy, in [0, 1).
+        class_weights: class weights of the cross-entropy, one per class.
+        epochs: length of the run, divided among the stages of a method (``distiller.stages[i].epochs``).
 
     Raises:
-        TutelageError: if a method or tap does not exist, a term reads the logits of a teacher with other classes than
-            the student, or the teacher gives NaN.
+        TutelageError: if a method or tap does not exist, a term reads the logits of a teacher that has not as many
+            classes as the student, or the teacher returns NaN.
 
     Example:
         >>> from tutelage import create_model
@@ -117,7 +117,7 @@ class Distiller(nn.Module):
             method = make_stages(method, student, teacher, input_size, epochs)
         self.stages = list(method)
         self.progress = 0.0
-        """The part of the stage that is done, from 0 to 1. Set it if a term's weight changes over its stage."""
+        """Fraction of the stage that is done, from 0 to 1. Set it if a term's weight changes over its stage."""
         self.enter(0)
 
     @property
@@ -131,13 +131,10 @@ class Distiller(nn.Module):
         return [TASK] * (self.stage.task_weight > 0) + [term.name for term in self.stage.terms]
 
     def enter(self, index: int) -> Stage:
-        """Start stage ``index``: its terms, its truncated student and teacher, its trainable parameters.
-
-        Returns:
-            The stage.
+        """Start stage ``index`` and return it: set its terms, truncate student and teacher, freeze other parameters.
 
         Raises:
-            TutelageError: after :meth:`shard`, which lasts for one stage.
+            TutelageError: if the weights are sharded, because :meth:`shard` lasts for one stage.
         """
         if is_sharded(self.student):
             raise TutelageError(
@@ -155,7 +152,7 @@ class Distiller(nn.Module):
         reached = {id(parameter) for parameter in reader.parameters()}
         for name, parameter in self.student.named_parameters():
             parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))
-        # It shares every parameter and buffer with the student.
+        # Unregistered, because the reader shares every parameter and buffer with the student.
         set_unregistered(self, "_reader", reader)
         if self.teacher is not None and stage.needs_teacher:
             self.teacher.read(stage.teacher_taps, stage.teacher_logits, stage.teacher_mode, stage.teacher_computed)
@@ -169,12 +166,11 @@ class Distiller(nn.Module):
 
         Args:
             images: (B, 3, H, W), in the range that the normalizations expect.
-            labels: (B,), −1 if unlabeled, or soft ones (B, K); not needed in a stage without cross-entropy.
-            targets: the result of :meth:`targets` for these images, computed now or earlier; by default the teacher
-                runs.
+            labels: (B,), −1 if unlabeled, or soft labels (B, K); not needed in a stage without cross-entropy.
+            targets: the result of :meth:`targets` for these images; by default the teacher computes it.
 
         Raises:
-            TutelageError: if the stage needs labels and there are none.
+            TutelageError: if the stage needs labels and ``labels`` is None.
         """
         if labels is None and (self.stage.task_weight > 0 or self.stage.terms_need_labels):
             raise TutelageError(f"stage '{self.stage.name}' needs the labels: pass distiller(images, labels)")
@@ -192,7 +188,7 @@ class Distiller(nn.Module):
             )
         for term, target in zip(self.stage.terms, targets):
             values[term.name] = term.weight_at(self.progress) * term(features, target)
-        loss = sum(values.values(), start=torch.zeros(()))  # a scalar joins tensors of any device
+        loss = sum(values.values(), start=torch.zeros(()))  # a scalar can be added to tensors on any device
         return DistillerOutput(loss, features.get(LOGITS), values)
 
     def targets(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
@@ -207,7 +203,7 @@ class Distiller(nn.Module):
         return [term.target(features) for term in self.stage.terms]
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Return what the stage reads of the student, by tap."""
+        """Return the student's activations that the stage reads, by tap."""
         return read_batch(self._read, images, labels, self.stage.student_computed)
 
     def layers(self) -> dict[str, nn.Module]:
@@ -216,18 +212,18 @@ class Distiller(nn.Module):
         return read | {f"terms.{name}": module for name, module in self.terms.named_modules() if name}
 
     def compile_student(self, graphs: bool = False) -> None:
-        """Compile what the current stage runs of the student, at its next forward pass.
+        """Compile the part of the student that the current stage runs, at its next forward pass.
 
         Args:
-            graphs: whether kernels are launched together, as CUDA graphs.
+            graphs: whether to launch kernels as CUDA graphs.
         """
         self._reader.compile(options={"triton.cudagraphs": graphs})
 
     def compile_teacher(self, graphs: bool = False) -> None:
-        """Compile what the current stage runs of the teacher, at its next forward pass.
+        """Compile the part of the teacher that the current stage runs, at its next forward pass.
 
         Args:
-            graphs: whether kernels are launched together, as CUDA graphs.
+            graphs: whether to launch kernels as CUDA graphs.
         """
         assert self.teacher is not None
         for member in self.teacher.members:
@@ -236,20 +232,21 @@ class Distiller(nn.Module):
     def shard(self, mesh: DeviceMesh | None = None, smallest: int = 100_000) -> None:
         """Shard the weights that the current stage runs, and their gradients, over the processes (PyTorch's FSDP2).
 
-        Call it before you create the optimizer; its state is then sharded too. Each process holds its part of every
-        layer, and the whole layer only while it runs. Loss and gradients are those of DistributedDataParallel. From
-        then on, run the networks through the distiller only, and for this stage; ``student.state_dict()`` returns
-        DTensors. If a term takes gradients with respect to the images, all layers are gathered together and the
-        teacher stays whole.
+        Call it before you create the optimizer, so that the optimizer's state is sharded too. Each process holds its
+        shard of every layer, and the whole layer only while it runs. Loss and gradients are the same as with
+        DistributedDataParallel. Afterwards, run the networks only through the distiller, and only for this stage;
+        ``student.state_dict()`` returns DTensors. If a term takes gradients with respect to the images, all layers are
+        gathered together and the teacher is not sharded.
 
         Args:
-            mesh: the processes; by default all of the default group.
+            mesh: the processes; by default the default process group.
             smallest: layers with fewer parameters are gathered together.
         """
         if self.stage.differentiates:
             from torch.distributed.fsdp import fully_shard
 
-            # The backward pass within the forward one would free layers that the second derivative still needs.
+            # Layer by layer, the backward pass within the forward pass would free layers that the second derivative
+            # still needs.
             fully_shard(self, mesh=mesh)
             return
         for network in (self._reader, *self.terms):
@@ -263,7 +260,7 @@ class Distiller(nn.Module):
         return read_taps(self._reader, self.normalization(images))
 
     def train(self, mode: bool = True) -> Distiller:
-        """Set the mode of student and connectors; frozen modules and the teacher stay in eval mode."""
+        """Set the mode of the student and the connectors; frozen modules and the teacher stay in eval mode."""
         super().train(mode)
         self._reader.train(mode)
         return self

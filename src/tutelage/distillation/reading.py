@@ -1,4 +1,4 @@
-"""Reading a network for a stage: the activations at its taps, and the taps that are computed from them."""
+"""Read a network for a stage: the activations at its taps, and the computed taps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tutelage.terms import LOGITS, ComputedTap, Network
 
 
 def read_taps(reader: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """Return the activations at a reader's taps, with the logits if it runs to the network's end, by tap."""
+    """Return the activations at a reader's taps, by tap, with the logits if it runs to the end of the network."""
     logits, features = reader(images)
     maps = laid_out(features, images.shape[2:])
     return maps if logits is None else {**maps, LOGITS: logits}
@@ -23,9 +23,9 @@ def read_taps(reader: nn.Module, images: Tensor) -> dict[str, Tensor]:
 def read_batch(
     network: Network, images: Tensor, labels: Tensor | None, computed: Sequence[ComputedTap]
 ) -> dict[str, Tensor]:
-    """Return what ``network`` gives for the images, with the values of the computed taps, by tap.
+    """Return the outputs of ``network`` for the images, with the values of the computed taps, by tap.
 
-    All of it can be differentiated if gradients are enabled, and is detached otherwise.
+    They can be differentiated if gradients are enabled, and are detached otherwise.
     """
     if not any(tap.differentiates for tap in computed):
         features = network(images)
@@ -40,6 +40,6 @@ def read_batch(
 
 
 def _leaf(images: Tensor) -> Tensor:
-    """Return the images as new floats that gradients can be taken by; bytes as numbers in [0, 1]."""
+    """Return a floating-point copy of the images that requires gradients; bytes are scaled to [0, 1]."""
     floats = images / 255 if images.dtype == torch.uint8 else images
     return floats.detach().clone().requires_grad_()

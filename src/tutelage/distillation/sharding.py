@@ -1,4 +1,4 @@
-"""Weights sharded over the processes (FSDP2), for networks that do not fit one device."""
+"""Shard weights over processes (FSDP2), for networks that do not fit on one device."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
-    """Leave every process its part of the parameters; a layer is gathered when it runs, and freed after it.
+    """Shard the parameters; a layer is gathered when it runs and freed afterwards.
 
-    Layers with fewer than ``smallest`` parameters are gathered together, when the network begins to run.
+    Layers with fewer than ``smallest`` parameters are gathered together, when the network starts to run.
     """
     from torch.distributed.fsdp import fully_shard
 
@@ -28,7 +28,7 @@ def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> 
 
 
 def shard_rest(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
-    """Shard the large layers of a network that :func:`shard_layers` has not reached through a copy of its graph."""
+    """Shard the large layers of a network that :func:`shard_layers` did not reach through a copy of its graph."""
     from torch.distributed.fsdp import fully_shard
 
     for layer in list(large_layers(network, smallest)):
@@ -36,7 +36,7 @@ def shard_rest(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> No
 
 
 def hand_back(part: nn.Module, whole: nn.Module) -> None:
-    """Put the sharded parameters of ``part`` under the same names into ``whole``, which it was taken from."""
+    """Assign the sharded parameters of ``part`` to the same names in ``whole``, from which it was extracted."""
     for path, parameter in part.named_parameters(remove_duplicate=False):
         owner, _, name = path.rpartition(".")
         whole.get_submodule(owner)._parameters[name] = parameter
@@ -48,15 +48,15 @@ def is_sharded(network: nn.Module) -> bool:
 
 
 def _is_spread(parameter: Tensor) -> bool:
-    # Importing DTensor takes a second; without the import, no parameter is one.
+    # Importing DTensor takes a second; if it was never imported, no parameter is a DTensor.
     tensors = sys.modules.get("torch.distributed.tensor")
     return tensors is not None and isinstance(parameter, tensors.DTensor)
 
 
 def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
-    """Yield the layers of at least ``smallest`` parameters that are not sharded yet.
+    """Yield the layers with at least ``smallest`` parameters that are not sharded yet.
 
-    A layer is a module that a traced graph calls: one without children, or one that cannot be traced through.
+    A layer is a module that a traced graph calls: a module without children, or one that cannot be traced.
     """
     from torch.distributed.fsdp import FSDPModule
 
@@ -71,6 +71,6 @@ def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
 
 def _is_layer(module: nn.Module, name: str) -> bool:
     if type(module) is nn.Module:
-        return False  # a container of a reader: it holds called modules and tensors, and is never called itself
+        return False  # a container in a reader, which is never called itself
     childless = next(module.children(), None) is None
     return childless or isinstance(module, leaves()) or fx.Tracer().is_leaf_module(module, name)

@@ -1,4 +1,4 @@
-"""From methods and two networks to stages: probe the networks, plan, check."""
+"""Make the stages of a method: probe the networks, plan, and check."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def make_stages(
     Args:
         method: a name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method`, or several by name.
         student: the network to train.
-        teacher: one teacher or several; None for a method without one.
-        input_size: (H, W) or side of the images; if None, the student's own (:func:`native_size`).
-        epochs: length of all stages together.
+        teacher: one teacher or several; None for a method without a teacher.
+        input_size: (H, W) or side of the images; if None, the student's native size (:func:`native_size`).
+        epochs: total length of all stages.
 
     Raises:
-        TutelageError: if a name or tap does not exist, the methods cannot be joined, the classes of a teacher whose
-            logits are read are not as many as the student's, a teacher gives NaN, or the student has no second
-            derivative for a term that needs one.
+        TutelageError: if a name or tap does not exist, the methods cannot be combined, a teacher whose logits are read
+            has not as many classes as the student, a teacher returns NaN, or the student has no second derivative for
+            a term that needs one.
 
     Example:
         >>> from tutelage import Teacher, create_model
@@ -64,9 +64,9 @@ def make_stages(
 
 
 def native_size(model: nn.Module) -> tuple[int, int]:
-    """Return the (H, W) that a network is made for.
+    """Return the (H, W) that a network is designed for.
 
-    Networks that do not state it count as made for 32 pixels if they are this package's own, and 224 otherwise.
+    If the network does not declare it, it is 32 pixels for tutelage's networks and 224 for others.
 
     Example:
         >>> from tutelage import create_model

@@ -13,19 +13,18 @@ from tutelage.losses import full_precision
 def task_loss(
     logits: Tensor, labels: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Return the cross-entropy of logits with hard or soft labels, the mean over labeled samples.
+    """Return the cross-entropy of logits with hard or soft labels, averaged over labeled samples.
 
-    For soft labels y, it is −Σ y_k log p_k over the batch, divided by Σ y_k. One-hot rows thus equal hard labels, and a
-    row that sums to less than one (a mixture with an unlabeled image) counts for less. Smoothing spreads its part of a
-    row's own sum evenly over the classes. A batch without labels gives 0.
+    For soft labels y, it is −Σ y_k log p_k over the batch, divided by Σ y_k. One-hot rows are thus equivalent to hard
+    labels, and a row that sums to less than one (a mixture with an unlabeled image) counts for less. Smoothing spreads
+    its fraction of a row's sum evenly over the classes. The loss of a batch without labels is 0.
 
     Args:
         logits: (B, K).
-        labels: hard ones (B,), −1 if unlabeled, or soft ones (B, K), in floating point.
-        label_smoothing: in [0, 1).
-        class_weights: (K,), factors of each class's share y_k log p_k. The sum is still divided by the number of
-            labels, not by their weights, so that a batch that is split evenly, or shared by processes, has the same
-            mean.
+        labels: hard labels (B,), −1 if unlabeled, or soft labels (B, K) in floating point.
+        label_smoothing: smoothing factor in [0, 1).
+        class_weights: (K,), factors of y_k log p_k. The sum is still divided by the number of labels, not by the sum
+            of their weights, so that a batch has the same mean if it is split evenly over processes.
 
     Returns:
         A scalar, in float32 or better.

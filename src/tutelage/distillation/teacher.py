@@ -1,4 +1,4 @@
-"""A teacher: a frozen network that is read through taps and never saved with the student."""
+"""``Teacher``, a frozen network that is read through taps and never saved with the student."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Teacher(BaseTeacher):
     """A frozen network with its own normalization; training never changes its parameters or buffers.
 
     Images are cast to the precision of its weights. If the network returns a tuple, a list or a dictionary, its main
-    output counts: the one called ``logits``, or else the first.
+    output is used: the output named ``logits``, or else the first one.
 
     Args:
         network: the network; it is put in eval mode and its parameters stop requiring gradients.
-        normalization: applied to the images before the network (its own mean, deviation and input size); by default
+        normalization: applied to the images before the network (mean, standard deviation and input size); by default
             images are passed unchanged.
 
     Example:
@@ -67,7 +67,7 @@ class Teacher(BaseTeacher):
         mode: Literal["eval", "batch"] = "eval",
         computed: Sequence[ComputedTap] = (),
     ) -> None:
-        """Set what :meth:`features` returns; see :meth:`BaseTeacher.read`."""
+        """Set which activations :meth:`features` returns; see :meth:`BaseTeacher.read`."""
         if mode == "batch":
             reader = tapped(with_batch_statistics(self.network), taps, logits=logits, frozen=("",)).eval()
         else:
@@ -77,24 +77,24 @@ class Teacher(BaseTeacher):
         self._copied = False
 
     def compile_reader(self, graphs: bool = False) -> None:
-        """Compile what :meth:`features` runs, at its next call; weights become constants of the compiled code.
+        """Compile the layers that :meth:`features` runs, at its next call; weights become constants of the code.
 
         Args:
-            graphs: whether its kernels are launched together, as a CUDA graph.
+            graphs: whether to launch kernels as a CUDA graph.
         """
         compile_frozen(self._reader, graphs)
-        # The outputs of a graph lie where the next graph to run may write.
+        # The next graph may overwrite the outputs of this one.
         self._copied = graphs
 
     def shard(self, mesh: DeviceMesh | None, smallest: int) -> None:
-        """Shard the weights that :meth:`features` runs over the processes; see ``Distiller.shard``."""
+        """Shard the weights that :meth:`features` uses over the processes; see ``Distiller.shard``."""
         shard_layers(self._reader, mesh, smallest)
-        # Folded layers are copies of the network's own, which no longer run.
+        # Folded layers are copies; the original layers no longer run.
         shard_rest(self.network, mesh, smallest)
 
     @torch.no_grad()
     def features(self, images: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """Return what :meth:`read` asked for, by tap, detached; see :meth:`BaseTeacher.features`."""
+        """Return the detached activations chosen by :meth:`read`, by tap; see :meth:`BaseTeacher.features`."""
         return read_batch(self._read, images, labels, self._computed)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
@@ -103,28 +103,28 @@ class Teacher(BaseTeacher):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, (B, K); the main ones of a network with several outputs."""
+        """Return the logits, (B, K), of the network's main output."""
         logits: Tensor = main_output(self.network(self._normalized(images)), (Tensor,))
         return logits
 
     def classifier(self) -> Callable[[Tensor], Tensor]:
-        """Return a function that maps images to logits as a call does, faster: batch normalizations are folded."""
+        """Return a function that computes the same logits as a call, but faster: batch normalizations are folded."""
         reader = folded(self.network, (), logits=True)
         return lambda images: reader(self._normalized(images))[0]
 
     def _normalized(self, images: Tensor) -> Tensor:
-        """Return the network's input, in its own precision: a network in half precision accepts no other."""
+        """Return the network's input in the precision of its weights, which half-precision networks require."""
         weight = next((value for value in self.network.parameters() if value.is_floating_point()), images)
         normalized: Tensor = self.normalization(images)
         return normalized.to(weight.dtype)
 
     @property
     def headless(self) -> bool:
-        """Whether the network has no classifier: its output is then its pooled features."""
+        """Whether the network has no classifier, so that its output is its pooled features."""
         return self._spec is not None and self._spec.num_classes == 0
 
     def embedder(self) -> Callable[[Tensor], Tensor]:
-        """Return a function that maps images to pooled features, (B, D): the classifier's input, or the output."""
+        """Return a function that maps images to pooled features (B, D): the classifier's input, or else the output."""
         heads = [] if self.headless else find_heads(self.network)
         if not heads:
             return self
@@ -139,7 +139,7 @@ class Teacher(BaseTeacher):
 
     @property
     def name(self) -> str:
-        """The name that the network was created by, or its class if it was built by hand."""
+        """The name that the network was created with, or its class name if it was built by hand."""
         return self._spec.name if self._spec is not None else type(self.network).__name__
 
     @property
@@ -153,7 +153,7 @@ class Teacher(BaseTeacher):
         return spec if isinstance(spec, ModelSpec) else None
 
     def identity(self) -> dict[str, object]:
-        """Return what a run records of its teacher: name, source, classes, parameters and a hash of the weights."""
+        """Return the entry for a run's records: name, source, classes, parameters and a hash of the weights."""
         spec = self._spec
         return {
             "name": self.name,
@@ -170,6 +170,6 @@ def compile_frozen(reader: nn.Module, graphs: bool = False) -> None:
 
     Args:
         reader: the network.
-        graphs: whether its kernels are launched together, as a CUDA graph.
+        graphs: whether to launch kernels as a CUDA graph.
     """
     reader.compile(options={"triton.cudagraphs": graphs, "freezing": True})

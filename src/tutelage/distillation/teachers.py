@@ -1,4 +1,4 @@
-"""Several teachers as one."""
+"""``Teachers``, an ensemble of teachers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tutelage.terms import LOGITS, ComputedTap
 class Teachers(BaseTeacher):
     """Several frozen networks, each with its own normalization, for methods that read only logits.
 
-    :meth:`features` returns the members' logits side by side, (M, B, K); the method chooses how to average them. A call
-    returns the logarithm of their mean probability.
+    :meth:`features` returns the stacked logits of the members, (M, B, K); the method chooses how to average them. A
+    call returns the logarithm of their mean probability.
 
     Args:
         members: the teachers, all with the same classes.
@@ -41,7 +41,7 @@ class Teachers(BaseTeacher):
 
     @property
     def members(self) -> list[Teacher]:
-        """The teachers, in the order in which they were given."""
+        """The teachers, in the order in which they were passed."""
         return list(self._members)  # type: ignore[arg-type]
 
     @property
@@ -56,10 +56,10 @@ class Teachers(BaseTeacher):
         mode: Literal["eval", "batch"] = "eval",
         computed: Sequence[ComputedTap] = (),
     ) -> None:
-        """Set up every member to give its logits.
+        """Set up every member to return its logits.
 
         Raises:
-            TutelageError: if anything but logits is to be read.
+            TutelageError: if the method reads anything but logits.
         """
         if taps or computed:
             raise TutelageError(
@@ -79,12 +79,12 @@ class Teachers(BaseTeacher):
         return _log_mean_probability(self.members, images)
 
     def classifier(self) -> Callable[[Tensor], Tensor]:
-        """Return a function that maps images to the logarithm of the mean probability, with folded normalizations."""
+        """Return a function that computes the same log probabilities as a call, with folded batch normalizations."""
         members = [member.classifier() for member in self.members]
         return lambda images: _log_mean_probability(members, images)
 
     def identity(self) -> dict[str, object]:
-        """Return what a run records of its teachers: their joined name, and each member's own identity."""
+        """Return the entry for a run's records: the joined name and each member's identity."""
         return {"name": self.name, "members": [member.identity() for member in self.members]}
 
 

@@ -1,1 +1,1 @@
-"""The target cache: the teacher's targets, stored and read back."""
+"""The target cache: teacher outputs stored on disk and read back in later epochs and runs."""

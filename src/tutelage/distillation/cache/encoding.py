@@ -1,4 +1,4 @@
-"""Targets of a teacher as records of a fixed size, and back."""
+"""Encode a teacher's targets as records of a fixed size, and decode them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tutelage.errors import TutelageError
 Stored = Literal["fp16", "fp32"]
 Fields = list[tuple[str, str, tuple[int, ...]]]
 StructuredArray = npt.NDArray[Any]
-"""One record an element: a NumPy array of a structured dtype."""
+"""A NumPy array of a structured dtype, one record per element."""
 
 _NUMPY = {"fp16": "<f2", "fp32": "<f4"}
 _TORCH = {"fp16": torch.float16, "fp32": torch.float32}
@@ -24,14 +24,15 @@ _TORCH = {"fp16": torch.float16, "fp32": torch.float32}
 
 @dataclass(frozen=True)
 class Dense:
-    """All values of a target of ``shape``, a sample's, rounded to 16 or 32 bits."""
+    """All values of a target, rounded to 16 or 32 bits."""
 
     shape: tuple[int, ...]
+    """Shape of one sample's target."""
     dtype: Stored
 
     @property
     def fields(self) -> Fields:
-        """The fields of a record, as a structured dtype is made of them."""
+        """The fields of a record's structured dtype."""
         return [("values", _NUMPY[self.dtype], self.shape)]
 
     @property
@@ -39,27 +40,30 @@ class Dense:
         return np.dtype(self.fields).itemsize
 
     def encode(self, target: Tensor) -> StructuredArray:
-        """Returns (B,) records of (B, *shape) values, from any device.
+        """Return (B,) records of (B, *shape) values on any device; infinite values and NaN are kept.
 
-        Raises :class:`TutelageError` for a value that is too large for 16 bits. What the teacher itself gives as
-        infinite or NaN stays so.
+        Raises:
+            TutelageError: if a finite value is too large for 16 bits.
         """
         records = np.empty(len(target), self.fields)
         records["values"] = _rounded(target, self.dtype)
         return records
 
     def decode(self, records: StructuredArray) -> Tensor:
-        """Returns the (B, *shape) values of (B,) records, float32, on the CPU."""
+        """Return the (B, *shape) values of (B,) records, in float32 on the CPU."""
         return _floats(records["values"])
 
 
 @dataclass(frozen=True)
 class TopK:
-    """The ``k`` largest of the logits of ``classes``, and ``rest``: log Σ exp z over the classes left out.
+    """The ``k`` largest logits z of ``classes``, and ``rest`` = log Σ exp z over the other classes.
 
-    Decoded, each class left out gets rest − log(classes − k). Softmax at temperature 1 thus gives the teacher's k
-    probabilities and the sum of the others, within the stored precision; at other temperatures it approximates them.
-    Raises :class:`TutelageError` where no class would be left out.
+    Decoding sets the logit of each other class to rest − log(classes − k). Softmax at temperature 1 thus returns the
+    teacher's k probabilities and the sum of the others, within the stored precision; at other temperatures it
+    approximates them.
+
+    Raises:
+        TutelageError: if ``k`` is not smaller than ``classes``.
     """
 
     classes: int
@@ -75,7 +79,7 @@ class TopK:
 
     @property
     def fields(self) -> Fields:
-        """The fields of a record, as a structured dtype is made of them."""
+        """The fields of a record's structured dtype."""
         index = "<i2" if self.classes <= 2**15 else "<i4"
         return [("rest", "<f4", ()), ("indices", index, (self.k,)), ("values", _NUMPY[self.dtype], (self.k,))]
 
@@ -84,9 +88,10 @@ class TopK:
         return np.dtype(self.fields).itemsize
 
     def encode(self, target: Tensor) -> StructuredArray:
-        """Returns (B,) records of (B, classes) logits, from any device.
+        """Return (B,) records of (B, classes) logits on any device.
 
-        Raises :class:`TutelageError` for one of the k that is too large for 16 bits.
+        Raises:
+            TutelageError: if one of the ``k`` largest logits is finite and too large for 16 bits.
         """
         logits = target.detach().float()
         values, indices = logits.topk(self.k, dim=1)
@@ -97,7 +102,7 @@ class TopK:
         return records
 
     def decode(self, records: StructuredArray) -> Tensor:
-        """Returns (B, classes) logits of (B,) records, float32, on the CPU."""
+        """Return the (B, classes) logits of (B,) records, in float32 on the CPU."""
         share = _floats(records["rest"]) - math.log(self.classes - self.k)
         indices = torch.from_numpy(records["indices"].astype(np.int64))
         return share.unsqueeze(1).repeat(1, self.classes).scatter_(1, indices, _floats(records["values"]))
@@ -116,5 +121,5 @@ def _rounded(values: Tensor, dtype: Stored) -> npt.NDArray[Any]:
 
 
 def _floats(values: npt.NDArray[Any]) -> Tensor:
-    # Copied: a field is a view with gaps between its rows.
+    # Copy, because a field is a view with gaps between its rows.
     return torch.from_numpy(np.array(values, order="C")).float()

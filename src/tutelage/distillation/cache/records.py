@@ -1,4 +1,4 @@
-"""Records of a fixed size in memory-mapped files: written in any order, by any process, and never half read."""
+"""Records of a fixed size in memory-mapped files, written in any order by several processes."""
 
 from __future__ import annotations
 
@@ -23,38 +23,40 @@ from tutelage.errors import TutelageError
 Rows = npt.NDArray[np.int64]
 
 CHECKSUM_BYTES = 4
-"""What a record has beside its payload."""
+"""Size of a record's checksum."""
 
 
 class Records:
-    """One record for each of ``rows``, in files ``00000.npy``, ``00001.npy``, …, made on first write.
+    """One record per row, in files ``00000.npy``, ``00001.npy``, …, which are created on first write.
 
-    A record is a checksum and a payload. A checksum of 0 says that there is none; a wrong one, that its writing was cut
-    short or the disk has changed it. Both count as absent: what is read was once written whole. Files start as holes,
-    and take up disk as they are filled. A file that is no shard of this dtype and length is removed with a warning.
+    A record is a checksum and a payload. A record counts as absent if its checksum is 0 (never written) or wrong
+    (partly written, or damaged on disk), so only complete records are read. Files are sparse and take up disk space
+    as they are filled. A file that is not a shard of this dtype and length is removed with a warning.
 
-    Processes and threads may read and write at once: disjoint rows, or the same values in the same rows.
+    Several processes and threads may read and write at the same time, as long as they write disjoint rows or the same
+    values to the same rows.
 
     Args:
-        folder: holds the files and nothing else.
-        rows: how many records there can be; a row is in [0, rows).
-        encoding: makes payloads of targets.
-        shard_bytes: largest size of the records of one file.
+        folder: folder of the files; it contains nothing else.
+        rows: number of rows.
+        encoding: converts targets to payloads and back.
+        shard_bytes: largest size of the records in one file.
     """
 
     def __init__(self, folder: Path, rows: int, encoding: Encoding, shard_bytes: int = 2**30) -> None:
         self.folder = folder
         self.rows = rows
         self.encoding = encoding
-        # Packed: padding would be bytes that belong to no value.
+        # Packed, because the checksum would cover padding bytes, whose content is undefined.
         self.dtype = np.dtype([("checksum", "<u4"), ("payload", np.dtype(encoding.fields))])
         self.rows_per_shard = max(1, shard_bytes // self.dtype.itemsize)
         self._shards: dict[int, StructuredArray] = {}
 
     def write(self, rows: Rows, target: Tensor) -> None:
-        """Keeps a batch of targets, one for each of ``rows`` (B,); what was there is overwritten.
+        """Write a batch of targets to ``rows`` (B,), and overwrite existing records.
 
-        Raises :class:`TutelageError` where the encoding cannot hold a value, or the disk is full.
+        Raises:
+            TutelageError: if the encoding cannot represent a value, or the disk is full.
         """
         payload = self.encoding.encode(target)
         checksum = _checksums(payload)
@@ -65,7 +67,7 @@ class Records:
             records["checksum"][local] = checksum[batch]
 
     def read(self, rows: Rows) -> Tensor | None:
-        """Returns the targets of ``rows`` (B,) as the encoding decodes them; None where any of them is absent."""
+        """Return the decoded targets of ``rows`` (B,), or None if any of them is absent."""
         found = np.empty(len(rows), self.dtype)
         for shard, batch, local in self._by_shard(rows):
             records = self._open(shard)
@@ -76,7 +78,7 @@ class Records:
         return self.encoding.decode(payload) if (found["checksum"] == _checksums(payload)).all() else None
 
     def present(self, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Returns which of ``rows`` (B,) were written, (B,); whether they are intact shows when they are read."""
+        """Return a mask (B,) of the ``rows`` (B,) that were written; only :meth:`read` checks their checksums."""
         found = np.zeros(len(rows), bool)
         for shard, batch, local in self._by_shard(rows):
             records = self._open(shard)
@@ -85,14 +87,14 @@ class Records:
         return found
 
     def _by_shard(self, rows: Rows) -> Iterator[tuple[int, Rows, Rows]]:
-        """For each shard that holds some of ``rows``: its number, their places in the batch, and in the shard."""
+        """Yield the number of each shard that holds some of ``rows``, their positions in the batch and in the shard."""
         shards, local = np.divmod(rows, self.rows_per_shard)
         for shard in np.unique(shards).tolist():
             batch = np.flatnonzero(shards == shard)
             yield shard, batch, local[batch]
 
     def _open(self, shard: int) -> StructuredArray | None:
-        """The shard's records, mapped and writable; None where there is no such file, or no longer."""
+        """Return the shard's records, mapped and writable, or None if its file does not exist or was removed."""
         if shard not in self._shards:
             path, length = self._path(shard), self._length(shard)
             with suppress(FileNotFoundError), path.open("r+b") as file:
@@ -101,13 +103,13 @@ class Records:
                     self._shards[shard] = mapped.view(np.ndarray)
                 else:
                     warnings.warn(f"{path} is damaged or foreign: its targets will be computed again", stacklevel=3)
-                    # Another process may have seen it too, and have put a new file there by now.
+                    # Another process may have found the same and already replaced the file.
                     if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                         path.unlink()
         return self._shards.get(shard)
 
     def _fits(self, file: BinaryIO, length: int) -> bool:
-        """Whether a file is a whole shard of ``length`` records; it is read up to where they start."""
+        """Return whether a file is a whole shard of ``length`` records; afterwards its position is the first record."""
         try:
             np.lib.format.read_magic(file)
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
@@ -117,11 +119,11 @@ class Records:
         return dtype == self.dtype and shape == (length,) and os.fstat(file.fileno()).st_size == size
 
     def _create(self, shard: int) -> None:
-        """Puts a file without records in place, unless another process has done so."""
+        """Create a shard without records, unless another process has done so."""
         self.folder.mkdir(parents=True, exist_ok=True)
         needed, free = self._length(shard) * self.dtype.itemsize, shutil.disk_usage(self.folder).free
         if needed > free:
-            # Said now: a mapped file that finds the disk full later kills the process without a word.
+            # Writing to a mapped file on a full disk would kill the process without a message.
             raise TutelageError(
                 f"{self.folder} needs {needed / 2**20:.0f} MiB for targets, and the disk has {free / 2**20:.0f} free: "
                 f"give cache.folder=… on another one"
@@ -130,7 +132,7 @@ class Records:
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=self.folder) as partial:
             empty = Path(partial) / path.name
             np.lib.format.open_memmap(empty, mode="w+", dtype=self.dtype, shape=(self._length(shard),))
-            # A link, for it fails where a rename would replace the file that others write to.
+            # A link fails if the file exists; a rename would replace a file that others write to.
             try:
                 os.link(empty, path)
             except FileExistsError:
@@ -146,5 +148,5 @@ class Records:
 
 
 def _checksums(payload: StructuredArray) -> npt.NDArray[np.uint32]:
-    # 0 is kept for records that are absent.
+    # 0 marks absent records.
     return np.array([zlib.crc32(record) or 1 for record in payload], np.uint32)

@@ -1,4 +1,4 @@
-"""The settings of the target cache: the keys ``cache.*`` of the command line."""
+"""The settings ``cache.*`` of the target cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class CacheSettings(BaseModel):
-    """Whether targets of the teacher are stored and read back, and how; without ``cache.views`` the teacher is live."""
+    """Storage of the teacher's outputs for later epochs and runs; without ``cache.views`` the teacher runs live."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,9 +37,9 @@ class CacheSettings(BaseModel):
         return folder.expanduser().absolute() if folder is not None else None
 
     def view(self, epoch: int) -> int:
-        """Returns which view of each image is shown in ``epoch`` of a run, both from 0."""
+        """Return the view of each image that is shown in ``epoch``; both count from 0."""
         return epoch % self.views if isinstance(self.views, int) else epoch
 
     def pool(self, epochs: int) -> int:
-        """Returns how many different views a run of so many epochs shows."""
+        """Return how many different views of each image a run of ``epochs`` epochs shows."""
         return min(self.views, epochs) if isinstance(self.views, int) else epochs

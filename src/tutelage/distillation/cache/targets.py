@@ -1,10 +1,10 @@
-"""The target cache: what the terms of a stage keep of the teacher, stored a record a sample and view, and read back.
+"""The target cache: the teacher's targets for the terms of a stage, one record per sample and view.
 
-    FOLDER/KEY/identity.json               what the targets are functions of
-    FOLDER/KEY/TARGET/VIEW/SHARD.npy       records, by the sample's index
+    FOLDER/KEY/identity.json               everything that the targets depend on
+    FOLDER/KEY/TARGET/VIEW/SHARD.npy       records, indexed by sample
 
-``KEY`` is a hash of the identity: data, teacher, its preprocessing, the views, the precision it ran in, this version.
-Runs of any seed, method and student that share these share the records too.
+``KEY`` is a hash of the identity: data, teacher, its preprocessing and precision, the views, and the version of
+tutelage. Runs with the same identity share the records, whatever their seed, method and student.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ Rows = npt.NDArray[np.int64]
 class TargetCache:
     """The stored targets of one identity.
 
-    Args:
-        settings: how targets are stored, and where.
-        identity: all that the targets are functions of, in values that JSON keeps.
-        rows: the number of samples that an index may name.
+    A folder with the same key but another identity is removed with a warning.
 
-    A folder of the same key that says it is of something else is foreign: it is removed, with a warning.
+    Args:
+        settings: the format and folder of the targets.
+        identity: everything that the targets depend on, as values that JSON can represent.
+        rows: the number of samples; their indices are below it.
+
+    Raises:
+        TutelageError: if the folder cannot be read or created.
     """
 
     def __init__(self, settings: CacheSettings, identity: Mapping[str, object], rows: int) -> None:
@@ -50,7 +53,7 @@ class TargetCache:
         self.folder = above / fingerprint_words(text)[:24]
         path = self.folder / "identity.json"
         try:
-            # Where there is none yet, another process is about to put it there.
+            # If the file is missing, another process may be about to write it.
             if path.is_file() and path.read_text(encoding="utf-8") != text:
                 self.discard("it does not say that it belongs to this teacher and these views")
             if not path.is_file():
@@ -64,16 +67,16 @@ class TargetCache:
             ) from None
 
     def discard(self, reason: str) -> None:
-        """Removes all records, with a warning that says why."""
+        """Remove all records, with a warning that names the reason."""
         warnings.warn(f"the target cache {self.folder} is not used, and made anew: {reason}", stacklevel=2)
-        # Renamed first: another run that finds the same at this moment loses nothing by it.
+        # Rename first, so that another run that discards the same cache now does not delete new records.
         aside = self.folder.with_name(f".discarded-{self.folder.name}-{os.getpid()}")
         with suppress(FileNotFoundError):
             self.folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
 
     def encoding(self, kept: Kept, shape: tuple[int, ...]) -> Encoding:
-        """Returns how a target becomes a record."""
+        """Return the encoding of a target of ``shape``."""
         settings = self.settings
         if kept.kind == "logits" and settings.top_k is not None:
             return TopK(shape[0], settings.top_k, settings.dtype)
@@ -81,9 +84,13 @@ class TargetCache:
 
 
 class StoredTargets:
-    """The targets of one stage's terms, in the order of the terms; ``shapes`` are theirs, without the batch.
+    """The stored targets of one stage's terms, in the order of the terms.
 
-    Every term that reads the teacher has to say what it keeps (:class:`Kept`).
+    Args:
+        cache: the cache that holds the records.
+        terms: the stage's terms; each term that reads the teacher declares its target as ``term.kept``
+            (:class:`Kept`).
+        shapes: shapes of the terms' targets, without the batch dimension.
     """
 
     def __init__(self, cache: TargetCache, terms: Sequence[Term], shapes: Sequence[tuple[int, ...]]) -> None:
@@ -98,11 +105,11 @@ class StoredTargets:
 
     @property
     def record_bytes(self) -> int:
-        """Bytes a sample and view take, checksums included."""
+        """Bytes per sample and view, including checksums."""
         return sum(encoding.record_bytes + CHECKSUM_BYTES for encoding in self._encodings.values())
 
     def read(self, view: int, rows: Rows) -> list[Tensor] | None:
-        """Returns the targets of samples ``rows`` (B,) at ``view``, float32, on the host; None where one is missing."""
+        """Return the targets of samples ``rows`` (B,) at ``view``, in float32 on the CPU, or None if any is missing."""
         targets = []
         for place, term in enumerate(self._terms):
             stored = self._records(place, view).read(rows) if place in self._encodings else term.target({})
@@ -112,7 +119,11 @@ class StoredTargets:
         return targets
 
     def write(self, view: int, rows: Rows, targets: Sequence[Tensor]) -> None:
-        """Stores the targets of samples ``rows`` (B,) at ``view``."""
+        """Store the targets of samples ``rows`` (B,) at ``view``.
+
+        Raises:
+            TutelageError: if the encoding cannot represent a value, or the disk is full; the message names the term.
+        """
         for place in self._encodings:
             try:
                 self._records(place, view).write(rows, targets[place])
@@ -120,27 +131,30 @@ class StoredTargets:
                 raise TutelageError(f"the target of {self._terms[place].name}: {error}") from None
 
     def rounded(self, targets: Sequence[Tensor]) -> list[Tensor]:
-        """Returns ``targets`` as they would be read, on the host."""
+        """Return ``targets`` as they would be read back, rounded and on the CPU."""
         return [
             self._encodings[place].decode(self._encodings[place].encode(target)) if place in self._encodings else target
             for place, target in enumerate(targets)
         ]
 
     def present(self, view: int, rows: Rows) -> npt.NDArray[np.bool_]:
-        """Returns which of ``rows`` have all their targets stored at ``view``, (B,)."""
+        """Return a mask (B,) of the ``rows`` (B,) whose targets are all stored at ``view``."""
         masks = [self._records(place, view).present(rows) for place in self._encodings]
         return np.logical_and.reduce(masks)
 
     def changed(self, stored: Sequence[Tensor], computed: Sequence[Tensor], tolerance: float) -> str | None:
-        """Returns the first term whose ``stored`` targets are off from those ``computed``; None where all are right.
+        """Return the name of the first term whose stored and computed targets differ, or None if all agree.
 
-        ``tolerance`` is the largest error against the largest value of a target.
+        Args:
+            stored: targets read from the cache.
+            computed: targets that the teacher computed now.
+            tolerance: largest allowed error, relative to the largest value of a target.
         """
         again = self.rounded(computed)
         for place, encoding in self._encodings.items():
             old, new = stored[place], again[place]
             if isinstance(encoding, TopK):
-                # Of two classes nearly alike either may be among the k.
+                # If two logits are nearly equal, either class may be among the k.
                 old, new = old.sort(1).values, new.sort(1).values
             largest = new.nan_to_num(0.0, 0.0, 0.0).abs().amax().item()
             if not torch.allclose(old, new, rtol=0, atol=tolerance * largest, equal_nan=True):
@@ -149,7 +163,7 @@ class StoredTargets:
 
     def _records(self, place: int, view: int) -> Records:
         if (place, view) not in self._open:
-            # Every open file takes a descriptor, and there may be hundreds of views.
+            # Keep only one view open: there may be hundreds, and every open file takes a descriptor.
             self._open = {key: records for key, records in self._open.items() if key[1] == view}
             kept, encoding = self._terms[place].kept, self._encodings[place]
             assert kept is not None
