@@ -1,4 +1,4 @@
-"""Turn a validation error into a message that names the value, the place and the remedy."""
+"""Explain validation errors: name the value, the place and the remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tutelage.config.sections import Key, keys, section_of
 from tutelage.errors import LONGEST, TutelageError, nearest, shortened
 
 SHOWN = 10
-"""Most mistakes that one message names."""
+"""Maximum number of mistakes in one message."""
 
 _WAYS_OUT = {
     "dict_type": "give pairs, as in {key}={{layer2: layer3}}",
@@ -22,7 +22,7 @@ _WAYS_OUT = {
 }
 
 _UNION_MEMBER = re.compile(r"(constrained-\w+|literal\[.*\]|int|float|bool|str)$")
-"""The suffix that pydantic adds to the place of an error for each member of a union."""
+"""The part that pydantic appends to an error's location for a member of a union."""
 
 
 def explain(error: ValidationError, kind: type[BaseModel]) -> TutelageError:
@@ -49,7 +49,7 @@ def _of_unions(details: list[Any]) -> list[Any]:
 def _line(detail: Any, kind: type[BaseModel]) -> str:
     *around, last = detail["loc"]
     missing = detail["type"] == "missing"
-    # An element that a list lacks is a mistake in the list.
+    # A missing element is reported as a mistake in its list.
     key = ".".join(map(str, around if missing and isinstance(last, int) else detail["loc"]))
     value = "null" if detail["input"] is None else shortened(detail["input"])
     if detail["type"] == "extra_forbidden":
@@ -70,7 +70,7 @@ def _line(detail: Any, kind: type[BaseModel]) -> str:
         message += f"; did you mean {close[0]}?" if close else ""
     if detail["type"] in _WAYS_OUT:
         message = _WAYS_OUT[detail["type"]].format(key=key)
-    # Where settings of a section do not go together, the message says which.
+    # If settings of a section conflict, the message already names them.
     together = detail["type"] == "value_error" and isinstance(detail["input"], Mapping)
     return f"{key}: {message}" if together else f"{key}={value}: {message}"
 
@@ -96,7 +96,7 @@ def _suggestion(key: str, known: list[Key]) -> str:
 
 
 def _spelt_like(name: str, candidates: Iterable[str], cutoff: float) -> list[str]:
-    """Return the dotted candidates whose last part is most like ``name``."""
+    """Return the dotted candidates whose last part is most similar to ``name``."""
     by_last: dict[str, list[str]] = {}
     for candidate in candidates:
         by_last.setdefault(candidate.rpartition(".")[2], []).append(candidate)
@@ -105,7 +105,7 @@ def _spelt_like(name: str, candidates: Iterable[str], cutoff: float) -> list[str
 
 
 def _describes(description: str, name: str) -> bool:
-    """Return whether the description has every word of ``name`` (``learning_rate``), give or take a letter."""
+    """Return whether the description contains every word of ``name`` (``learning_rate``), allowing for typos."""
     said = re.findall(r"\w+", description)
     words = name.lower().split("_")
     return all(len(word) > 2 and get_close_matches(word, said, n=1, cutoff=0.85) for word in words)

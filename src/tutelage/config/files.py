@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def read_json(path: Path, kind: type[T]) -> T:
-    """Return the content of a JSON file as ``kind``, a pydantic model or a plain type.
+    """Return the content of a JSON file, validated as ``kind``: a pydantic model or a plain type.
 
     Raises:
         TutelageError: if the file is unreadable or does not fit ``kind``; the message names the first mistake.

@@ -1,4 +1,4 @@
-"""From settings files and ``key=value`` words to validated settings, and back to YAML."""
+"""Load validated settings from settings files and ``key=value`` words, and dump them as YAML."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ S = TypeVar("S", bound=BaseModel)
 Tree = dict[str, Any]
 
 LARGEST = 2**18
-"""Most bytes of a settings file: YAML is slow to read, and a larger file is something else."""
+"""Maximum size of a settings file in bytes: YAML is slow to parse, and a larger file is not a settings file."""
 
 SUFFIXES = (".yaml", ".yml")
-"""How the name of a settings file ends."""
+"""Suffixes of settings files."""
 
 
 def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
     """Return validated settings; later layers override earlier ones, and all of them the defaults.
 
-    A plain value for a section is its name: ``data=cifar10`` is ``data.name=cifar10``.
+    A plain value for a section sets its name: ``data=cifar10`` means ``data.name=cifar10``.
 
     Args:
         kind: class of the settings.
         layers: mappings (nested, or with dotted keys), paths of YAML files (``*.yaml``, ``*.yml``), and words
-            ``key=value`` with a dotted key and a YAML value, whose scalars are read as their setting wants them.
+            ``key=value`` with a dotted key and a YAML value, whose scalars are converted to the type of the setting.
 
     Raises:
-        TutelageError: for an unknown key, or a value that does not fit.
+        TutelageError: if a key is unknown or a value is invalid.
     """
     try:
         return kind.model_validate(_name_sections(kind, as_mapping(*layers)))
@@ -53,19 +53,19 @@ def as_mapping(*layers: Mapping[str, Any] | str | Path) -> Tree:
 
 
 def dump(settings: BaseModel) -> str:
-    """Return the settings as YAML that :func:`load` reads back to the same."""
+    """Return the settings as YAML, from which :func:`load` restores them."""
     return to_yaml(settings.model_dump(mode="json"))
 
 
 def sort_words(words: Iterable[str]) -> tuple[list[str], list[str]]:
     """Split a command line into names and settings.
 
-    A word is a setting if it is ``key=value`` or a settings file, and otherwise a name: of a folder, file, model or
-    recipe. A path may contain an equals sign, as the folders of a study do, if it exists or has a separator before the
-    sign.
+    A word is a setting if it is ``key=value`` or a settings file. Any other word names a folder, file, model or recipe.
+    A path may contain an equals sign, like the run folders of a study, if it exists or has a separator before the sign.
 
-    >>> sort_words(["runs/seed=1", "photo.jpg", "data=runs/digits", "my.yaml"])
-    (['runs/seed=1', 'photo.jpg'], ['data=runs/digits', 'my.yaml'])
+    Example:
+        >>> sort_words(["runs/seed=1", "photo.jpg", "data=runs/digits", "my.yaml"])
+        (['runs/seed=1', 'photo.jpg'], ['data=runs/digits', 'my.yaml'])
     """
     names: list[str] = []
     settings: list[str] = []
@@ -80,7 +80,7 @@ def _is_file(word: str) -> bool:
 
 def _is_path(word: str) -> bool:
     key, equals, _ = word.partition("=")
-    # No key has a separator, so a mistyped path is reported as a missing file, not as an unknown key.
+    # Keys have no separators, so a mistyped path is reported as a missing file, not as an unknown key.
     return not equals or "/" in key or os.sep in key or os.path.exists(os.path.expanduser(word))
 
 
@@ -114,7 +114,7 @@ def read_yaml(path: Path) -> Tree:
     """Return the keys and values of a settings file.
 
     Raises:
-        TutelageError: if it is missing, unreadable, too large, or not a YAML mapping.
+        TutelageError: if the file is missing, unreadable, too large, or not a YAML mapping.
     """
     try:
         path = Path(os.path.expanduser(path))
@@ -134,15 +134,15 @@ def read_yaml(path: Path) -> Tree:
 
 
 def _set(tree: Tree, key: str, value: Any) -> None:
-    """Merge ``value`` into ``tree``; a section and its bare name may come in either order.
+    """Merge ``value`` into ``tree``; a section's settings and its bare name may come in either order.
 
-    A section within a section takes its bare name too. Any other value in a section is replaced as a whole, and names
-    in it keep their dots: ``at.taps={layer3.1.add: layer3}``. Paths become text, as names and weights are.
+    This also applies to a section within a section. Any other value in a section is replaced as a whole, and keys in
+    it keep their dots: ``at.taps={layer3.1.add: layer3}``. Paths become strings, like names and weights.
     """
     if isinstance(value, Path):
         value = str(value)
     name, dot, inner = key.partition(".")
-    if dot:  # even if nothing follows: an empty name is an unknown key, not the section itself
+    if dot:  # even if nothing follows it: "data." is an unknown key, not the section
         field, _, entry = inner.partition(".")
         section = _section(tree, name)
         before = section.get(field)
@@ -163,7 +163,7 @@ def _set(tree: Tree, key: str, value: Any) -> None:
 
 
 def _section(tree: Tree, name: str) -> Tree:
-    """Return the section ``name`` of ``tree``, made from its bare name if needed."""
+    """Return the section ``name`` of ``tree``, and create it, from its bare name if it has one."""
     if not isinstance(tree.get(name), dict):
         tree[name] = {} if tree.get(name) is None else {"name": tree[name]}
     return tree[name]

@@ -1,4 +1,4 @@
-"""Which keys of a settings class are sections, and the list of all keys."""
+"""List the keys of a settings class and find its sections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tutelage.methods import METHODS, Method
 
 
 def method_sections(kind: type[BaseModel]) -> dict[str, type[Method]]:
-    """Return the registered methods that have settings, by name, if ``kind`` takes those of any method."""
+    """Return the registered methods that have settings, by name, if ``kind`` accepts settings of methods."""
     if kind.model_config.get("extra") != "allow":
         return {}
     return {name: METHODS[name] for name in METHODS if METHODS[name].model_fields and name not in kind.model_fields}
@@ -36,7 +36,7 @@ class Key(NamedTuple):
 
 
 def keys(kind: type[BaseModel], prefix: str = "") -> list[Key]:
-    """Return every key of a settings class, each section before its own keys."""
+    """Return every key of a settings class, each section followed by its keys."""
     found = []
     for name, field in kind.model_fields.items():
         section = section_of(kind, name)

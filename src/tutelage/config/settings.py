@@ -30,7 +30,7 @@ Channels = tuple[float, float, float]
 
 
 class Settings(BaseModel):
-    """Base of all settings: frozen, and an unknown key is an error."""
+    """Base class of settings: instances are frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -107,7 +107,7 @@ class TeacherSettings(Settings):
                 "or teacher.classes"
             )
         for name in ("epochs", "optimizer", "lr", "weight_decay"):
-            # The defaults are allowed: a run's own config.yaml names every setting.
+            # Defaults are allowed, because config.yaml in a run folder contains every setting.
             if self.finetune is None and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"teacher.{name} only applies to fine-tuning; set teacher.finetune=head or full")
         if (self.mean is None) != (self.std is None):
@@ -198,7 +198,7 @@ class RunSettings(Settings):
 
 
 class TrainSettings(RunSettings):
-    """``tutelage train``: one network, on labels."""
+    """Settings of ``tutelage train``, which trains one network on labels."""
 
     model: ModelSettings = Field(description="the model to train, by name or path")
     trainable: Literal["all", "head"] = Field(
@@ -207,7 +207,7 @@ class TrainSettings(RunSettings):
 
 
 class DistillSettings(RunSettings):
-    """``tutelage distill``: a student under a teacher.
+    """Settings of ``tutelage distill``, which trains a student with a teacher.
 
     The extra fields are the settings of the registered methods, by name: ``settings.kd.temperature``.
     """
@@ -227,7 +227,7 @@ class DistillSettings(RunSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _validate_methods(cls, given: Any, validate: ModelWrapValidatorHandler[DistillSettings]) -> DistillSettings:
-        """Validate each extra field by the method of that name, and refuse all others."""
+        """Validate each extra field with the method of that name, and reject all others."""
         if not isinstance(given, Mapping):
             return validate(given)
         own = {key: value for key, value in given.items() if key in cls.model_fields}
@@ -248,13 +248,13 @@ class DistillSettings(RunSettings):
         return settings
 
     def methods(self) -> dict[str, Method]:
-        """Return the parts of ``method`` by name, with their settings."""
+        """Return the methods that ``method`` names, by name, with their settings."""
         sections = self.__pydantic_extra__ or {}
         return {name: sections.get(name) or METHODS[name]() for name in parse(self.method)}
 
 
 def _details(error: ValidationError, *section: str) -> list[InitErrorDetails]:
-    """Return the lines of an error, to be raised again as those of ``section``."""
+    """Return the details of an error, located in ``section``."""
     return [
         InitErrorDetails(
             type=PydanticCustomError(line["type"], line["msg"], line.get("ctx")),
@@ -266,7 +266,7 @@ def _details(error: ValidationError, *section: str) -> list[InitErrorDetails]:
 
 
 def register_networks(settings: RunSettings) -> None:
-    """Import the user's functions that ``settings`` name as model, student or teacher."""
+    """Import and register the user's own networks that the settings name."""
     names = list((settings.network,) if isinstance(settings.network, str) else settings.network)
     for role in ("model", "student", "teacher"):
         network = getattr(settings, role, None)

@@ -1,4 +1,4 @@
-"""YAML in which plain scalars stay text: each setting decides how to read its value."""
+"""YAML in which plain scalars stay strings, so that each setting decides how to read its value."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class _TextLoader(yaml.SafeLoader):
-    """Read mappings, lists, text and null; a folder called ``2011_09_26``, ``yes`` or ``007`` keeps its name.
+    """Load mappings, lists, strings and null; a folder called ``2011_09_26``, ``yes`` or ``007`` keeps its name.
 
-    Infinities and not-a-number keep YAML's spelling (``.inf``). Every other tag is refused, so no object is ever made.
-    Aliases are refused too: a few lines of them can stand for billions of values.
+    Only ``.inf`` and ``.nan`` become numbers. Every other tag is rejected, so no object is ever created. Aliases are
+    rejected too, because a few lines of them can expand to billions of values.
     """
 
     yaml_implicit_resolvers = {
@@ -47,17 +47,17 @@ _TextLoader.add_implicit_resolver(f"{_TAG}float", re.compile(r"[-+]?\.(inf|Inf|I
 
 
 class _Dumper(yaml.SafeDumper):
-    """Write a value that occurs twice in full, because the loader refuses aliases."""
+    """Write repeated values in full, because the loader rejects aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def parse(text: str) -> Any:
-    """Return the content of YAML, with text for scalars.
+    """Return the content of YAML, with scalars as strings.
 
     Raises:
-        ValueError: if it is not valid YAML, has an alias, or has a key twice; the message is the reason.
+        ValueError: if the text is not valid YAML, has an alias, or has a key twice; the message is the reason.
     """
     try:
         return _TextLoader(text).get_single_data()
@@ -68,7 +68,7 @@ def parse(text: str) -> Any:
 
 
 def to_yaml(tree: Any) -> str:
-    """Return plain values as YAML, keys in their order."""
+    """Return plain values as YAML; keys keep their order."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False)
 
 
@@ -78,5 +78,5 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 def _line(mark: yaml.Mark | None) -> str:
-    """Return the line of a place, unless it is the first."""
+    """Return the line number of a mark as a prefix, empty for the first line."""
     return f"line {mark.line + 1}: " if mark is not None and mark.line else ""

@@ -1,4 +1,4 @@
-"""From settings back to a command line."""
+"""Write settings as ``key=value`` words and as a shell command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tutelage.config.text import parse
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by dotted key, as on the command line."""
+    """Return nested settings as a flat dictionary with dotted keys, as on the command line."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
@@ -22,18 +22,18 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def command(settings: RunSettings) -> str:
-    """Return the shell command that reproduces these settings, quoted for a shell."""
+    """Return the command line that reproduces these settings, quoted for a shell."""
     verb = "train" if isinstance(settings, TrainSettings) else "distill"
     return shlex.join(["tutelage", verb, *words(settings)])
 
 
 def words(settings: RunSettings) -> list[str]:
-    """Return ``key=value`` for every setting that differs from its default; :func:`load` reads them back."""
+    """Return ``key=value`` for every setting that differs from its default, as :func:`load` reads them."""
     return [f"{key.removesuffix('.name')}={_value(value)}" for key, value in _changed(settings, None)]
 
 
 def _changed(settings: BaseModel, default: BaseModel | None) -> Iterator[tuple[str, Any]]:
-    """Yield dotted keys and values; a value that is a mapping, as taps are, stays one value."""
+    """Yield the dotted keys and values of changed settings; a value that is a mapping, such as taps, is not split."""
     for name, value in settings:
         usual = _default(settings, name) if default is None else getattr(default, name)
         if isinstance(value, BaseModel):
@@ -49,7 +49,7 @@ def _default(settings: BaseModel, name: str) -> Any:
 
 
 def _value(value: Any) -> str:
-    # JSON is YAML; quotes are for text that would be read as something else.
+    # JSON is valid YAML. Strings that YAML would read as something else need quotes.
     return value if isinstance(value, str) and _plain(value) else json.dumps(value, ensure_ascii=False)
 
 
