@@ -1,7 +1,7 @@
-"""Recipes: one YAML file an experiment, named by its path here: ``baseline/cifar10-resnet20``.
+"""Recipes: one YAML file per experiment, named by its path in this package, such as ``baseline/cifar10-resnet20``.
 
-A file has ``about`` (one line), ``verb`` (train or distill), ``config`` (the keys of that verb) and ``published``, the
-published figures; ``images`` where the data have no registered name. See :class:`Recipe`.
+A file has ``about`` (one line), ``verb`` (train or distill), ``config`` (the settings of that verb), ``published`` (the
+published results) and, if the data set has no registered name, ``images``. See :class:`Recipe`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ __all__ = ["Images", "Published", "Recipe", "list_recipes", "load_recipe", "reci
 
 
 def list_recipes() -> list[str]:
-    """Returns the names of the recipes."""
+    """Return the names of the recipes.
+
+    Example:
+        >>> import tutelage
+        >>> "baseline/cifar10-resnet20" in tutelage.list_recipes()
+        True
+    """
     root = resources.files(__name__)
     return sorted(
         f"{source.name}/{file.name.removesuffix('.yaml')}"
@@ -31,7 +37,15 @@ def list_recipes() -> list[str]:
 
 
 def load_recipe(name: str) -> Recipe:
-    """Returns the recipe; raises :class:`TutelageError` with the nearest name where there is none."""
+    """Return a recipe by name.
+
+    Raises:
+        TutelageError: if there is no recipe with this name; the message suggests similar names.
+
+    Example:
+        >>> load_recipe("baseline/cifar10-resnet20").verb
+        'train'
+    """
     if name not in list_recipes():
         raise unknown("recipe", name, list_recipes())
     text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
@@ -39,13 +53,17 @@ def load_recipe(name: str) -> Recipe:
 
 
 def recipe_of(folder: str) -> str | None:
-    """Returns the recipe whose run goes to ``folder`` (``runs/RECIPE``); None where that is no recipe's folder."""
+    """Return the recipe whose run folder is ``folder`` (``runs/RECIPE``), or None if there is no such recipe."""
     name = folder.removeprefix(f"{RUNS}/")
     return name if name != folder and name in list_recipes() else None
 
 
 def require_runs(settings: RunSettings) -> None:
-    """Raises :class:`TutelageError` where a network is another recipe's run that is not there, with its command."""
+    """Check that runs of other recipes that the settings use as networks are finished.
+
+    Raises:
+        TutelageError: if one is missing or not finished; the message contains the command to run.
+    """
     for role in ("model", "student", "teacher"):
         for folder in _folders(getattr(settings, role, None)):
             name = recipe_of(folder)

@@ -1,4 +1,4 @@
-"""A recipe: an experiment's settings, and what was published of it."""
+"""``Recipe``: the settings of an experiment and its published results."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tutelage.config import DistillSettings, RunSettings, TrainSettings, as_mapp
 from tutelage.errors import TutelageError
 
 RUNS = "runs"
-"""Where the runs of recipes go: ``runs/RECIPE``. A recipe names its teacher by the folder of the teacher's own run."""
+"""Parent of the recipes' run folders: ``runs/RECIPE``. A recipe refers to its teacher by the teacher's run folder."""
 
 
 PUBLISHED = {"optimizer.decay_norms": True, "clip": None, "bn_momentum": None}
-"""What published code does unless a recipe says otherwise: decay every parameter, clip nothing, keep the momentum."""
+"""Defaults of published code: decay all parameters, do not clip gradients, keep the momentum of batch normalization."""
 
 
 class Published(BaseModel):
-    """A published figure in percent, and the rule it was chosen by. Figures of different rules are not alike."""
+    """A published result in percent, and its selection rule. Results with different rules are not comparable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,7 @@ class Published(BaseModel):
 
 
 class Images(BaseModel):
-    """The images a recipe is for, where no registered name stands for them."""
+    """The data set of a recipe, if it has no registered name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class Images(BaseModel):
 
 
 class Recipe(BaseModel):
-    """The content of a recipe's file, with its name."""
+    """The content of a recipe file, and its name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,18 +61,23 @@ class Recipe(BaseModel):
 
     @property
     def trains(self) -> str:
-        """Which of the published networks this recipe makes."""
+        """The kind of published network that this recipe trains: ``alone`` or ``distilled``."""
         return "alone" if self.verb == "train" else "distilled"
 
     @property
     def headline(self) -> Published | None:
-        """The first published figure of what the recipe trains."""
+        """The first published result of the network that the recipe trains, or None."""
         return next((figure for figure in self.published if figure.of == self.trains), None)
 
     def settings(self, *layers: Mapping[str, Any] | str | Path) -> RunSettings:
-        """Returns the settings with changes (see :func:`tutelage.config.load`); the run's folder is ``runs/NAME``.
+        """Return the settings of the recipe, changed by ``layers``; the default run folder is ``runs/NAME``.
 
-        Raises :class:`TutelageError` where a setting is wrong, or the recipe's images have no name and none are given.
+        Args:
+            layers: changes, as for :func:`tutelage.config.load`.
+
+        Raises:
+            TutelageError: if a setting is invalid, or ``data`` is not set and the recipe's data set has no registered
+                name.
         """
         layers = ({"out": f"{RUNS}/{self.name}", **PUBLISHED}, self.config, *layers)
         data = as_mapping(*layers).get("data")
