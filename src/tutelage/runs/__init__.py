@@ -1,4 +1,4 @@
-"""What a run leaves: its folder, checkpoints, result and environment, and the student in it."""
+"""The output of a run: its folder, checkpoints, result, environment and student."""
 
 from tutelage.runs.checkpoint import Checkpoint, Progress
 from tutelage.runs.environment import describe_device, describe_environment, git_commit, package_versions

@@ -1,4 +1,4 @@
-"""The whole state of a training, in one sealed file that carries the version of its format."""
+"""``Checkpoint``: the whole state of a training run, in one sealed file with a format version."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from tutelage.errors import TutelageError
 from tutelage.runs.sealed import read_sealed, replace, write_sealed
 
 FORMAT = 2
-"""Raise it when an older version could not read a checkpoint, and add a reader for the one before."""
+"""Version of the file format. If you change the format, raise it and add a reader for the previous version."""
 
 
 @dataclass
 class Progress:
-    """Where a run stands after its last complete epoch."""
+    """The progress of a run up to its last complete epoch."""
 
     stage: int = 0
     epoch: int = 0
-    """Complete epochs of the stage."""
+    """Completed epochs of the stage."""
     seconds: float = 0.0
     images: int = 0
     best_top1: float | None = None
     """Highest validation accuracy, in percent; agreement with the teacher if there are no labels."""
     best_epoch: int | None = None
-    """The epoch of the whole run, from 1, that reached it."""
+    """The epoch of ``best_top1``, counted from 1 over the whole run."""
     records: int = 0
-    """Lines of metrics.jsonl."""
+    """Number of lines in metrics.jsonl."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything a training needs to continue as if it had never stopped: tensors and plain values."""
+    """The tensors and plain values from which a run resumes exactly."""
 
     student: dict[str, Any]
     averaged: dict[str, Any] | None
@@ -45,11 +45,11 @@ class Checkpoint:
     """The random state of each process."""
     progress: Progress
     epoch: dict[str, Any] | None
-    """The state of the epoch under way; None between epochs."""
+    """The state of the current epoch; None between epochs."""
 
     @property
     def step(self) -> int:
-        """Steps of the epoch under way."""
+        """Completed steps of the current epoch."""
         return self.epoch["step"] if self.epoch is not None else 0
 
     def save(self, path: Path) -> None:
@@ -59,11 +59,11 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Read a checkpoint of this version or of an older one.
+        """Read a checkpoint of this format or an older one.
 
         Raises:
-            DamagedFile: the content does not match its hash.
-            TutelageError: the file is not a checkpoint, or a newer version of tutelage wrote it.
+            DamagedFile: If the content does not match its hash.
+            TutelageError: If the file is not a checkpoint, or a newer version of tutelage wrote it.
         """
         state = read_sealed(path)
         version = state.pop("format", 1)
@@ -78,7 +78,7 @@ class Checkpoint:
 
 
 def _from_format_1(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state in today's layout: 0.1 kept the epoch under way among the progress of the run."""
+    """Convert a state of tutelage 0.1, which stored the current epoch as part of the run's progress."""
     progress = dict(state["progress"])
     step, seconds, waited, hits, terms = (progress.pop(k) for k in ("step", "step_seconds", "waited", "hits", "terms"))
     epoch = {"step": step, "seconds": seconds, "waited": waited, "hits": hits, **(terms or {})}

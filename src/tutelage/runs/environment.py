@@ -1,4 +1,4 @@
-"""What a run records of where it ran."""
+"""Describe the environment of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("tutelage", "torch", "torchvision", "timm", "accelerate", "numpy")
 
 
 def describe_environment() -> dict[str, object]:
-    """Returns versions of Python and packages, the device, threads, and the code's git commit where there is one."""
+    """Return the versions of Python and packages, the platform, the device, the threads and the git commit, if any."""
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
@@ -26,21 +26,21 @@ def describe_environment() -> dict[str, object]:
 
 
 def describe_device(device: torch.device) -> str:
-    """Returns the name of a GPU, or of the widest instructions that PyTorch uses on the CPU."""
+    """Return the name of a GPU, or the widest instruction set that PyTorch uses on the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def package_versions() -> dict[str, str]:
-    """Returns the versions of the packages that decide what a run computes."""
+    """Return the versions of the packages that affect the results of a run."""
     return {name: metadata.version(name) for name in PACKAGES}
 
 
 def git_commit() -> str | None:
-    """Return the commit that holds this package's code; None outside a checkout of it and where git is not installed.
+    """Return the commit of this package's code, or None outside its repository or if git is not installed.
 
-    A package installed inside the repository of another project is not tracked there, so its commit is left out.
+    If the package is installed inside another project's repository, that project's commit is not reported.
     """
     source = Path(__file__)
     tracked = _git(source.parent, "ls-files", "--error-unmatch", source.name)
@@ -48,7 +48,7 @@ def git_commit() -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    """Return what a git command prints; None if it fails or cannot be started."""
+    """Return the output of a git command, or None if it is empty, fails or cannot be started."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:

@@ -1,4 +1,4 @@
-"""The folder of a run: its files, none of which is ever half-written or overwritten by accident."""
+"""``RunFolder``: the files of a run."""
 
 from __future__ import annotations
 
@@ -19,33 +19,37 @@ from tutelage.runs.sealed import DamagedFile, replace
 
 
 class RunFolder:
-    """Paths and atomic writes of one run."""
+    """The folder of a run: its paths, atomic writes and lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def check_free(self, overwrite: bool) -> None:
-        """Raise :class:`TutelageError` if something exists at the path that must not be overwritten."""
+        """Check that a run can be created at the path.
+
+        Raises:
+            TutelageError: If a run exists and ``overwrite`` is false, or something other than a run exists.
+        """
         check_out(self.path, overwrite, "a run folder", self.is_run(), f"; 'tutelage resume {self.path}' continues it")
 
     def is_run(self) -> bool:
-        """Return whether a run made the folder; other projects have a ``config.yaml`` too."""
+        """Return whether a run created the folder; ``config.yaml`` alone may belong to another project."""
         return self.config.is_file() and (self.path / "environment.json").is_file()
 
     def is_finished(self) -> bool:
-        """Return whether the run has its result."""
+        """Return whether the run has a result."""
         return (self.path / "result.json").is_file()
 
     def create(self, overwrite: bool) -> None:
-        """Create an empty folder.
+        """Create an empty run folder, and delete a previous run if ``overwrite`` is true.
 
         Raises:
-            TutelageError: something is there that must not be overwritten, or the folder cannot be created.
+            TutelageError: If something exists that must not be overwritten, or the folder cannot be created.
         """
         self.check_free(overwrite)
         try:
             if self.is_run():
-                with self.lock():  # not under the feet of a run that is under way
+                with self.lock():  # never delete a run that is still in progress
                     shutil.rmtree(self.path)
             (self.path / "checkpoints").mkdir(parents=True)
         except OSError as error:
@@ -80,12 +84,12 @@ class RunFolder:
 
     @property
     def stopped(self) -> Path:
-        """Exists if the run stopped itself to be resumed later; launchers do not pass on its exit code."""
+        """A marker of runs that stopped and can be resumed, because launchers do not forward the exit code."""
         return self.path / "checkpoints" / "stopped"
 
     @property
     def measured(self) -> Path:
-        """What the run measured of its teacher before training, with its predictions."""
+        """The teacher's accuracy and predictions, measured before training."""
         return self.path / "checkpoints" / "teacher"
 
     @property
@@ -101,7 +105,7 @@ class RunFolder:
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def log(self, what: RenderableType) -> None:
-        """Append what was shown on the screen to ``log.txt``."""
+        """Append console output to ``log.txt``."""
         with (self.path / "log.txt").open("a", encoding="utf-8") as file:
             Console(file=file, width=160).print(what, highlight=False, soft_wrap=isinstance(what, str))
 
@@ -111,12 +115,12 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of ``metrics.jsonl``, or an empty list if there is no such file yet.
+        """Return the records of ``metrics.jsonl``, or an empty list if the file does not exist yet.
 
-        An incomplete last line, as a killed run may leave it, is skipped.
+        An incomplete last line, which a killed run may leave, is skipped.
 
         Raises:
-            TutelageError: any other line is not a record.
+            TutelageError: If any other line is not a record.
         """
         if not self.metrics.exists():
             return []
@@ -132,7 +136,7 @@ class RunFolder:
         return records
 
     def rewind(self, records: int) -> None:
-        """Drop the metrics that were written after the checkpoint to resume from, and the mark of a stopped run."""
+        """Truncate the metrics to the first ``records`` lines, and remove the marker of a stopped run."""
         lines = self.read_metrics()[:records]
         self.write_text("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
         self.stopped.unlink(missing_ok=True)
@@ -144,10 +148,13 @@ class RunFolder:
         checkpoint.save(self.last)
 
     def load_checkpoint(self) -> tuple[Checkpoint | None, str | None]:
-        """Return the last undamaged checkpoint, None if there is none yet, and a message if it is the one before.
+        """Load the last checkpoint, or the previous one if the last is damaged.
+
+        Returns:
+            The checkpoint, or None if there is none yet; and a message if the last checkpoint is damaged, or None.
 
         Raises:
-            TutelageError: every checkpoint is damaged, or a newer version of tutelage wrote it.
+            TutelageError: If every checkpoint is damaged, or a newer version of tutelage wrote it.
         """
         faults: list[str] = []
         for path in (self.last, self.before):
@@ -163,24 +170,24 @@ class RunFolder:
         return None, None
 
     def save_failed(self, checkpoint: Checkpoint) -> None:
-        """Write ``checkpoints/failed``: the state before the step that was not finite."""
+        """Write ``checkpoints/failed``, the state before the step that was not finite."""
         checkpoint.save(self.failed)
 
     def load_failed(self) -> Checkpoint:
-        """Return ``checkpoints/failed``.
+        """Load ``checkpoints/failed``.
 
         Raises:
-            TutelageError: no step of the run failed, or the file is damaged.
+            TutelageError: If no step of the run failed, or the file is damaged.
         """
         if not self.failed.exists():
             raise TutelageError(f"{self.path}: no step of this run has failed, so there is none to replay")
         return Checkpoint.load(self.failed)
 
     def lock(self) -> AbstractContextManager[object]:
-        """Lock the folder until the returned context is left, or the process ends.
+        """Lock the folder until the returned context exits or the process ends.
 
         Raises:
-            TutelageError: a run in another process holds the lock.
+            TutelageError: If a run in another process holds the lock.
         """
         try:
             return lock(self.path / "checkpoints" / "lock", wait=False)

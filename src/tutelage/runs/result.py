@@ -1,4 +1,4 @@
-"""What a run ends with."""
+"""``Result``: the outcome of a run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from tutelage.errors import TutelageError
 
 
 class Result(BaseModel):
-    """The content of ``result.json``; accuracies in percent.
+    """The content of ``result.json``; accuracies are in percent.
 
-    ``top1`` and ``top5`` are the student's at the last epoch, on ``split``: the test split where the data have one,
-    else the validation split. ``best_top1`` is the highest on validation, reached in epoch ``best_epoch``; it is None
-    without validation data. ``teacher_top1`` is the teacher's on ``split``, None where it has no such classes. Data
-    without labels have no accuracies at all; ``agreement`` with the teacher is then what tells how good the student is.
+    ``top1`` and ``top5`` are the accuracies of the student after the last epoch on ``split``: the test split, or the
+    validation split if there is no test split. ``best_top1`` is the highest validation accuracy, reached in epoch
+    ``best_epoch``, or None without validation data. ``teacher_top1`` is the accuracy of the teacher on ``split``, or
+    None if its classes are not those of the data. Without labels there are no accuracies; ``agreement``, the share of
+    images for which student and teacher predict the same class, then measures the quality of the student.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import tutelage
+        >>> result = tutelage.train(data="digits", model="resnet8", epochs=1, out="runs/teacher", precision="fp32")
+        >>> Result.read(Path("runs/teacher")) == result
+        True
     """
 
     model_config = ConfigDict(frozen=True)
@@ -25,7 +33,7 @@ class Result(BaseModel):
     status: str
     method: str
     settings: dict[str, dict[str, Any]] = {}
-    """Of the method's parts, those that are not the defaults."""
+    """The methods' settings that differ from their defaults, by method."""
     data: str
     student: str
     teacher: str | None
@@ -40,9 +48,9 @@ class Result(BaseModel):
     validation_top1: float | None
     teacher_top1: float | None
     balanced_top1: float | None = None
-    """Mean over the classes; None in results of earlier versions."""
+    """Mean accuracy over the classes; None in results of earlier versions."""
     majority: float | None = None
-    """Share of the most frequent class: what always answering it reaches."""
+    """Share of the most frequent class, which is the accuracy of always predicting it."""
     agreement: float | None
     parameters: int
     teacher_parameters: int | None
@@ -55,7 +63,11 @@ class Result(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> Result:
-        """Returns the result of a finished run; raises :class:`TutelageError` where there is none, or it is damaged."""
+        """Return the result of a finished run.
+
+        Raises:
+            TutelageError: If the run is not finished, or ``result.json`` is damaged.
+        """
         path = folder / "result.json"
         if not path.is_file():
             raise TutelageError(f"{folder} has no result.json: the run is not finished (tutelage resume {folder})")

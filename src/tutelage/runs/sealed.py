@@ -1,4 +1,4 @@
-"""Files that are complete or absent: written aside, synchronized, renamed. Sealed ones carry their hash."""
+"""Write files atomically, and seal files with a hash of their content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tutelage.errors import TutelageError
 
 MARK = b"tutelage checkpoint, sha256\n"
 CHUNK = 1 << 20
-"""Bytes that are read at a time to hash a file."""
+"""Number of bytes read at a time to hash a file."""
 
 
 class DamagedFile(TutelageError):
@@ -23,7 +23,10 @@ class DamagedFile(TutelageError):
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Have ``write`` create a file and move it to ``path`` in one step; a failure leaves nothing behind."""
+    """Create or replace ``path`` atomically: ``write`` creates a temporary file, which is synchronized and renamed.
+
+    If ``write`` fails, ``path`` is unchanged and no temporary file is left.
+    """
     temporary = path.with_name(path.name + ".tmp")
     try:
         write(temporary)
@@ -38,7 +41,7 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 def write_sealed(path: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values, preceded by the SHA-256 of their bytes.
 
-    The tensors stream into the file one by one, and the hash is filled in at the end, so that nothing is copied.
+    Tensors stream into the file without being copied, and the hash is written last.
     """
     with path.open("wb") as file:
         file.write(MARK + bytes(hashlib.sha256().digest_size))
@@ -49,11 +52,11 @@ def write_sealed(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Return what :func:`write_sealed` wrote, without running any code from the file.
+    """Return the content of a file of :func:`write_sealed`, without running any code from the file.
 
     Raises:
-        DamagedFile: the content does not match its hash.
-        TutelageError: the file holds more than tensors and plain values.
+        DamagedFile: If the content does not match its hash.
+        TutelageError: If the file contains more than tensors and plain values.
     """
     with path.open("rb") as file:
         header = file.read(len(MARK) + hashlib.sha256().digest_size)
@@ -69,7 +72,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 class _Hashed:
-    """A file that hashes what is written to it."""
+    """A file that hashes the data written to it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file

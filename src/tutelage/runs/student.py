@@ -1,4 +1,4 @@
-"""The student of a run, or a saved model, with all that a prediction needs."""
+"""Load a trained network with its preprocessing, from a run folder or a model folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tutelage.paths import expand
 from tutelage.runs.folder import RunFolder
 
 Predict = Callable[[Tensor], Tensor]
-"""Images (B, 3, H, W) → logits (B, K), both on the CPU."""
+"""A function that maps images (B, 3, H, W) to logits (B, K), both on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,45 +27,65 @@ class Student:
     """A trained network and its preprocessing; both are in eval mode."""
 
     network: nn.Module
-    """Takes normalised images, as it was trained."""
+    """The network; it takes normalized images."""
     spec: ModelSpec
     normalization: Normalization
-    """Makes of un-normalised images what the network takes, resized where they are not of its size."""
+    """Normalizes images for the network, and resizes them if needed."""
     classes: tuple[str, ...]
-    """In the order of the logits; numbers where the model has no names."""
+    """Class names in the order of the logits; numbers if the model has no names."""
     size: tuple[int, int]
-    """(H, W) of the images."""
+    """Input size (H, W) in pixels."""
     source: Path
-    """The run folder or model folder it was read from."""
+    """The run folder or model folder that it was loaded from."""
     rendering: Rendering = PLAIN
-    """How its images are decoded; that of the run's data, if it comes from a run."""
+    """How images are decoded: as in the run, if it comes from a run."""
 
     @property
     def classifier(self) -> nn.Sequential:
-        """Normalisation and network in one: (B, 3, H, W) RGB, uint8 or floats in [0, 1] → logits (B, K)."""
+        """Normalization and network in one module: RGB images (B, 3, H, W), uint8 or in [0, 1] → logits (B, K)."""
         return nn.Sequential(self.normalization, self.network).eval()
 
     @property
     def crop(self) -> float:
-        """Part of an image's shorter side that the network is shown; all of it where the model does not say."""
+        """Fraction of an image's shorter side that is evaluated; 1.0 if the model does not specify it."""
         return self.spec.crop or 1.0
 
     @property
     def framing(self) -> Framing:
-        """How an image of any size is fitted, as in evaluation."""
+        """How images of any size are fitted to the input size, as in evaluation."""
         return Framing(self.size, self.spec.resize, self.crop, self.rendering.background)
 
     @property
     def is_run(self) -> bool:
-        """Whether it comes from a run, which knows its data and its figures."""
+        """Whether it comes from a run folder, which records its data and results."""
         return RunFolder(self.source).is_run()
 
 
-def load_student(path: str | Path) -> Student:
-    """Loads the plain student of a run folder, or the model of a model folder.
 
-    Raises :class:`TutelageError` for a run that is not finished, for a path that is neither, and for a model that does
-    not say how its input is to be normalised.
+def load_student(path: str | Path) -> Student:
+    """Load the student of a finished run, or the model of a model folder, with its preprocessing.
+
+    Args:
+        path: A run folder or a model folder.
+
+    Returns:
+        The network in eval mode, its normalization, class names and input size. ``student.classifier`` maps images
+        to logits.
+
+    Raises:
+        TutelageError: If the run is not finished, the path is neither a run folder nor a model folder, or the model's
+            ``config.json`` does not specify the normalization and size of its input.
+
+    Example:
+        >>> import torch, tutelage
+        >>> from tutelage.models import ModelSpec, save_model
+        >>> spec = ModelSpec("resnet8", 3, input_size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+        >>> save_model(tutelage.create_model("resnet8", num_classes=3), "student", spec)
+        >>> student = tutelage.load_student("student")
+        >>> student.size, student.classes
+        ((32, 32), ('0', '1', '2'))
+        >>> student.classifier(torch.rand(1, 3, 32, 32)).shape
+        torch.Size([1, 3])
     """
     folder = expand(path)
     is_run = RunFolder(folder).is_run()
@@ -93,7 +113,7 @@ def load_student(path: str | Path) -> Student:
 
 
 def _rendering(run: Path) -> Rendering:
-    """Return how the images of a run were decoded, whatever else its settings say."""
+    """Return how the images of a run were decoded."""
     return load(DataSettings, read_yaml(run / "config.yaml")["data"]).rendering
 
 
@@ -103,10 +123,10 @@ class _ChannelsLast(nn.Module):
 
 
 def in_channels_last(module: nn.Module) -> nn.Module:
-    """Returns a copy of a module of images that runs in channels_last, which is faster on a CPU."""
+    """Return a copy of a module that runs in channels_last, which is faster on a CPU."""
     return nn.Sequential(_ChannelsLast(), copy.deepcopy(module).to(memory_format=torch.channels_last)).eval()
 
 
 def predictor(module: nn.Module) -> Predict:
-    """Returns the way through a module in PyTorch on the CPU: a copy in channels_last, without gradients."""
+    """Return a function that runs a copy of the module in channels_last, without gradients."""
     return torch.no_grad()(in_channels_last(module))
