@@ -1,4 +1,4 @@
-"""Latency and peak memory."""
+"""Measure latency and peak memory."""
 
 from tutelage.measure.latency import describe_machine, measure_latency, median_milliseconds
 from tutelage.measure.memory import peak_bytes, reset_peak

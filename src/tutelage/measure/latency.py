@@ -1,4 +1,4 @@
-"""The time of one forward pass."""
+"""Measure the latency of a forward pass."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from torch import nn
 from tutelage.measure.timing import wait
 
 FEWEST_SECONDS, MOST_SECONDS = 0.2, 2.0
-"""Bounds on the time that a measurement takes, apart from its warm-up."""
+"""Bounds on the duration of a measurement, without its warm-up."""
 
 
 @torch.no_grad()
 def measure_latency(network: nn.Module, size: tuple[int, int], batch_size: int) -> float:
     """Return the median time of a forward pass in milliseconds.
 
-    A copy of the network is measured as it is used: in eval mode, without gradients, in channels_last, on its device
-    and with PyTorch's current number of CPU threads.
+    A copy of the network runs in eval mode, without gradients and in channels_last, on the network's device and with
+    PyTorch's current number of CPU threads.
 
     Args:
-        network: Takes float images (B, 3, H, W).
-        size: (H, W) in pixels.
-        batch_size: B.
+        network: A network that takes float images (B, 3, H, W).
+        size: Input size (H, W) in pixels.
+        batch_size: Number of images B.
     """
     network = copy.deepcopy(network).eval().to(memory_format=torch.channels_last)
     device = next(network.parameters()).device
@@ -44,9 +44,9 @@ def measure_latency(network: nn.Module, size: tuple[int, int], batch_size: int) 
 def median_milliseconds(work: Callable[[], object]) -> float:
     """Return the median time of ``work`` in milliseconds, after a warm-up.
 
-    It is repeated until the quartiles of its times are within a tenth of the median, for 0.2 to 2 seconds.
+    It is repeated for 0.2 to 2 seconds, until the interquartile range of its times is below a tenth of the median.
     """
-    # The import takes a second, and warns of a CUDA toolkit without a GPU.
+    # The import takes a second, and warns about a missing CUDA toolkit on machines without a GPU.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     from torch.utils.benchmark import Timer
 
@@ -56,7 +56,7 @@ def median_milliseconds(work: Callable[[], object]) -> float:
 
 
 def describe_machine() -> str:
-    """Return what a CPU latency was measured on: the processor, its cores, and the threads that PyTorch uses."""
+    """Return the processor, its number of cores and PyTorch's number of threads, to be reported with latencies."""
     threads = torch.get_num_threads()
     return f"{_processor()}, {os.cpu_count()} cores, {threads} thread{'s' if threads > 1 else ''}"
 

@@ -1,4 +1,4 @@
-"""Time on a device that works ahead of the host."""
+"""Wait for a device, for timing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, 
 
 
 def wait(device: torch.device) -> None:
-    """Wait until the device has finished all that is queued."""
+    """Wait until the device has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
