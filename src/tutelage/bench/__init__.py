@@ -1,4 +1,4 @@
-"""How fast training is, compared with the time that its networks take alone."""
+"""Measure the speed of training, compared with the time that its networks take alone."""
 
 from tutelage.bench.report import Report, Setup, bench, prepare, table
 from tutelage.bench.settings import BenchSettings

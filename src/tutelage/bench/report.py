@@ -1,4 +1,4 @@
-"""``bench``: from settings to measurements, as a table and as JSON."""
+"""``bench``: measure a job and report the results as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RATIOS = ("floor_live/live", "floor_student/cached")
 
 
 class Report(BaseModel):
-    """The result of a measurement."""
+    """The result of :func:`bench`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,33 +60,33 @@ class Report(BaseModel):
     turns: int
     steps: int
     images_per_second: dict[str, float]
-    """Of each variant: the median of its turns."""
+    """Throughput by variant: the median over its turns."""
     ratios: dict[str, float]
-    """Of throughputs: the median of the ratios of the turns."""
+    """Ratios of throughputs: the median over the turns."""
     peak_bytes: dict[str, int | None]
-    """Peak memory of a turn beyond what was in use before it, without loader workers."""
+    """Peak memory of a turn above the memory in use before it, without loader workers."""
     milliseconds: dict[str, float]
-    """Where a step with a live teacher spends its time."""
+    """Time that each part of a step with a live teacher takes."""
     missing: dict[str, str]
-    """Variants that were not measured, and why."""
+    """Variants that were not measured, with the reason."""
     git: str | None
     packages: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A job that is ready to be measured in one of its stages."""
+    """A job that is ready to be measured in one stage."""
 
     job: Job
     engine: Accelerator
     index: int
-    """Of the stage: the first with a teacher, else the last."""
+    """Index of the measured stage: the first with a teacher, or else the last."""
     run: RunSteps
     variants: dict[str, Steps]
     missing: dict[str, str]
 
     def report(self, timings: dict[str, Timing], turns: int, steps: int) -> Report:
-        """Time the parts of a step, and return them with the ``timings`` of the variants."""
+        """Time the parts of a step, and return the report with the ``timings`` of the variants."""
         job = self.job
         batch_size = min(job.settings.batch_size, len(job.data.train))
         return Report(
@@ -115,11 +115,11 @@ class Setup:
 def bench(**config: Any) -> Report:
     """Measure how fast ``distill(**config)`` trains, compared with the time that its networks take alone.
 
-    The first stage with a teacher is measured. Teachers may have random weights here. The result is printed as a table,
-    and written as JSON to the file ``out`` if that is set.
+    The first stage with a teacher is measured. The teacher may have random weights. The result is printed as a table,
+    and written as JSON to the file ``out`` if it is set.
 
     Raises:
-        TutelageError: as :func:`tutelage.distill`.
+        TutelageError: For the same reasons as :func:`tutelage.distill`.
     """
     settings: Any = load(BenchSettings, config)
     register_networks(settings)
@@ -136,11 +136,11 @@ def bench(**config: Any) -> Report:
 
 
 def prepare(settings: Any, folder: Path) -> Setup:
-    """Build the job and the variants of it.
+    """Build the job and the variants to measure.
 
     Args:
-        settings: Those of ``bench``.
-        folder: An empty folder for the cached teacher outputs, which has to outlive the measurement.
+        settings: The settings of ``bench``.
+        folder: An empty folder for the cached teacher outputs; keep it until the measurement is over.
     """
     cache = CacheSettings(**{**settings.cache.model_dump(), "views": 1, "folder": folder})
     with phase("preparing data and networks"):
@@ -163,7 +163,7 @@ def prepare(settings: Any, folder: Path) -> Setup:
 
 
 def _stored(job: Job, engine: Accelerator, index: int, missing: dict[str, str]) -> StoredTargets | None:
-    """The cached teacher outputs of the stage; None, with the reason noted, if its method has none."""
+    """Return the cached teacher outputs of the stage; if they cannot be cached, note the reason and return None."""
     assert isinstance(job.settings, DistillSettings)
     try:
         check_cacheable(job.settings, job.distiller.stages)
@@ -175,7 +175,7 @@ def _stored(job: Job, engine: Accelerator, index: int, missing: dict[str, str]) 
 
 
 def table(report: Report) -> Group:
-    """Return the report for the terminal."""
+    """Return the report as tables and text for the terminal."""
     head = (
         f"{report.teacher} → {report.student}, {report.method}, stage {report.stage}, {report.data}, batch "
         f"{report.batch_size}, {report.precision}, compile {report.compile}, {report.device}, {report.threads} threads"

@@ -1,4 +1,4 @@
-"""The settings of ``tutelage bench``: those of ``distill``, and how long to measure."""
+"""The settings of ``tutelage bench``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tutelage.config import DistillSettings
 
 
 class BenchSettings(DistillSettings):
-    """``tutelage bench``: the settings of ``distill``, and how long to measure."""
+    """The settings of ``tutelage bench``: the settings of ``distill``, and the length of the measurement."""
 
     turns: int = Field(5, ge=1, description="turns of each variant, after one warm-up turn")
     steps: int = Field(10, ge=1, description="steps per turn")

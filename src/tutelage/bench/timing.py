@@ -1,4 +1,4 @@
-"""The time of steps: variants in turns, and the parts of a step."""
+"""Time variants of a step in turns, and the parts of a step."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ class Timing:
     """The measurements of one variant."""
 
     seconds: tuple[float, ...]
-    """Per step, in each turn."""
+    """Time per step in each turn."""
     peak: int | None
-    """Peak of the bytes in use beyond those before the last turn; None if the system does not report it."""
+    """Peak memory of the last turn above the memory in use before it, or None if the system does not report it."""
 
     def images_per_second(self, batch_size: int) -> float:
         return batch_size / statistics.median(self.seconds)
 
 
 def take_turns(variants: Mapping[str, Steps], turns: int, steps: int, device: torch.device) -> dict[str, Timing]:
-    """Time each variant over ``turns`` of ``steps``, one after another because machines drift, after a warm-up turn."""
+    """Time each variant in ``turns`` of ``steps`` steps, after a warm-up turn.
+
+    The variants take turns, so that slow changes in the machine's speed affect all of them.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     peaks: dict[str, int | None] = {}
     for turn in range(turns + 1):
@@ -48,21 +51,25 @@ def take_turns(variants: Mapping[str, Steps], turns: int, steps: int, device: to
 
 
 def speed_ratio(timings: Mapping[str, Timing], name: str) -> float:
-    """Return the throughput of one variant divided by that of another, as the median of the ratios of the turns.
+    """Return the ratio of the throughputs of two variants, as the median over the turns.
 
     Args:
-        timings: The variants by name.
-        name: Two of them, as ``live/plain``.
+        timings: Timings by variant.
+        name: The two variants, such as ``floor_live/live``.
+
+    Example:
+        >>> speed_ratio({"a": Timing((1.0, 1.0), None), "b": Timing((2.0, 4.0), None)}, "a/b")
+        3.0
     """
     of, over = name.split("/")
     return statistics.median(b / a for a, b in zip(timings[of].seconds, timings[over].seconds))
 
 
 def time_parts(run: RunSteps, count: int) -> dict[str, float]:
-    """Return the milliseconds that a step with a live teacher spends in each of ``PARTS``, mean over ``count`` steps.
+    """Return the mean time in milliseconds of each of ``PARTS``, over ``count`` steps with a live teacher.
 
-    The host waits for the device after every part, so on a GPU the sum is more than the time of a step. ``teacher``
-    includes the targets made from its features, ``loss`` the connectors.
+    The host waits for the device after every part, so on a GPU the sum is larger than the time of a step. ``teacher``
+    includes computing targets from its features, and ``loss`` includes the connectors.
     """
     seconds: dict[str, float] = defaultdict(float)
     distiller, engine, optimizer = run.distiller, run.engine, run.step.optimizer
@@ -76,7 +83,7 @@ def time_parts(run: RunSteps, count: int) -> dict[str, float]:
         last = now
 
     batches = run.batches()
-    next(batches)  # workers start with the first
+    next(batches)  # loader workers start with the first batch
     last = time.perf_counter()
     for fed in islice(batches, count):
         lap("data wait")

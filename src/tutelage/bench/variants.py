@@ -1,4 +1,4 @@
-"""What is measured: the steps of a run, with a live or a cached teacher, and the floors below them."""
+"""The variants to measure: steps of a run with a live or cached teacher, and lower bounds on their time (floors)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 Steps = Callable[[int], None]
-"""Takes a number of steps."""
+"""A function that takes the given number of steps."""
 
 
 @dataclass(frozen=True)
 class RunSteps:
-    """The steps that a run takes in one stage of a job, fed as in a run."""
+    """The steps of a run in one stage of a job, with the run's data loading."""
 
     job: Job
     engine: Accelerator
@@ -61,13 +61,13 @@ class RunSteps:
         return self.job.distiller
 
     def batches(self, stored: Stored | None = None, window: int | None = None) -> Iterator[Fed]:
-        """Yield batches of a feed without end: whole epochs, or the first ``window`` batches again and again."""
+        """Yield batches endlessly: whole epochs, or the first ``window`` batches repeatedly."""
         feed = build_feed(self.job, self.engine.device)
         while True:
             yield from islice(feed.epoch(0, stored), window)
 
     def steps(self, stored: StoredTargets | None = None, window: int | None = None) -> Steps:
-        """Return steps with a live teacher, or with ``stored`` targets of ``window`` batches, filled by the first."""
+        """Return steps with a live teacher, or with ``stored`` targets, which the first ``window`` batches fill."""
         batches = enumerate(self.batches(stored.read if stored is not None else None, window))
         watch = GradientWatch(self.job.student)
 
@@ -84,9 +84,9 @@ class RunSteps:
 
 
 def floor_steps(job: Job, engine: Accelerator, taught: bool) -> Steps:
-    """Return steps on one batch in memory, in the precision, layout and compilation of the job.
+    """Return steps on one batch in memory, with the precision, memory layout and compilation of the job.
 
-    A step is the student's on cross-entropy. If ``taught``, the whole forward passes of its teachers come first.
+    A step trains the student with the cross-entropy. If ``taught``, it starts with full forward passes of the teachers.
     """
     fed = next(build_feed(job, engine.device).epoch(0))
     student = copy.deepcopy(job.student).requires_grad_(True).train()
@@ -120,7 +120,7 @@ def _in_memory(normalization: nn.Module, images: Tensor) -> Tensor:
 
 
 def _as_teacher(network: nn.Module, compiled: str) -> nn.Module:
-    """The network as a teacher runs it: batch normalizations folded, to its logits."""
+    """Return the network as teachers run it for logits, with folded batch normalizations."""
     teacher = folded(network, (), logits=True)
     if compiles_teacher(compiled):
         compile_frozen(teacher, compiled == "graphs")
