@@ -56,7 +56,7 @@ class ComparisonRow(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Result of ``compare``."""
+    """Result of :func:`compare`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -80,7 +80,7 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
             your own networks, as in ``tutelage.resume``.
 
     Returns:
-        One row per model, and the data and machine they were measured on.
+        One row per model, with the data and the machine of the measurement.
 
     Raises:
         TutelageError: If a path is not a model, the models' classes differ from those of the data, or ``out`` exists.

@@ -34,19 +34,20 @@ def predict(
     """Yield the ``top`` classes of each image with their probabilities, in the order of ``images``.
 
     Images are decoded, cropped and resized as in evaluation, so they can have any size and any format that Pillow
-    reads. A folder stands for all images in it and its subfolders.
+    reads. A folder contributes all images in it and its subfolders.
 
     Args:
         model: A run folder, a model folder, or a file of an export folder.
         images: Image files and folders.
-        top: Number of classes to return per image, at most all of them.
+        top: Maximum number of classes per image.
         network: Your own network, if the model is one, as in ``tutelage.resume``.
 
     Yields:
         One prediction per image.
 
     Raises:
-        TutelageError: If ``model`` is not a model, before any image is read, or a file is not a readable image.
+        TutelageError: If ``model`` is not a model or ``images`` does not exist, before any image is read; or if a file
+            is not a readable image.
 
     Example:
         >>> import tutelage
