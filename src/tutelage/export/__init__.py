@@ -1,4 +1,4 @@
-"""Export students to other formats, with a model card, and push them to the Hugging Face hub."""
+"""Export students to other formats, with a model card, and push them to the Hugging Face Hub."""
 
 import warnings
 from importlib import import_module
@@ -27,7 +27,7 @@ _MOVED = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return names that moved in 0.2, with a deprecation warning. To be removed in 1.0."""
+    """Return a name that moved in 0.2, with a deprecation warning; to be removed in 1.0."""
     if name not in _MOVED:
         raise AttributeError(f"module 'tutelage.export' has no attribute '{name}'")
     room = f"tutelage.{_MOVED[name]}"

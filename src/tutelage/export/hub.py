@@ -1,4 +1,4 @@
-"""Upload exports to the Hugging Face hub."""
+"""Upload exports to the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from tutelage.errors import TutelageError
 
 
 def check_token(repository: str) -> None:
-    """Raise TutelageError if this machine has no token for the hub."""
+    """Check that this machine has a token for the Hugging Face Hub.
+
+    Raises:
+        TutelageError: If there is no token.
+    """
     if get_token() is None:
         raise TutelageError(
             f"push={repository}: there is no token for the Hugging Face hub; run hf auth login or set $HF_TOKEN"
@@ -22,7 +26,7 @@ def push(folder: Path, repository: str, private: bool) -> str:
     """Upload an export folder as the model ``repository`` (USER/NAME), created if needed, and return its URL.
 
     Raises:
-        TutelageError: If the hub is unreachable or rejects the upload.
+        TutelageError: If the Hub is unreachable or rejects the upload.
     """
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
     try:

@@ -1,4 +1,4 @@
-"""Write the model card: ``README.md`` with the hub's metadata."""
+"""Write the model card: ``README.md`` with metadata for the Hugging Face Hub."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class History:
 
     @property
     def figures(self) -> list[tuple[str, str, str]]:
-        """Name, value, and split and rule of each available result."""
+        """Available results: name, value, and split and rule."""
         result = self.result
         of_test = f"{result.split}, {result.rule}"
         best = f"validation, best epoch ({result.best_epoch})"

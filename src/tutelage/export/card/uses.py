@@ -19,7 +19,7 @@ class Use:
 
 
 def uses(record: Record, repository: str | None) -> list[Use]:
-    """Return a snippet that reads an image and one for each file, to be run in the export folder."""
+    """Return a snippet that reads an image and one snippet per file, to be run in the export folder."""
     return [_image(record), *(_USES[file.format](file, record, repository) for file in record.files)]
 
 

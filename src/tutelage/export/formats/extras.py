@@ -15,7 +15,11 @@ from tutelage.errors import TutelageError
 
 
 def require(what: str, packages: Iterable[str]) -> None:
-    """Raise TutelageError with the install command if one of ``packages`` is missing."""
+    """Check that ``packages`` are installed.
+
+    Raises:
+        TutelageError: If one is missing; the message contains the install command.
+    """
     for package in packages:
         if find_spec(package) is None:
             raise TutelageError(f"{what} needs the package {package}; run pip install 'tutelage[export]'")
@@ -36,7 +40,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def quiet_native() -> Iterator[None]:
-    """Suppress what compiled code writes to stderr inside the block, unless the block fails."""
+    """Suppress stderr output of compiled code inside the block, unless the block fails."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as written:

@@ -17,7 +17,7 @@ QUANTIZED = [
     *("Conv", "Gemm", "MatMul", "Add", "Concat"),
     *("Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"),
 ]
-"""The expensive operations and those between them. Input normalization, softmax and layer norm stay in float."""
+"""Quantized operations: the expensive ones and those between them. Normalization, softmax and layer norm stay float."""
 
 
 class _Batches:
