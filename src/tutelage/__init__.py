@@ -1,4 +1,4 @@
-"""tutelage: distils image classifiers; a small student learns from a large teacher."""
+"""tutelage distils image classifiers: a small student learns from a large teacher."""
 
 import sys
 from contextlib import nullcontext
@@ -63,7 +63,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports what is asked for: PyTorch takes seconds, and the command line's help needs none of it (PEP 562)."""
+    """Import public names on first use (PEP 562): importing PyTorch takes seconds, and ``--help`` does not need it."""
     if name in _HOMES:
         from tutelage.console import phase
 

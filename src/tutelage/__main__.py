@@ -1,4 +1,4 @@
-"""``python -m tutelage``, as launchers of several processes want it."""
+"""Entry point of ``python -m tutelage``, which launchers such as torchrun use."""
 
 from tutelage.cli import main
 
