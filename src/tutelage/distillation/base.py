@@ -49,11 +49,11 @@ class BaseTeacher(nn.Module, ABC):
         Call it again if the weights change, because they are copied at this call.
 
         Args:
-            taps: the modules whose activations are read.
-            logits: whether the logits are read too, under the key ``logits``.
+            taps: The modules whose activations are read.
+            logits: Whether the logits are read too, under the key ``logits``.
             mode: ``eval`` folds batch normalizations into the convolutions before them. ``batch`` normalizes by each
                 batch's own statistics; no buffer changes.
-            computed: taps whose values are computed from the network; they need its logits.
+            computed: Taps whose values are computed from the network; they need its logits.
         """
 
     @abstractmethod

@@ -17,7 +17,7 @@ def check_classes(teacher: int | None, classes: int | None) -> None:
     """Check that the teacher has as many classes as the data; None means that it has no classifier.
 
     Raises:
-        TutelageError: if the numbers differ.
+        TutelageError: If the numbers differ.
     """
     if teacher != classes:
         have = "has no classifier" if teacher is None else f"has {teacher} classes"
@@ -43,7 +43,7 @@ def check_finite(teacher: Teacher, size: tuple[int, int]) -> None:
     """Check that a teacher's weights, and its logits for an image of noise of ``size`` (H, W), are finite.
 
     Raises:
-        TutelageError: if they are not, or a weight is on the meta device.
+        TutelageError: If they are not, or a weight is on the meta device.
     """
     state = teacher.network.state_dict()
     broken = [name for name, value in state.items() if value.is_meta or (value.is_floating_point() and _has_nan(value))]
@@ -68,7 +68,7 @@ def check_differentiable(student: nn.Module, stage: Stage, size: tuple[int, int]
     This takes one dry pass on black images of ``size`` (H, W). Weights, buffers, gradients and mode do not change.
 
     Raises:
-        TutelageError: if an operation of the student has no second derivative.
+        TutelageError: If an operation of the student has no second derivative.
     """
     computed = [tap for tap in stage.student_computed if tap.differentiates]
     if not computed:

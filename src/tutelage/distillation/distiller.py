@@ -54,21 +54,21 @@ class Distiller(nn.Module):
     along.
 
     Args:
-        student: the network to train.
-        teacher: a :class:`Teacher` or :class:`Teachers`, or a plain network, which then gets the same images as the
+        student: The network to train.
+        teacher: A :class:`Teacher` or :class:`Teachers`, or a plain network, which then gets the same images as the
             student. None for a method without a teacher.
-        method: a name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method` with your own settings, several
+        method: A name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method` with your own settings, several
             of them by name, or a list of stages. A method with several stages starts in its first one; call
             ``enter(1)`` and so on when a stage is done.
         input_size: (H, W) or side of the images, for the shapes at the taps; by default the size that the student is
             made for.
-        normalization: applied to the student's images; by default they are passed unchanged.
-        label_smoothing: label smoothing of the cross-entropy, in [0, 1).
-        class_weights: class weights of the cross-entropy, one per class.
-        epochs: length of the run, divided among the stages of a method (``distiller.stages[i].epochs``).
+        normalization: Applied to the student's images; by default they are passed unchanged.
+        label_smoothing: Label smoothing of the cross-entropy, in [0, 1).
+        class_weights: Class weights of the cross-entropy, one per class.
+        epochs: Length of the run, divided among the stages of a method (``distiller.stages[i].epochs``).
 
     Raises:
-        TutelageError: if a method or tap does not exist, a term reads the logits of a teacher that has not as many
+        TutelageError: If a method or tap does not exist, a term reads the logits of a teacher that has not as many
             classes as the student, or the teacher returns NaN.
 
     Example:
@@ -134,7 +134,7 @@ class Distiller(nn.Module):
         """Start stage ``index`` and return it: set its terms, truncate student and teacher, freeze other parameters.
 
         Raises:
-            TutelageError: if the weights are sharded, because :meth:`shard` lasts for one stage.
+            TutelageError: If the weights are sharded, because :meth:`shard` lasts for one stage.
         """
         if is_sharded(self.student):
             raise TutelageError(
@@ -167,10 +167,10 @@ class Distiller(nn.Module):
         Args:
             images: (B, 3, H, W), in the range that the normalizations expect.
             labels: (B,), −1 if unlabeled, or soft labels (B, K); not needed in a stage without cross-entropy.
-            targets: the result of :meth:`targets` for these images; by default the teacher computes it.
+            targets: The result of :meth:`targets` for these images; by default the teacher computes it.
 
         Raises:
-            TutelageError: if the stage needs labels and ``labels`` is None.
+            TutelageError: If the stage needs labels and ``labels`` is None.
         """
         if labels is None and (self.stage.task_weight > 0 or self.stage.terms_need_labels):
             raise TutelageError(f"stage '{self.stage.name}' needs the labels: pass distiller(images, labels)")
@@ -215,7 +215,7 @@ class Distiller(nn.Module):
         """Compile the part of the student that the current stage runs, at its next forward pass.
 
         Args:
-            graphs: whether to launch kernels as CUDA graphs.
+            graphs: Whether to launch kernels as CUDA graphs.
         """
         self._reader.compile(options={"triton.cudagraphs": graphs})
 
@@ -223,7 +223,7 @@ class Distiller(nn.Module):
         """Compile the part of the teacher that the current stage runs, at its next forward pass.
 
         Args:
-            graphs: whether to launch kernels as CUDA graphs.
+            graphs: Whether to launch kernels as CUDA graphs.
         """
         assert self.teacher is not None
         for member in self.teacher.members:
@@ -239,8 +239,8 @@ class Distiller(nn.Module):
         gathered together and the teacher is not sharded.
 
         Args:
-            mesh: the processes; by default the default process group.
-            smallest: layers with fewer parameters are gathered together.
+            mesh: The processes; by default the default process group.
+            smallest: Layers with fewer parameters are gathered together.
         """
         if self.stage.differentiates:
             from torch.distributed.fsdp import fully_shard

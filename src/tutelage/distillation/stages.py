@@ -27,14 +27,14 @@ def make_stages(
     Every network is probed once, in eval mode.
 
     Args:
-        method: a name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method`, or several by name.
-        student: the network to train.
-        teacher: one teacher or several; None for a method without a teacher.
+        method: A name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method`, or several by name.
+        student: The network to train.
+        teacher: One teacher or several; None for a method without a teacher.
         input_size: (H, W) or side of the images; if None, the student's native size (:func:`native_size`).
-        epochs: total length of all stages.
+        epochs: Total length of all stages.
 
     Raises:
-        TutelageError: if a name or tap does not exist, the methods cannot be combined, a teacher whose logits are read
+        TutelageError: If a name or tap does not exist, the methods cannot be combined, a teacher whose logits are read
             has not as many classes as the student, a teacher returns NaN, or the student has no second derivative for
             a term that needs one.
 

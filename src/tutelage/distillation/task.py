@@ -21,8 +21,8 @@ def task_loss(
 
     Args:
         logits: (B, K).
-        labels: hard labels (B,), −1 if unlabeled, or soft labels (B, K) in floating point.
-        label_smoothing: smoothing factor in [0, 1).
+        labels: Hard labels (B,), −1 if unlabeled, or soft labels (B, K) in floating point.
+        label_smoothing: Smoothing factor in [0, 1).
         class_weights: (K,), factors of y_k log p_k. The sum is still divided by the number of labels, not by the sum
             of their weights, so that a batch has the same mean if it is split evenly over processes.
 

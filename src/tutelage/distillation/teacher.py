@@ -27,8 +27,8 @@ class Teacher(BaseTeacher):
     output is used: the output named ``logits``, or else the first one.
 
     Args:
-        network: the network; it is put in eval mode and its parameters stop requiring gradients.
-        normalization: applied to the images before the network (mean, standard deviation and input size); by default
+        network: The network; it is put in eval mode and its parameters stop requiring gradients.
+        normalization: Applied to the images before the network (mean, standard deviation and input size); by default
             images are passed unchanged.
 
     Example:
@@ -80,7 +80,7 @@ class Teacher(BaseTeacher):
         """Compile the layers that :meth:`features` runs, at its next call; weights become constants of the code.
 
         Args:
-            graphs: whether to launch kernels as a CUDA graph.
+            graphs: Whether to launch kernels as a CUDA graph.
         """
         compile_frozen(self._reader, graphs)
         # The next graph may overwrite the outputs of this one.
@@ -169,7 +169,7 @@ def compile_frozen(reader: nn.Module, graphs: bool = False) -> None:
     """Compile a network that is never trained, at its next call; weights become constants of the compiled code.
 
     Args:
-        reader: the network.
-        graphs: whether to launch kernels as a CUDA graph.
+        reader: The network.
+        graphs: Whether to launch kernels as a CUDA graph.
     """
     reader.compile(options={"triton.cudagraphs": graphs, "freezing": True})

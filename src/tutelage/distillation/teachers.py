@@ -22,7 +22,7 @@ class Teachers(BaseTeacher):
     call returns the logarithm of their mean probability.
 
     Args:
-        members: the teachers, all with the same classes.
+        members: The teachers, all with the same classes.
 
     Example:
         >>> from tutelage import Teacher, create_model
@@ -59,7 +59,7 @@ class Teachers(BaseTeacher):
         """Set up every member to return its logits.
 
         Raises:
-            TutelageError: if the method reads anything but logits.
+            TutelageError: If the method reads anything but logits.
         """
         if taps or computed:
             raise TutelageError(

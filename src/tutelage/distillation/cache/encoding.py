@@ -43,7 +43,7 @@ class Dense:
         """Return (B,) records of (B, *shape) values on any device; infinite values and NaN are kept.
 
         Raises:
-            TutelageError: if a finite value is too large for 16 bits.
+            TutelageError: If a finite value is too large for 16 bits.
         """
         records = np.empty(len(target), self.fields)
         records["values"] = _rounded(target, self.dtype)
@@ -63,7 +63,7 @@ class TopK:
     approximates them.
 
     Raises:
-        TutelageError: if ``k`` is not smaller than ``classes``.
+        TutelageError: If ``k`` is not smaller than ``classes``.
     """
 
     classes: int
@@ -91,7 +91,7 @@ class TopK:
         """Return (B,) records of (B, classes) logits on any device.
 
         Raises:
-            TutelageError: if one of the ``k`` largest logits is finite and too large for 16 bits.
+            TutelageError: If one of the ``k`` largest logits is finite and too large for 16 bits.
         """
         logits = target.detach().float()
         values, indices = logits.topk(self.k, dim=1)

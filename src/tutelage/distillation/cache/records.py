@@ -37,10 +37,10 @@ class Records:
     values to the same rows.
 
     Args:
-        folder: folder of the files; it contains nothing else.
-        rows: number of rows.
-        encoding: converts targets to payloads and back.
-        shard_bytes: largest size of the records in one file.
+        folder: Folder of the files; it contains nothing else.
+        rows: Number of rows.
+        encoding: Converts targets to payloads and back.
+        shard_bytes: Largest size of the records in one file.
     """
 
     def __init__(self, folder: Path, rows: int, encoding: Encoding, shard_bytes: int = 2**30) -> None:
@@ -56,7 +56,7 @@ class Records:
         """Write a batch of targets to ``rows`` (B,), and overwrite existing records.
 
         Raises:
-            TutelageError: if the encoding cannot represent a value, or the disk is full.
+            TutelageError: If the encoding cannot represent a value, or the disk is full.
         """
         payload = self.encoding.encode(target)
         checksum = _checksums(payload)

@@ -37,12 +37,12 @@ class TargetCache:
     A folder with the same key but another identity is removed with a warning.
 
     Args:
-        settings: the format and folder of the targets.
-        identity: everything that the targets depend on, as values that JSON can represent.
-        rows: the number of samples; their indices are below it.
+        settings: The format and folder of the targets.
+        identity: Everything that the targets depend on, as values that JSON can represent.
+        rows: The number of samples; their indices are below it.
 
     Raises:
-        TutelageError: if the folder cannot be read or created.
+        TutelageError: If the folder cannot be read or created.
     """
 
     def __init__(self, settings: CacheSettings, identity: Mapping[str, object], rows: int) -> None:
@@ -87,10 +87,10 @@ class StoredTargets:
     """The stored targets of one stage's terms, in the order of the terms.
 
     Args:
-        cache: the cache that holds the records.
-        terms: the stage's terms; each term that reads the teacher declares its target as ``term.kept``
+        cache: The cache that holds the records.
+        terms: The stage's terms; each term that reads the teacher declares its target as ``term.kept``
             (:class:`Kept`).
-        shapes: shapes of the terms' targets, without the batch dimension.
+        shapes: Shapes of the terms' targets, without the batch dimension.
     """
 
     def __init__(self, cache: TargetCache, terms: Sequence[Term], shapes: Sequence[tuple[int, ...]]) -> None:
@@ -122,7 +122,7 @@ class StoredTargets:
         """Store the targets of samples ``rows`` (B,) at ``view``.
 
         Raises:
-            TutelageError: if the encoding cannot represent a value, or the disk is full; the message names the term.
+            TutelageError: If the encoding cannot represent a value, or the disk is full; the message names the term.
         """
         for place in self._encodings:
             try:
@@ -146,9 +146,9 @@ class StoredTargets:
         """Return the name of the first term whose stored and computed targets differ, or None if all agree.
 
         Args:
-            stored: targets read from the cache.
-            computed: targets that the teacher computed now.
-            tolerance: largest allowed error, relative to the largest value of a target.
+            stored: Targets read from the cache.
+            computed: Targets that the teacher computed now.
+            tolerance: Largest allowed error, relative to the largest value of a target.
         """
         again = self.rounded(computed)
         for place, encoding in self._encodings.items():
