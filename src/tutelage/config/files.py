@@ -16,7 +16,7 @@ def read_json(path: Path, kind: type[T]) -> T:
     """Return the content of a JSON file, validated as ``kind``: a pydantic model or a plain type.
 
     Raises:
-        TutelageError: if the file is unreadable or does not fit ``kind``; the message names the first mistake.
+        TutelageError: If the file is unreadable or does not fit ``kind``; the message names the first mistake.
     """
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())

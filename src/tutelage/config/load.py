@@ -30,12 +30,12 @@ def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
     A plain value for a section sets its name: ``data=cifar10`` means ``data.name=cifar10``.
 
     Args:
-        kind: class of the settings.
-        layers: mappings (nested, or with dotted keys), paths of YAML files (``*.yaml``, ``*.yml``), and words
+        kind: Class of the settings.
+        layers: Mappings (nested, or with dotted keys), paths of YAML files (``*.yaml``, ``*.yml``), and words
             ``key=value`` with a dotted key and a YAML value, whose scalars are converted to the type of the setting.
 
     Raises:
-        TutelageError: if a key is unknown or a value is invalid.
+        TutelageError: If a key is unknown or a value is invalid.
     """
     try:
         return kind.model_validate(_name_sections(kind, as_mapping(*layers)))
@@ -114,7 +114,7 @@ def read_yaml(path: Path) -> Tree:
     """Return the keys and values of a settings file.
 
     Raises:
-        TutelageError: if the file is missing, unreadable, too large, or not a YAML mapping.
+        TutelageError: If the file is missing, unreadable, too large, or not a YAML mapping.
     """
     try:
         path = Path(os.path.expanduser(path))

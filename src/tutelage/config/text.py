@@ -57,7 +57,7 @@ def parse(text: str) -> Any:
     """Return the content of YAML, with scalars as strings.
 
     Raises:
-        ValueError: if the text is not valid YAML, has an alias, or has a key twice; the message is the reason.
+        ValueError: If the text is not valid YAML, has an alias, or has a key twice; the message is the reason.
     """
     try:
         return _TextLoader(text).get_single_data()
