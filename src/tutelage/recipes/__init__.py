@@ -40,7 +40,7 @@ def load_recipe(name: str) -> Recipe:
     """Return a recipe by name.
 
     Raises:
-        TutelageError: if there is no recipe with this name; the message suggests similar names.
+        TutelageError: If there is no recipe with this name; the message suggests similar names.
 
     Example:
         >>> load_recipe("baseline/cifar10-resnet20").verb
@@ -62,7 +62,7 @@ def require_runs(settings: RunSettings) -> None:
     """Check that runs of other recipes that the settings use as networks are finished.
 
     Raises:
-        TutelageError: if one is missing or not finished; the message contains the command to run.
+        TutelageError: If one is missing or not finished; the message contains the command to run.
     """
     for role in ("model", "student", "teacher"):
         for folder in _folders(getattr(settings, role, None)):

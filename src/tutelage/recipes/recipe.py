@@ -73,10 +73,10 @@ class Recipe(BaseModel):
         """Return the settings of the recipe, changed by ``layers``; the default run folder is ``runs/NAME``.
 
         Args:
-            layers: changes, as for :func:`tutelage.config.load`.
+            layers: Changes, as for :func:`tutelage.config.load`.
 
         Raises:
-            TutelageError: if a setting is invalid, or ``data`` is not set and the recipe's data set has no registered
+            TutelageError: If a setting is invalid, or ``data`` is not set and the recipe's data set has no registered
                 name.
         """
         layers = ({"out": f"{RUNS}/{self.name}", **PUBLISHED}, self.config, *layers)
