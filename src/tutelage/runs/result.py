@@ -23,8 +23,10 @@ class Result(BaseModel):
     Example:
         >>> from pathlib import Path
         >>> import tutelage
-        >>> result = tutelage.train(data="digits", model="resnet8", epochs=1, out="runs/teacher", precision="fp32")
-        >>> Result.read(Path("runs/teacher")) == result
+        >>> data = {"name": "digits", "fraction": 0.1}
+        >>> result = tutelage.train(data=data, model="resnet8", epochs=1, out="runs/teacher", loggers=[])
+        data     digits: 129 train, 145 validation, 359 test; ...
+        >>> tutelage.training.Result.read(Path("runs/teacher")) == result
         True
     """
 
