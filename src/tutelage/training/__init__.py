@@ -1,4 +1,4 @@
-"""Training: the step loop, optimiser, schedule, checkpoints, metrics, progress; Accelerate underneath."""
+"""Training with Accelerate: the step loop, optimizer, schedule, checkpoints, metrics and progress."""
 
 from tutelage.runs import Result
 from tutelage.training.api import distill, prepare_teacher, resume, run, train

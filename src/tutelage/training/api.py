@@ -1,4 +1,4 @@
-"""``train``, ``distill`` and ``resume``: settings in, a finished run folder out."""
+"""``train``, ``distill`` and ``resume``, which turn settings into a finished run folder."""
 
 from __future__ import annotations
 
@@ -40,32 +40,50 @@ if TYPE_CHECKING:
 
 
 def train(**config: Any) -> Result:
-    """Train one network on labels: ``train(data="~/flowers", model="timm/resnet34", out="runs/teacher")``.
+    """Train one network on labels, for example a teacher.
 
-    The keywords are the keys of the command line, nested as dictionaries (``optimizer={"lr": 0.2}``) or with dots
-    (``**{"optimizer.lr": 0.2}``). ``model`` may also be a ``torch.nn.Module`` that returns logits (B, K); that module
-    is trained in place.
+    Args:
+        config: The settings of ``tutelage train``, with sections as dictionaries (``optimizer={"lr": 0.2}``) or keys
+            with dots (``**{"optimizer.lr": 0.2}``). ``model`` can also be a ``torch.nn.Module`` that returns logits
+            (B, K); it is trained in place.
 
     Returns:
         The content of the run's ``result.json``.
 
     Raises:
-        TutelageError: a setting is wrong (before any training), or the training cannot go on.
+        TutelageError: If a setting is invalid, before any training, or the training cannot continue.
+
+    Example:
+        >>> import tutelage
+        >>> result = tutelage.train(data="digits", model="resnet8", epochs=1, out="runs/teacher")
+        data     digits: 1,293 train, 145 validation, 359 test; 16×16 px; 10 classes: ...
+        >>> result.folder, result.split, result.top1 > 0
+        ('runs/teacher', 'test', True)
     """
     return _run_of(TrainSettings, config)
 
 
 def distill(**config: Any) -> Result:
-    """Train a student under a teacher: ``distill(data=…, teacher="runs/teacher", student="resnet8", method="kd+at")``.
+    """Train a student with a teacher.
 
-    The keywords are the keys of the command line, as for :func:`train`; a method's settings are nested under its name.
-    ``student`` and ``teacher`` may be modules.
+    Args:
+        config: The settings of ``tutelage distill``, as for :func:`train`. The settings of a method are a section with
+            its name (``kd={"temperature": 2}``). ``student`` and ``teacher`` can also be modules.
 
     Returns:
         The content of the run's ``result.json``.
 
     Raises:
-        TutelageError: a setting is wrong (before any training), or the training cannot go on.
+        TutelageError: If a setting is invalid, before any training, or the training cannot continue.
+
+    Example:
+        >>> import tutelage
+        >>> result = tutelage.distill(
+        ...     data="digits", teacher="runs/teacher", student="resnet8", method="kd+at", epochs=1, out="runs/student"
+        ... )
+        data     digits: 1,293 train, 145 validation, 359 test; 16×16 px; 10 classes: ...
+        >>> result.method, result.teacher
+        ('kd+at', 'resnet8')
     """
     return _run_of(DistillSettings, config)
 
@@ -81,8 +99,8 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
     """Start the run that ``settings`` describe in a new folder, and return its result.
 
     Args:
-        settings: of the run.
-        data: those of ``settings.data``, if they are already open.
+        settings: The settings of the run.
+        data: The data of ``settings.data``, if they are already open.
     """
     check_main_guard()
     process, plan = find_process(settings.device), Plan()
@@ -109,19 +127,30 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
 
 
 def resume(folder: str | Path, network: Networks = None, data: str | Path | None = None) -> Result:
-    """Continue an interrupted run from its last checkpoint, bit for bit on a CPU, and return its result.
+    """Resume an interrupted run from its last checkpoint; on a CPU, the result is bitwise the same.
 
-    The number of processes may differ from before; rounding and dropout are then different too.
+    The number of processes may differ from before; rounding and dropout then differ too.
 
     Args:
-        folder: of the run.
-        network: for a run of your own networks, those networks: a module, a function's name, or a list of both, in the
+        folder: The run folder.
+        network: Your own networks, if the run uses any: a module, the name of a function, or a list of both, in the
             order student, teachers.
-        data: where the data are now, if they moved since the run began.
+        data: The current location of the data, if they were moved since the run started.
+
+    Returns:
+        The content of the run's ``result.json``.
 
     Raises:
-        TutelageError: the folder is not a run; the run is finished or in progress; all its checkpoints are damaged; a
-            network is not passed again; the data moved or changed since the run began.
+        TutelageError: If the folder is not a run folder, the run is finished or in progress, all its checkpoints are
+            damaged, a network is not passed, or the data were moved or changed since the run started.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import tutelage
+        >>> Path("runs/student/result.json").unlink()  # as if the run had been killed before its evaluation
+        >>> result = tutelage.resume("runs/student")
+        resuming runs/student after 1 of 1 epochs
+        ...
     """
     with made_known(network):
         return _resume(expand(folder), data)
@@ -145,7 +174,7 @@ def _resume(path: Path, place: str | Path | None = None) -> Result:
             check_moved(settings, path)
         else:
             settings, data = move_data(settings, path, place, process.is_main_process)
-            process.wait_for_everyone()  # before the others read what was recorded
+            process.wait_for_everyone()  # before the other processes read the recorded place
         checkpoint, damage = folder.load_checkpoint()
         job = build_taught_job(settings, path, data)
         check_same_data(job.data, path)
@@ -165,7 +194,7 @@ def _resume(path: Path, place: str | Path | None = None) -> Result:
 
 
 def _report_resume(job: Job, checkpoint: Checkpoint | None, damage: str | None) -> None:
-    """Report the point that the run resumes from, and a damaged checkpoint after it."""
+    """Report a damaged checkpoint, if any, and the point from which the run resumes."""
     done, steps = (checkpoint.progress.records, checkpoint.step) if checkpoint is not None else (0, 0)
     line = f"resuming {job.path} after {done} of {job.epochs} epochs" + (f" and {steps} steps" if steps else "")
     for said in (damage, line):
@@ -175,12 +204,12 @@ def _report_resume(job: Job, checkpoint: Checkpoint | None, damage: str | None) 
 
 
 def _checked_job(settings: RunSettings, data: ImageData | None, process: PartialState) -> Job:
-    """Assemble a new run, and check all that can be wrong with it; that includes the fine-tuning of its teacher."""
+    """Assemble and check a new run, including the fine-tuning of its teacher."""
     with phase("preparing data and networks"):
         check_loggers(settings)
         job, teacher = build_job(settings, data), to_finetune(settings)
         check_trained(job.teacher, teacher.finetune if teacher is not None else None)
-        # Not in every process: the first creates the folder while others may not have got here yet.
+        # Only in the main process, which may create the folder before other processes get here.
         if process.is_main_process:
             check_folder(job, settings)
             warn_of_few_views(settings)
@@ -192,20 +221,20 @@ def _checked_job(settings: RunSettings, data: ImageData | None, process: Partial
 
 
 def prepare_teacher(settings: RunSettings, folder: Path, data: ImageData | None = None) -> RunSettings:
-    """Fine-tune the teacher in ``folder`` as ``settings.teacher`` says, and return settings that name the outcome.
+    """Fine-tune the teacher in ``folder`` as ``settings.teacher`` specifies, and return settings that use the result.
 
-    A fine-tuning that was begun there is resumed, and a finished one is used as it is, so that runs can share it.
+    Unfinished fine-tuning in ``folder`` is resumed, and a finished teacher is reused, so that runs can share it.
     Settings without a teacher to fine-tune are returned unchanged.
 
     Raises:
-        TutelageError: ``folder`` holds a teacher that was trained with other settings.
+        TutelageError: If ``folder`` contains a teacher that was fine-tuned with other settings.
     """
     teacher = to_finetune(settings)
     if teacher is None:
         return settings
     wanted, process = finetuning(settings, folder), find_process(settings.device)
     begun, finished = RunFolder(folder).is_run(), RunFolder(folder).is_finished()
-    process.wait_for_everyone()  # before the first of them creates the folder
+    process.wait_for_everyone()  # before the main process creates the folder
     if begun:
         require_same(load_run(folder), wanted, folder)
     if not finished:
@@ -215,7 +244,7 @@ def prepare_teacher(settings: RunSettings, folder: Path, data: ImageData | None 
 
 
 def build_taught_job(settings: RunSettings, path: Path, data: ImageData | None = None) -> Job:
-    """Return the job of the run in ``path``, after fine-tuning its teacher if it needs that and is not yet."""
+    """Return the job of the run in ``path``, after fine-tuning its teacher if that is requested and not done yet."""
     teacher = to_finetune(settings)
     if teacher is not None:
         settings = prepare_teacher(settings, path / FOLDER, data).model_copy(update={"out": path})
@@ -237,7 +266,7 @@ def _build_engine(job: Job) -> Accelerator:
 def _measure(
     job: Job, engine: Accelerator, plan: Plan, measured: Measured | None = None
 ) -> tuple[Measured | None, RunTargets | None]:
-    """Open the cache, and measure the teacher unless that is done; add both to the plan."""
+    """Open the cache, measure the teacher unless ``measured`` is passed, and add both to the plan."""
     targets = open_targets(job, engine)
     if targets is not None:
         plan.add(targets.describe())
@@ -257,12 +286,12 @@ def _fit(
     targets: RunTargets | None,
     checkpoint: Checkpoint | None = None,
 ) -> Result:
-    """Train the job, from the checkpoint on if there is one, and finish the run."""
+    """Train the job, resuming from the checkpoint if there is one, and finish the run."""
     settings, folder, notice = job.settings, RunFolder(job.path), Notice()
     predictions = measured.predictions if measured is not None else None
     steps = job.epochs * len(TrainLoader(job.data.train, settings.batch_size, settings.seed))
-    # Dropout must not depend on what was drawn while the networks were built and measured, and each process masks
-    # other images, so its masks must differ too.
+    # Dropout must not depend on random numbers drawn while the networks were built and measured, and its masks must
+    # differ between processes.
     torch.manual_seed(seed_of(settings.seed, engine.process_index))
     with open_loggers(engine, settings, folder):
         with resumable(job, engine), notice.awaited(), build_display(build_console(), steps) as display:

@@ -1,4 +1,4 @@
-"""Accelerate, as far as we use it: device, processes, precision, reductions."""
+"""Set up Accelerate and PyTorch for a run: device, processes, precision and kernels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AUTOCAST = ("bf16", "fp16")
-"""Precisions that networks run in under autocast; in the others they run in float32."""
+"""Precisions that use autocast; with all others, networks run in float32."""
 
 
 def build_engine(precision: str, device: str) -> Accelerator:
@@ -27,7 +27,7 @@ def build_engine(precision: str, device: str) -> Accelerator:
         device: ``auto`` or ``cpu``.
 
     Raises:
-        TutelageError: the launcher asks for weights that are spread over the processes.
+        TutelageError: If the launcher is configured for sharded weights (FSDP, DeepSpeed or Megatron-LM).
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -36,7 +36,7 @@ def build_engine(precision: str, device: str) -> Accelerator:
     choose_kernels(precision)
     atexit.register(_part)
     _forget_device()
-    # Accelerate keeps its state for the life of the process; several runs in one process may differ in precision.
+    # Accelerate keeps its state until the process ends, but runs in one process may differ in precision.
     AcceleratorState._reset_state()
     engine = Accelerator(mixed_precision=precision if precision in AUTOCAST else "no", cpu=device == "cpu")
     if engine.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
@@ -49,12 +49,12 @@ def build_engine(precision: str, device: str) -> Accelerator:
 
 
 def choose_kernels(precision: str) -> None:
-    """Set what PyTorch leaves to each process: cuDNN's choice of algorithms, and TF32.
+    """Set PyTorch's global choices of kernels: cuDNN's benchmark mode and TF32.
 
-    ``cudnn.benchmark`` is on, because all training batches have one shape: cuDNN times its algorithms in the first step
-    and keeps the fastest. TF32 rounds the inputs of float32 products to 10 bits of mantissa; PyTorch's default has it
-    on for convolutions and off for matrix products. Here it is on for both with ``precision=tf32``, and off otherwise:
-    ``fp32`` is float32 throughout, and losses, which run in float32 under autocast too, are exact.
+    ``cudnn.benchmark`` is on, because all training batches have the same shape: cuDNN times its algorithms in the first
+    step and keeps the fastest. TF32 rounds the inputs of float32 products to 10 bits of mantissa. By default, PyTorch
+    uses it for convolutions but not for matrix products. Here, ``precision=tf32`` uses it for both, and all other
+    precisions for neither, so that ``fp32`` is float32 throughout, and losses are computed exactly under autocast too.
     """
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -62,18 +62,18 @@ def choose_kernels(precision: str) -> None:
 
 
 def _part() -> None:
-    """Parts the processes when the script ends: several runs may follow one another in it."""
+    """Destroy the process group at exit; not earlier, because a script may have several runs."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 def stay_together() -> None:
-    """Leaves the processes as they are when the script ends: one that failed must not wait for the others."""
+    """Keep the process group at exit, because a failed process must not wait for the others."""
     atexit.unregister(_part)
 
 
 def find_process(device: str) -> PartialState:
-    """Returns which of the run's processes this is, and the device that :func:`build_engine` would choose."""
+    """Return the rank of this process in the run, and the device that :func:`build_engine` would choose."""
     from accelerate import PartialState
 
     _forget_device()
@@ -81,7 +81,7 @@ def find_process(device: str) -> PartialState:
 
 
 def _forget_device() -> None:
-    """Have Accelerate choose the device again: it keeps that of the first run for the life of the process."""
+    """Make Accelerate choose the device again; otherwise it keeps the device of the first run in this process."""
     from accelerate import PartialState
 
     if not torch.distributed.is_initialized():
@@ -89,7 +89,7 @@ def _forget_device() -> None:
 
 
 def seed_of(seed: int, rank: int) -> int:
-    """Return the seed for dropout and stochastic depth in process ``rank``; that of the run in the first one.
+    """Return the seed for dropout and stochastic depth in process ``rank``; process 0 uses the seed of the run.
 
     The odd stride keeps the seeds of neighboring runs and processes apart. PyTorch's CPU generator uses 32 bits.
 
@@ -101,7 +101,7 @@ def seed_of(seed: int, rank: int) -> int:
 
 
 def agree(value: T) -> T:
-    """Return the value that the first process has, in every process."""
+    """Return the value of the first process in every process."""
     from accelerate.utils import broadcast_object_list
 
     agreed: list[T] = broadcast_object_list([value])

@@ -1,4 +1,4 @@
-"""``evaluate``: the accuracy of a finished run, or of any network, on a split of any data."""
+"""``evaluate``: measure the accuracy of a run or network on a split of any data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tutelage.training.job.saved_settings import load_run
 
 
 class EvaluateSettings(Settings):
-    """``tutelage evaluate``: which network on which data."""
+    """The settings of ``tutelage evaluate``."""
 
     model: ModelSettings
     data: DataSettings
@@ -36,18 +36,29 @@ class EvaluateSettings(Settings):
 def evaluate(**config: Any) -> dict[str, Any]:
     """Return the accuracy of ``model`` on ``data``.
 
-    ``evaluate(model="runs/student")`` takes data, precision and batch size from the run's own settings, and gives the
-    numbers of its ``result.json`` again. ``evaluate(model="timm/resnet18", data=…, split="validation")`` names what to
-    use. Images are resized to the size that the model was made for. Classes are matched by name: the data may have them
-    in another order, or only some of them. ``model`` may also be a module; a run of one takes it again, as in
-    ``evaluate(model="runs/student", network=module)``.
+    For a run folder, data, precision and batch size default to the settings of the run, so that
+    ``evaluate(model="runs/student")`` reproduces the results in its ``result.json``. Images are resized to the input
+    size of the model. Classes are matched by name; the data may have them in another order, or only some of them.
+
+    Args:
+        config: The settings of ``tutelage evaluate``: ``model``, ``data``, ``split``, ``batch_size``, ``precision`` and
+            ``device``. ``model`` can also be a module. Pass ``network`` for a run of your own network, as in
+            ``evaluate(model="runs/student", network=module)``.
 
     Returns:
-        ``split``, ``count``, ``precision``, ``top1``, ``top5``, ``balanced_top1`` (the mean over the classes),
-        ``majority`` (the share of the most frequent class), all in percent, and ``loss``; None without labels.
+        A dictionary with ``split``, ``count`` (the number of images), ``precision``, the accuracies ``top1``, ``top5``
+        and ``balanced_top1`` (the mean over the classes), ``majority`` (the share of the most frequent class) and
+        ``loss``. Accuracies and shares are in percent, and None without labels.
 
     Raises:
-        TutelageError: the data have classes that the model does not have, or the split does not exist.
+        TutelageError: If the data have classes that the model does not have, or the split does not exist.
+
+    Example:
+        >>> import tutelage
+        >>> network = tutelage.create_model("resnet8", num_classes=10)
+        >>> results = tutelage.evaluate(model=network, data="digits", split="validation")
+        >>> results["split"], results["count"], results["precision"]
+        ('validation', 145, 'fp32')
     """
     check_main_guard()
     network = config.pop("network", None)
@@ -96,9 +107,9 @@ def _split(data: ImageData, wanted: str | None) -> tuple[str, Split]:
 
 
 def _settings_of_run(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what the run that is to be evaluated was measured with, as a layer of settings; empty if it is not a run.
+    """Return data, batch size and precision of the run to evaluate, as a layer of settings; empty if it is not a run.
 
-    The precision is left out while the run has not settled it.
+    The precision is omitted if the run has not chosen it yet.
     """
     folder = expand(str(config.get("model", "")))
     if not RunFolder(folder).is_run():

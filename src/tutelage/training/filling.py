@@ -1,4 +1,4 @@
-"""``tutelage cache``: the targets of a run computed beforehand, by as many processes as there are."""
+"""``tutelage cache``: compute the targets of a run in advance, on any number of processes."""
 
 from __future__ import annotations
 
@@ -31,21 +31,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Filled:
-    """What filling a cache came to, over all processes."""
+    """The result of :func:`fill_cache`, over all processes."""
 
     folder: Path
     size: int
-    """Of all records of the run, in bytes."""
+    """Size of all records of the run in bytes."""
     computed: int
-    """Views that the teacher was asked for, counted once for each stage that needs them."""
+    """Number of image views for which the teacher ran, counted once for each stage that needs them."""
     seconds: float
 
 
 def fill_cache(**config: Any) -> Filled:
-    """Stores the targets of all views that ``distill(**config)`` would show; ``cache.views`` has to be given.
+    """Compute and store the targets of all views that ``distill(**config)`` would show; ``cache.views`` is required.
 
-    What is stored already is left alone, so an interrupted call goes on where it was. Under ``accelerate launch`` the
-    processes share the work. Raises :class:`TutelageError` as ``distill`` does, before anything is computed.
+    Targets that are already stored are skipped, so you can repeat an interrupted call. With ``accelerate launch``, the
+    processes share the work.
+
+    Raises:
+        TutelageError: If ``cache.views`` is not set, the teacher is yet to be fine-tuned, the method has no teacher, or
+            for the same reasons as :func:`tutelage.distill`, before anything is computed.
     """
     with handed_over(config) as named:
         settings = load(DistillSettings, named)
@@ -80,7 +84,7 @@ def _fill_cache(settings: Any) -> Filled:
 
 
 def _fill(job: Job, engine: Accelerator, targets: RunTargets) -> int:
-    """Store what is missing of this process's share, and return how many views the teacher was asked for."""
+    """Store the missing targets of this process's share, and return the number of image views that were computed."""
     feed = build_feed(job, engine.device)
     own = targets.rows[engine.process_index :: engine.num_processes]
     computed = 0
@@ -95,11 +99,11 @@ def _fill(job: Job, engine: Accelerator, targets: RunTargets) -> int:
                     with first_batch:
                         stored.write(view, fed.rows, compute(job, fed, engine))
                     first_batch = nullcontext()
-                    computed += len(np.unique(fed.rows))  # readable images fill the gaps of others
+                    computed += len(np.unique(fed.rows))  # readable images replace unreadable ones
                     advance(len(fed.rows))
     return computed
 
 
 def _read(feed: Feed, rows: np.ndarray, view: int, size: int) -> Iterator[Fed]:
-    """Batches of these samples at ``view``."""
+    """Return batches of ``size`` of these samples at ``view``."""
     return feed.read([rows[start : start + size] for start in range(0, len(rows), size)], view)

@@ -18,14 +18,14 @@ def replay(folder: str | Path, network: Networks = None) -> Failure:
     """Repeat the step of ``RUN/failure.json`` in one process, from the weights before it.
 
     Args:
-        folder: of the run.
-        network: for a run of your own networks, those networks, as for :func:`tutelage.resume`.
+        folder: The run folder.
+        network: Your own networks, if the run uses any, as for :func:`tutelage.resume`.
 
     Returns:
-        The failed step as it is now: its terms, and the first layer that is not finite.
+        The repeated step: its terms, and the first layer that is not finite.
 
     Raises:
-        TutelageError: ``folder`` is not a run, or none of its steps failed.
+        TutelageError: If ``folder`` is not a run folder, or none of its steps failed.
     """
     with made_known(network):
         return _replay(expand(folder))

@@ -1,1 +1,1 @@
-"""What went wrong in a step: values that are not finite, memory that ran out."""
+"""Diagnose failed steps: values that are not finite, and memory that ran out."""

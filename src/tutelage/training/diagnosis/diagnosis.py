@@ -1,4 +1,4 @@
-"""Where a step stopped being finite: the batch again, from the weights before it, with an eye on every layer."""
+"""Find the layer where a step is not finite: repeat the step from the weights before it and check every layer."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 class Failure(BaseModel):
-    """The content of ``failure.json``: a step whose loss or gradient is not finite."""
+    """The content of ``failure.json``, which describes a step whose loss or gradient is not finite."""
 
     model_config = ConfigDict(frozen=True)
 
     stage: str
     epoch: int
-    """Of the run, from 1."""
+    """Epoch of the run, counted from 1."""
     step: int
-    """Of the epoch, from 1."""
+    """Step of the epoch, counted from 1."""
     seed: int
     view: int
     rows: list[int]
-    """The samples' places in the training set."""
+    """Indices of the samples in the training set."""
     terms: dict[str, str]
-    """The terms' values; as text, since JSON has no word for what is not finite."""
+    """Values of the terms as strings, because JSON cannot represent values that are not finite."""
     where: str | None
-    """The first layer whose output is not finite, else the term, else the deepest parameter whose gradient is not; None
-    where the step is finite when it is taken again."""
+    """The first layer whose output is not finite, or else the term, or else the last parameter whose gradient is not
+    finite. None if the repeated step is finite."""
 
     def __str__(self) -> str:
         terms = ", ".join(f"{name} {value}" for name, value in self.terms.items())
@@ -45,9 +45,16 @@ class Failure(BaseModel):
 
 
 def diagnose(job: Job, engine: Accelerator, stage: int, epoch: int, step: int) -> Failure:
-    """Takes the forward and backward pass of a step of ``epoch`` of the run again, for the batch of all processes.
+    """Repeat the forward and backward pass of a step, with the batch of all processes, and locate the first fault.
 
-    The stage is entered anew; weights stay as they are.
+    The stage is entered again, and the weights do not change.
+
+    Args:
+        job: The job, with the weights before the failed step.
+        engine: The accelerator of the run.
+        stage: Index of the stage.
+        epoch: Epoch of the run, counted from 0.
+        step: Step of the epoch, counted from 0.
     """
     distiller = job.distiller
     name = distiller.enter(stage).name
@@ -78,7 +85,7 @@ def diagnose(job: Job, engine: Accelerator, stage: int, epoch: int, step: int) -
 
 @contextmanager
 def _seen(distiller: Distiller) -> Iterator[list[str]]:
-    """Collects, in order, the student's and the connectors' layers whose output is not finite."""
+    """Collect the layers of the student and connectors whose output is not finite, in the order of execution."""
     names = {id(module): f"the output of {name}" for name, module in distiller.layers().items()}
     faults: list[str] = []
 

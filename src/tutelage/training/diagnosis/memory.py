@@ -1,4 +1,4 @@
-"""Memory that ran out: how much a step takes, and what to lower."""
+"""Explain why memory ran out: how much a step takes, and which settings to change."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 SAMPLED = 4
-"""Images in the pass that tells what one takes."""
+"""Number of images in the pass that estimates the memory per image."""
 USED = 0.8
-"""Part of the free memory that a step is advised to take."""
+"""Fraction of the free memory that the suggested settings use."""
 FEWEST = 2
-"""Images in a part of a batch that is advised: batch norm needs two."""
+"""Minimum images in each part of a batch that is suggested, because batch normalization needs two."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on the device or on the host; PyTorch has no class of its own for the host."""
+    """Return whether memory ran out on the device or the host, for which PyTorch has no own exception class."""
     said = str(error)
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in said or "out of memory" in said)
@@ -35,11 +35,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, job: Job, engine: Accelerator) -> TutelageError:
-    """Returns an error that says what a step takes, what is free, and what to lower.
+    """Return the error to raise, with the memory that a step takes, the free memory, and the settings to change.
 
-    The estimate is of what the student keeps for the backward pass, by far the most; it grows with the images.
+    The estimate is the memory of tensors saved for the backward pass, which dominates and grows with the batch.
     """
-    traceback.clear_frames(error.__traceback__)  # they hold what the failed step had made
+    traceback.clear_frames(error.__traceback__)  # frames hold the tensors of the failed step
     gc.collect()
     settings = job.settings
     images = -(-settings.batch_size // (settings.accumulate * engine.num_processes))
@@ -81,7 +81,7 @@ def _bytes_an_image(job: Job, engine: Accelerator) -> float:
     images = torch.zeros(shape, dtype=torch.uint8, device=engine.device)
     labels = torch.zeros(SAMPLED, dtype=torch.int64, device=engine.device)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), engine.autocast():
-        out = job.distiller(images, labels)  # while it lives, no storage takes the place of another
+        out = job.distiller(images, labels)  # keeps the graph alive, so that no storage is reused
     del out
     return sum(size for place, size in kept.items() if place not in own) / SAMPLED
 

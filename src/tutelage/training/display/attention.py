@@ -39,7 +39,13 @@ class Column(NamedTuple):
 def log_attention(job: Job, student: nn.Module, engine: Accelerator, epoch: int) -> None:
     """Log a picture of the attention maps with all loggers that support images, in the main process.
 
-    ``student`` is the plain network. Nothing is logged if a network has no maps.
+    Nothing is logged if a network has no feature maps.
+
+    Args:
+        job: The job of the run.
+        student: The student, without wrappers for training.
+        engine: The accelerator of the run.
+        epoch: Epoch of the run, for the loggers.
     """
     trackers = [tracker for tracker in engine.trackers if hasattr(tracker, "log_images")]
     if not trackers or not engine.is_main_process or job.data.validation is None:
@@ -60,7 +66,7 @@ def _spread(split: Split) -> Tensor:
 
 
 def _columns(job: Job, student: nn.Module, images: Tensor) -> list[Column]:
-    """Return the maps at paired levels, or at the student's own levels without a teacher."""
+    """Return the maps at paired levels, or at the levels of the student if there is no teacher."""
     ours = Probe(student, job.input_size)
     if job.teacher is None:
         taps = [level.name for level in ours.levels if len(level.shape) == 3]

@@ -26,7 +26,11 @@ NAMES = "loggers.json"
 
 
 def check_loggers(settings: RunSettings) -> None:
-    """Raise TutelageError if the package of a logger is not installed."""
+    """Check that the packages of the loggers are installed.
+
+    Raises:
+        TutelageError: If one is missing; the message contains the install command.
+    """
     from accelerate.tracking import LoggerType, get_available_trackers
 
     for name in settings.loggers:
@@ -41,8 +45,8 @@ def check_loggers(settings: RunSettings) -> None:
 def open_loggers(engine: Accelerator, settings: RunSettings, folder: RunFolder) -> Iterator[None]:
     """Start the loggers of the run in ``folder``, and finish them at the end of the block.
 
-    They receive the settings and the current content of ``log.txt``, which is the plan. Inside the block ``engine.log``
-    writes to all of them. If the run is resumed, W&B and MLflow continue their existing records.
+    They receive the settings, and TensorBoard also the current content of ``log.txt``, which is the plan. Inside the
+    block, ``engine.log`` writes to all of them. If the run is resumed, W&B and MLflow continue their existing records.
     """
     path = folder.path / NAMES
     names = read_json(path, dict[str, str]) if path.exists() else {}
@@ -66,13 +70,13 @@ def open_loggers(engine: Accelerator, settings: RunSettings, folder: RunFolder) 
 
 
 def _build(logger: str, path: Path, name: str | None) -> GeneralTracker:
-    """Return a tracker that continues ``name`` if set, and is offline unless the environment says otherwise."""
+    """Return a tracker that continues the record ``name`` if set; W&B is offline unless ``WANDB_MODE`` is set."""
     from accelerate.tracking import MLflowTracker, TensorBoardTracker, WandBTracker
 
     if logger == "tensorboard":
         return TensorBoardTracker("", path)
     if logger == "wandb":
-        # Absolute, because its service keeps the working directory that it was started in.
+        # Absolute, because the W&B service keeps the working directory in which it was started.
         ours = {"project": PROJECT, "dir": str(path.resolve()), "mode": "offline"}
         chosen = {key: os.environ.get(f"WANDB_{key.upper()}", default) for key, default in ours.items()}
         if chosen["mode"] == "offline":

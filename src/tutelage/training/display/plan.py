@@ -88,7 +88,7 @@ def _networks(job: Job, measured: Measured | None) -> Table:
 
 
 def _notes(job: Job) -> list[Text]:
-    """Return notes on how weights were read, and on what is frozen in the student."""
+    """Return notes on how weights were loaded and which part of the student is frozen."""
     notes = [(_role(job), note) for note in job.spec.notes]
     for member in job.teacher.members if job.teacher is not None else []:
         notes += [("teacher", note) for note in spec_of(member.network).notes]

@@ -28,7 +28,7 @@ class Lines:
     ) -> None: ...
 
     def validating(self, images: int) -> AbstractContextManager[Advance]:
-        """Show nothing; the line of the epoch follows."""
+        """Return a context that shows nothing, because the line of the epoch follows."""
         return nullcontext(lambda count: None)
 
     def finish(self, line: str) -> None:
@@ -40,7 +40,7 @@ class Lines:
 
 
 class Bar(Lines):
-    """In addition, a live bar over all steps with stage, epoch, images/s, loss terms and remaining time."""
+    """Plain lines and a live bar over all steps with stage, epoch, images/s, loss terms and remaining time."""
 
     def __init__(self, console: Console, screen: Console, steps: int) -> None:
         super().__init__(console)

@@ -37,7 +37,7 @@ class Evaluation:
 
     @property
     def score(self) -> float | None:
-        """Return the value for comparing networks: accuracy, or agreement without labels."""
+        """The value for comparing networks: accuracy, or agreement if there are no labels."""
         return self.top1 if self.top1 is not None else self.agreement
 
 
@@ -57,7 +57,7 @@ def evaluate_network(
         split: The images; each is evaluated once.
         batch_size: Images per batch and process.
         engine: The accelerator of the run.
-        reference: Predictions of an earlier call on the same split, e.g. by the teacher.
+        reference: Predictions of an earlier call on the same split, e.g. for the teacher.
         advance: Called after each batch with the number of images it covers over all processes.
     """
     from accelerate.utils import gather_object

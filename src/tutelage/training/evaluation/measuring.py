@@ -64,9 +64,10 @@ def describe_imbalance(balanced: float | None, majority: float | None) -> str:
 
 
 def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
-    """Measure the teacher on the validation data, or on the test data if there are none; None without a teacher.
+    """Measure the teacher on the validation split, or on the test split if there is none; None without a teacher.
 
-    A teacher with the data's classes is measured by its accuracy, any other by the nearest neighbors of its features.
+    The measure is the accuracy if the teacher has the classes of the data, and otherwise the accuracy of nearest
+    neighbors in its feature space.
     """
     teacher, data = job.teacher, job.data
     if teacher is None:
@@ -84,9 +85,9 @@ def measure_teacher(job: Job, engine: Accelerator) -> Measured | None:
 
 
 def keep_measured(measured: Measured, job: Job, engine: Accelerator) -> None:
-    """Write the teacher's results to the run's folder, for people and for :func:`kept_measured`.
+    """Write the teacher's results to the run folder, as ``teacher.json`` and for :func:`kept_measured`.
 
-    Every process has to call it: each has predicted every n-th sample.
+    All processes must call it, because each of the n processes has predicted every n-th sample.
     """
     from accelerate.utils import gather_object
 
@@ -107,7 +108,7 @@ def keep_measured(measured: Measured, job: Job, engine: Accelerator) -> None:
 
 
 def kept_measured(job: Job, engine: Accelerator) -> Measured | None:
-    """Return what :func:`keep_measured` wrote; None if it is missing or damaged, or the teacher's weights changed."""
+    """Return the results that :func:`keep_measured` wrote, or None if they are missing, damaged or of other weights."""
     state = agree(_read(job) if engine.is_main_process else None)
     if state is None:
         return None
@@ -134,7 +135,7 @@ def _weights(job: Job) -> list[object]:
 
 
 def evaluate_teacher(job: Job, engine: Accelerator, name: str, split: Split) -> Evaluation | None:
-    """Evaluate the teacher on a split; None if there is no teacher with the data's classes."""
+    """Evaluate the teacher on a split; return None if there is no teacher with the classes of the data."""
     if job.teacher is None or not job.teacher_knows_classes:
         return None
     return _evaluate(job.teacher, job, engine, name, split)

@@ -1,4 +1,4 @@
-"""Accuracy of features without a classifier, by nearest neighbors among the training images."""
+"""Measure features without a classifier, by nearest neighbors among the training images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ def nearest_classes(bank: Tensor, labels: Tensor, features: Tensor, classes: int
     """Return the class (B,) that the 20 nearest features of the bank vote for, as in DINO's protocol.
 
     Similarity is the cosine, and each neighbor's vote is weighted by exp(cosine / 0.07) (Wu et al., 2018; Caron et al.,
-    2021). ``bank`` is (N, D) with ``labels`` (N,), ``features`` is (B, D).
+    2021).
+
+    Args:
+        bank: Features to compare with, (N, D).
+        labels: Labels of the bank, (N,).
+        features: Features to classify, (B, D).
+        classes: Number of classes.
     """
     cosines = F.normalize(features, dim=1) @ F.normalize(bank, dim=1).T
     cosines, nearest = cosines.topk(min(NEIGHBOURS, len(bank)))
@@ -45,8 +51,17 @@ def neighbour_accuracy(
 ) -> float | None:
     """Return the percentage of labeled images whose neighbors in ``train`` vote for their class.
 
-    ``embed`` takes unnormalized images. Returns None if ``train`` or ``split`` has no labels. ``advance`` is called
-    with the number of images each batch covers, out of those of ``bank_size`` and the split.
+    Args:
+        embed: Function from unnormalized images to features (B, D).
+        train: Split whose images are compared with.
+        split: Split to classify.
+        classes: Number of classes.
+        batch_size: Images per batch and process.
+        engine: The accelerator of the run.
+        advance: Called after each batch with the number of images it covers, out of ``bank_size(train) + len(split)``.
+
+    Returns:
+        The percentage, or None if ``train`` or ``split`` has no labels.
     """
     own = EvalLoader(_bank(train), batch_size)
     shared = EvalLoader(split, batch_size, engine.process_index, engine.num_processes)

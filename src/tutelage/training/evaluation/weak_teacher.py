@@ -43,13 +43,13 @@ def warn_of_a_weak_teacher(job: Job, measured: Measured | None) -> None:
 
 
 def _alone(job: Job, split: str) -> dict[Path, float]:
-    """Return accuracies on ``split`` of students trained alone in folders next to the run's."""
+    """Return the accuracies on ``split`` of students that were trained alone, in folders next to the run folder."""
     found = {}
     for path in job.path.parent.glob("*/result.json"):
         try:
             result = Result.read(path.parent)
         except TutelageError:
-            continue  # of another program
+            continue  # not a result of tutelage
         top1 = result.validation_top1 if split == "validation" else result.top1
         same = (result.method, result.student, result.data) == ("none", job.spec.name, job.data.name)
         if same and top1 is not None:

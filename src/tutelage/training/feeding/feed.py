@@ -1,4 +1,4 @@
-"""The input of a step: a batch on the device, augmented and perhaps mixed, with its cached targets if there are any."""
+"""Prepare the input of a step: a batch on the device, augmented, mixed if requested, with its cached targets if any."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from tutelage.training.job.job import Job
 
 T = TypeVar("T")
 Stored = Callable[[int, "np.ndarray"], list[Tensor] | None]
-"""From a view and samples to their stored targets, on the host; None where one is missing."""
+"""A function from a view and samples to their cached targets on the CPU, or None if any is missing."""
 
 
 class Fed(NamedTuple):
-    """A batch as the step takes it."""
+    """The input of one step."""
 
     images: Tensor
     """(B, 3, H, W) uint8, channels last, on the device."""
     labels: Tensor
     rows: np.ndarray
-    """(B,) the samples' places in the training set."""
+    """Indices of the samples in the training set, (B,)."""
     view: int
-    """Which view of the samples it is."""
+    """Index of the view of the samples."""
     targets: list[Tensor] | None
-    """What the terms keep of the teacher, where it was stored."""
+    """The cached teacher outputs for the terms, if they were stored."""
 
     def part(self, chosen: np.ndarray) -> Fed:
-        """Returns the samples that ``chosen`` (B,), booleans, names, without targets."""
+        """Return the samples that the mask ``chosen`` (B,) selects, without targets."""
         places = torch.from_numpy(np.flatnonzero(chosen)).to(self.images.device)
         return Fed(self.images[places], self.labels[places], self.rows[chosen], self.view, None)
 
 
 @dataclass(frozen=True)
 class Feed:
-    """Makes the batches of a training; where the step runs on a GPU, each while the step before it runs."""
+    """The batches of a training run; for a GPU, each batch is prepared during the previous step."""
 
     data: ImageData
     loader: TrainLoader
     device: torch.device
     view_of: Callable[[int], int]
-    """From an epoch to the view of its images."""
+    """Maps an epoch to the view of its images."""
     rank: int = 0
 
     def epoch(self, epoch: int, stored: Stored | None = None, first: int = 0) -> Iterator[Fed]:
-        """Yields this process's batches of ``epoch`` from step ``first`` on, with what is ``stored`` for them."""
+        """Yield this process's batches of ``epoch``, starting at step ``first``, with their ``stored`` targets."""
         view = self.view_of(epoch)
         batches = self.loader.epoch(epoch, view, first)
         made = (self._make(step, batch, epoch, view, stored) for step, batch in enumerate(batches, first))
-        # On a CPU a second thread would only take turns with those of the step, which then wait for each other.
+        # On a CPU, a second thread would only compete with the threads of the step.
         return ahead(made) if self.device.type == "cuda" else made
 
     def read(self, groups: Sequence[np.ndarray], view: int) -> Iterator[Fed]:
-        """Yields a batch for each group of samples at ``view``, neither mixed nor with targets."""
+        """Yield a batch for each group of samples at ``view``, without mixing and targets."""
         return (self._place(batch, view, None) for batch in self.loader.read(groups, view))
 
     def _make(self, step: int, batch: Batch, epoch: int, view: int, stored: Stored | None) -> Fed:
@@ -80,14 +80,14 @@ class Feed:
         return Fed(images, self._to_device(batch.labels), rows, view, targets)
 
     def _to_device(self, tensor: Tensor) -> Tensor:
-        # From pinned memory the copy goes on while the host does other things.
+        # Copies from pinned memory are asynchronous.
         if self.device.type == "cuda" and tensor.device.type == "cpu":
             tensor = tensor.pin_memory()
         return tensor.to(self.device, non_blocking=True)
 
 
 def build_feed(job: Job, device: torch.device, rank: int = 0, world: int = 1) -> Feed:
-    """Returns what feeds the steps of a run: the share of process ``rank`` of ``world``."""
+    """Return the feed of a run, with the share of process ``rank`` out of ``world`` processes."""
     settings, data = job.settings, job.data
     if isinstance(data.train.samples, PackedSamples):
         data.train.samples.keep_on(device)
@@ -101,14 +101,14 @@ def build_feed(job: Job, device: torch.device, rank: int = 0, world: int = 1) ->
 
 
 def view_of(job: Job) -> Callable[[int], int]:
-    """Return the function from an epoch to the view that it shows: a new one each epoch, or one of the cached pool."""
+    """Return the function from an epoch to its view: a new view in each epoch, or a view of the cached pool."""
     if not isinstance(job.settings, DistillSettings) or job.settings.cache.views is None:
         return lambda epoch: epoch
     return job.settings.cache.view if job.data.random else lambda epoch: 0
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
-    """Yields the items, each made by a thread while the one before it is used."""
+    """Yield the items; a thread prepares each item while the previous one is used."""
     end = object()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(next, items, end)

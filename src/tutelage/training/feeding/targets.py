@@ -1,4 +1,4 @@
-"""Stored targets in a run: what may be stored, how much it is, whether it is right, and what is missing computed."""
+"""The cached targets of a run: estimate their size, verify them, and compute missing targets."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ if TYPE_CHECKING:
 
 
 FORMAT = 1
-"""Part of every identity: to be raised where targets, views or records become others than before."""
+"""Version of the cache, part of every identity. Raise it if the computation of targets, views or records changes."""
 VERIFIED = 64
-"""Records computed again when a cache is opened."""
+"""Number of records that are recomputed and compared when a cache is opened."""
 SAMPLED = 1000
-"""Records looked at to tell how many there are."""
+"""Number of records that are checked to estimate how many are stored."""
 TOLERANCE = {"fp32": 1e-2, "tf32": 2e-2, "bf16": 1e-1, "fp16": 2e-2}
-"""Largest error of a target computed again, against its largest value: rounding, other kernels for another batch."""
+"""Allowed error of recomputed targets relative to the largest value; rounding differs, and so do kernels by batch."""
 
 
 @dataclass(frozen=True)
 class RunTargets:
-    """The stored targets of all stages of a run."""
+    """The cached targets of all stages of a run."""
 
     cache: TargetCache
     stages: dict[int, StoredTargets]
-    """By the stage's place, of the stages that read the teacher."""
+    """Targets by index of the stage, for the stages that read the teacher."""
     views: dict[int, list[int]]
-    """The views that each of them shows."""
+    """Views of each of these stages."""
     rows: np.ndarray
-    """The samples that are trained on."""
+    """Indices of the training samples."""
 
     @property
     def total_bytes(self) -> int:
-        """What all records of the run take."""
+        """Size of all records of the run in bytes."""
         return sum(self._stage_bytes(index) for index in self.stages)
 
     def missing_bytes(self) -> float:
-        """Returns what those records take that are not there yet, going by a random sample of each stage's."""
+        """Return the size of the records that are not stored yet, estimated from a random sample of each stage."""
         return sum(self._stage_bytes(index) * (1 - self._stored_share(index)) for index in self.stages)
 
     def describe(self) -> str:
-        """Returns one line: how much is stored where, and how much of it is there."""
+        """Return a line with the total size, the percentage that is stored, and the folder."""
         parts = [
             f"{len(self.views[index])} views × {len(self.rows):,} images × {stored.record_bytes:,} bytes"
             for index, stored in self.stages.items()
@@ -75,10 +75,15 @@ class RunTargets:
 
 
 def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
-    """Opens the cache of a run and recomputes some of its records; None where it has no cache, or needs no teacher.
+    """Open the target cache of a run and verify some of its records.
 
-    A cache whose records are not what the teacher gives now is emptied. Raises :class:`TutelageError` where the disk
-    has too little room.
+    The cache is emptied if its records differ from the teacher's current outputs.
+
+    Returns:
+        The cached targets, or None if the run has no cache or no stage that needs a teacher.
+
+    Raises:
+        TutelageError: If the disk has too little free space.
     """
     settings = job.settings
     taught = any(stage.needs_teacher for stage in job.distiller.stages)
@@ -100,7 +105,7 @@ def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
     stages = {index: StoredTargets(cache, job.distiller.stages[index].terms, shape) for index, shape in shapes.items()}
     targets = RunTargets(cache, stages, views, job.data.train.rows)
     room = shutil.disk_usage(cache.folder.parent).free
-    # Each process looks at records of its own choice, and all have to come to the same end.
+    # Each process samples other records, but all must come to the same decision.
     missing = agree(targets.missing_bytes())
     if missing > room:
         raise TutelageError(
@@ -111,7 +116,7 @@ def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
 
 
 def identity(job: Job) -> dict[str, object]:
-    """Returns all that the targets of a run are functions of."""
+    """Return everything that the targets of a run depend on."""
     assert job.teacher is not None
     return {
         "format": FORMAT,
@@ -125,14 +130,14 @@ def identity(job: Job) -> dict[str, object]:
 
 
 def target_shapes(distiller: Distiller, size: tuple[int, int], device: torch.device) -> list[tuple[int, ...]]:
-    """Returns the shape of each target of the current stage, without the batch, by a dry pass of the teacher."""
+    """Return the shape of each target of the current stage, without the batch, from a dry pass of the teacher."""
     images = torch.zeros(1, 3, *size, dtype=torch.uint8, device=device)
     labels = torch.zeros(1, dtype=torch.int64, device=device)
     return [tuple(target.shape[1:]) for target in distiller.targets(images, labels)]
 
 
 def compute(job: Job, fed: Fed, engine: Accelerator) -> list[Tensor]:
-    """Returns the current stage's targets of a batch, as the live teacher gives them, part by part as in a step."""
+    """Return the live teacher's targets of a batch for the current stage, computed in the same parts as in a step."""
     parts = min(job.settings.accumulate, len(fed.images))
     with engine.autocast():
         batches = zip(fed.images.tensor_split(parts), fed.labels.tensor_split(parts))
@@ -141,23 +146,23 @@ def compute(job: Job, fed: Fed, engine: Accelerator) -> list[Tensor]:
 
 
 def targets_of(job: Job, stored: StoredTargets | None, fed: Fed, engine: Accelerator) -> list[Tensor] | None:
-    """Returns the stored targets of a batch, made now where they are missing; None where the teacher is live."""
+    """Return the cached targets of a batch, computed now if they are missing; None if the teacher is live."""
     if stored is None or fed.targets is not None:
         return fed.targets
     return fill(job, stored, fed, engine)
 
 
 def fill(job: Job, stored: StoredTargets, fed: Fed, engine: Accelerator) -> list[Tensor]:
-    """Computes and stores what is missing of the targets of a batch, and returns all as they will be read.
+    """Compute and store the missing targets of a batch, and return all targets as they will be read back.
 
-    So a run goes on the same whether it finds its targets or makes them.
+    The results of a run thus do not depend on whether its targets were already cached.
     """
     absent = ~stored.present(fed.view, fed.rows)
     targets = None
     if absent.any() and not absent.all():
         _store(job, stored, fed.part(absent), engine)
         targets = stored.read(fed.view, fed.rows)
-    if targets is None:  # nothing was there, or what was there is damaged
+    if targets is None:  # nothing was stored, or a record is damaged
         targets = _store(job, stored, fed, engine)
     return [target.to(engine.device) for target in targets]
 
@@ -169,12 +174,12 @@ def _store(job: Job, stored: StoredTargets, fed: Fed, engine: Accelerator) -> li
 
 
 def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accelerator) -> None:
-    """Computes random records of the current stage again, and empties their cache where one is not what comes out."""
+    """Recompute random records of the current stage, and empty the cache if any of them differs."""
     draw, rows = np.random.default_rng(), job.data.train.rows
     rows = np.sort(draw.choice(rows, min(VERIFIED, len(rows)), replace=False))
     begun = (view for view in draw.permutation(views).tolist() if stored.present(view, rows).any())
     view = next(begun, views[0])
-    # One by one: a damaged record is made anew when it is met, and says nothing of the others.
+    # Read one by one, because a damaged record does not affect the others; it is recomputed when it is needed.
     rows = np.array([row for row in rows if stored.read(view, np.array([row])) is not None], dtype=np.int64)
     for fed in build_feed(job, engine.device).read([rows], view) if len(rows) else []:
         found = stored.read(view, fed.rows)

@@ -23,7 +23,11 @@ FEW_VIEWS = 10
 
 
 def check_classes(data: ImageData) -> None:
-    """Raise TutelageError if all training images have the same label."""
+    """Check that the training images have more than one label.
+
+    Raises:
+        TutelageError: If all labels are the same.
+    """
     labels = data.train.labels
     found = labels[labels >= 0].unique().tolist()
     if len(found) == 1:
@@ -35,7 +39,11 @@ def check_classes(data: ImageData) -> None:
 
 
 def check_size(setting: str, network: nn.Module, size: tuple[int, int]) -> None:
-    """Raise TutelageError that names ``setting`` if the network does not accept images of ``size``."""
+    """Check that the network accepts images of ``size``.
+
+    Raises:
+        TutelageError: If it does not; the message names ``setting``.
+    """
     try:
         dry_run(network, size)
     except TutelageError as error:
@@ -76,7 +84,11 @@ def weigh_classes(settings: RunSettings, data: ImageData) -> list[float] | None:
 
 
 def check_smallest_batch(distiller: Distiller, settings: RunSettings, data: ImageData, processes: int) -> None:
-    """Raise TutelageError if a batch normalization would see a single value per channel, which has no variance."""
+    """Check that no batch normalization would see a single value per channel, which has no variance.
+
+    Raises:
+        TutelageError: If one would; the message names the setting to change.
+    """
     share = max(1, min(settings.batch_size, len(data.train)) // processes)
     if share // min(settings.accumulate, share) > 1:
         return
@@ -111,11 +123,14 @@ def _one_image(settings: RunSettings, data: ImageData, processes: int) -> str:
 
 
 def check_trained(teacher: BaseTeacher | None, finetune: str | None = None) -> None:
-    """Raise TutelageError if a teacher has random weights and is not fine-tuned.
+    """Check that a teacher has trained weights, or that all of them are fine-tuned first.
 
     Args:
         teacher: The teacher, if any.
         finetune: The part that is fine-tuned first. Training only the ``head`` of a random network is not enough.
+
+    Raises:
+        TutelageError: If a teacher has random weights and ``finetune`` is not ``full``.
     """
     for member in teacher.members if teacher is not None else []:
         if member.source == "random" and finetune != "full":
@@ -145,7 +160,11 @@ def without_labels(stages: Sequence[Stage], methods: Mapping[str, Method], data:
 
 
 def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
-    """Raise TutelageError if images are mixed and a method needs single images with their own labels."""
+    """Check that images are not mixed if a method needs single images with their own labels.
+
+    Raises:
+        TutelageError: If they are; the message names the settings.
+    """
     whole = [name for name, method in methods.items() if method.single_samples]
     if whole and data.mixing:
         given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
@@ -156,7 +175,11 @@ def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
 
 
 def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
-    """Raise TutelageError that names the setting or term if targets are to be cached and cannot be."""
+    """Check that the targets can be cached, if ``cache.views`` is set.
+
+    Raises:
+        TutelageError: If they cannot; the message names the setting or term.
+    """
     if settings.cache.views is None:
         return
     given = f"cache.views={settings.cache.views}"

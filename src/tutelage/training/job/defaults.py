@@ -1,4 +1,4 @@
-"""Choose optimization settings that are left open: optimizer, learning rate, decay, schedule, clipping.
+"""Choose optimization settings that are not set: optimizer, learning rate, decay, schedule, clipping.
 
 The rules follow timm's and torchvision's reference recipes, reduced to what works for any network: a higher rate with
 batch normalization, a lower rate for pretrained weights, rates scaled with the batch size, a warm-up, cosine decay to
@@ -30,7 +30,7 @@ OPEN: dict[str, Any] = {
     "clip": "auto",
     "bn_momentum": "auto",
 }
-"""The settings that ``settle`` fills in, and the value that leaves each open."""
+"""The settings that ``settle`` fills in, with the value that means "not set"."""
 
 REFERENCE_BATCH = 256
 """Batch size for the rates below. SGD's rate scales with the batch size, AdamW's with its square root."""
@@ -38,16 +38,16 @@ RATES = {
     "adamw": {"convolutional": 3e-3, "transformer": 1e-3, "unnormalized": 1e-3, "pretrained": 3e-4},
     "sgd": {"convolutional": 0.1, "transformer": 0.1, "unnormalized": 0.1, "pretrained": 0.01},
 }
-"""Peak learning rates by kind of network, from scratch and for pretrained networks."""
+"""Peak learning rates for training from scratch, by kind of network, and for pretrained networks."""
 DECAYS = {"sgd": 5e-4, "adamw": 0.05}
 CLIPS = {"sgd": 5.0, "adamw": 1.0}
-"""Cross-entropy alone rarely reaches the first; terms on feature maps exceed it by orders of magnitude."""
+"""Maximum gradient norms. The cross-entropy rarely reaches them; terms on feature maps can exceed them by far."""
 LONGEST_WARMUP = 5.0
 WARMUP_SHARE = 0.1
 HIGHEST_ADAMW_RATE = 0.02
 """AdamW diverges above this rate on any network; such a rate is intended for SGD."""
 USUAL_MOMENTUM = 0.1
-"""PyTorch's default. MobileNetV3 and EfficientNet use 0.01, intended for hundreds of thousands of steps."""
+"""PyTorch's default momentum. MobileNetV3 and EfficientNet use 0.01, intended for hundreds of thousands of steps."""
 WINDOWS = 50
 """Running statistics average the last 1/momentum steps; a run should have at least this multiple of steps."""
 
@@ -57,7 +57,7 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 
 @dataclass(frozen=True)
 class Optimization:
-    """Optimization of the student in stages without their own optimizer or schedule, with all values set."""
+    """Optimization settings, all set, for stages without their own optimizer or schedule."""
 
     optimizer: Optimizer
     schedule: Schedule
@@ -131,7 +131,7 @@ def kind_of(network: nn.Module) -> Literal["transformer", "convolutional", "unno
 
 def _schedule(settings: RunSettings) -> Schedule:
     asked = settings.schedule
-    # Relative to the run, not to a method's stages, so that methods are compared on the same schedule.
+    # Relative to the run instead of a method's stages, so that methods are compared on the same schedule.
     usual = min(LONGEST_WARMUP, WARMUP_SHARE * settings.epochs) if asked.name == "auto" else 0.0
     return Schedule(
         **asked.model_dump(exclude={"name", "warmup"}),
@@ -148,7 +148,7 @@ def _least_momentum(student: nn.Module, steps: int) -> float | None:
 
 
 def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """Return the layers with an exponential average; without momentum it is the mean of all steps."""
+    """Return the batch normalizations with a momentum; those without average over all steps."""
     norms = (module for module in network.modules() if isinstance(module, _BATCH_NORMS))
     return [norm for norm in norms if norm.momentum is not None]
 

@@ -1,4 +1,4 @@
-"""Fine-tuning of a teacher on the data's classes before distillation (``teacher.finetune``)."""
+"""Fine-tune a teacher on the classes of the data before distillation (``teacher.finetune``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED = ("data", "seed", "batch_size", "accumulate", "precision", "compile", "d
 
 
 def to_finetune(settings: RunSettings) -> TeacherSettings | None:
-    """Return the run's teacher settings if the teacher is fine-tuned first, None otherwise."""
+    """Return the teacher settings of the run if the teacher is fine-tuned first, or else None."""
     teacher = settings.teacher if isinstance(settings, DistillSettings) else None
     return teacher if teacher is not None and teacher.finetune is not None else None
 
@@ -52,7 +52,7 @@ def finetuning(settings: RunSettings, folder: Path) -> TrainSettings:
 
 
 def describe(teacher: TeacherSettings, folder: Path) -> str:
-    """Return a description of what is fine-tuned, how and where."""
+    """Return a description of the fine-tuning: teacher, layers, epochs and folder."""
     what = "only its new classifier" if teacher.finetune == "head" else "all layers"
     return f"{teacher.names[0]} fine-tuned on these data: {what}, {teacher.epochs} epochs, in {folder}"
 
@@ -63,7 +63,11 @@ def finetuned(folder: Path) -> TeacherSettings:
 
 
 def require_same(there: RunSettings, wanted: TrainSettings, folder: Path) -> None:
-    """Raise TutelageError if the run in ``folder`` trains another teacher than ``wanted``."""
+    """Check that the run in ``folder`` trains the same teacher as ``wanted``.
+
+    Raises:
+        TutelageError: If its settings differ.
+    """
     settled = {"out", "overwrite", "precision", "compile"}
     one, other = there.model_dump(mode="json", exclude=settled), wanted.model_dump(mode="json", exclude=settled)
     different = [key for key in other if one.get(key) != other[key]]

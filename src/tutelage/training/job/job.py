@@ -72,7 +72,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
         data: The data of ``settings.data``, if already open.
 
     Raises:
-        TutelageError: For anything that would fail during the run.
+        TutelageError: If settings, data and networks do not fit together.
     """
     data = data or open_data(settings.data)
     chosen, method, methods, teacher_settings = _roles(settings)
@@ -138,7 +138,10 @@ def _roles(settings: RunSettings) -> tuple[ModelSettings, str, dict[str, Method]
 
 
 def _class_difference(teacher: Teacher, data: ImageData) -> str | None:
-    """Return how the teacher's classes differ from the data's; None if they match, or are unnamed and as many."""
+    """Return how the teacher's classes differ from the data's, or None if they match.
+
+    A teacher without class names matches if it has the same number of classes.
+    """
     spec = spec_of(teacher.network)
     if teacher.headless:
         return f"it has no classifier, and {data.name} has {len(data.classes)} classes"

@@ -54,7 +54,7 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
 
 
 def has_classes(settings: ModelSettings) -> bool:
-    """Return whether the weights come from a file or folder, which include a classifier."""
+    """Return whether the weights come from a file or folder, which contains a classifier."""
     file = settings.weights is not None and expand(settings.weights).is_file()
     return file or expand(settings.name).is_dir()
 

@@ -1,4 +1,4 @@
-"""What a run writes to its folder before training."""
+"""Create the folder of a run, and write the files that describe it before training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def check_folder(job: Job, settings: RunSettings) -> None:
-    """Raise :class:`TutelageError` if the run would overwrite something, or something that it reads itself."""
+    """Check that the run can create its folder without overwriting another run or its own inputs.
+
+    Raises:
+        TutelageError: If it would overwrite something.
+    """
     folder = RunFolder(job.path)
     folder.check_free(settings.overwrite)
     read = [settings.data.name, job.spec.source]
@@ -31,7 +35,7 @@ def check_folder(job: Job, settings: RunSettings) -> None:
 
 @contextmanager
 def new_folder(job: Job, process: PartialState | Accelerator) -> Iterator[None]:
-    """Create the run's folder and hold its lock; every process has to enter it, and the first one writes."""
+    """Create the run's folder and hold its lock; all processes must enter it, and the main process writes."""
     with _create(job) if process.is_main_process else nullcontext():
         process.wait_for_everyone()
         yield

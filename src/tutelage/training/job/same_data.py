@@ -22,13 +22,17 @@ def describe_data(data: ImageData) -> dict[str, object]:
 
 
 def record_data(data: ImageData, name: str) -> dict[str, object]:
-    """Return the description of the data and their location, or None as location if they have none on disk."""
+    """Return the description of the data with their ``place`` on disk, or None if they are not files."""
     place = expand(name)
     return {**describe_data(data), "place": str(place.absolute()) if place.exists() else None}
 
 
 def check_moved(settings: RunSettings, path: Path) -> None:
-    """Raise TutelageError if the data of the run in ``path`` were in a folder that no longer exists."""
+    """Check that the data of the run in ``path`` are still where they were.
+
+    Raises:
+        TutelageError: If their file or folder no longer exists.
+    """
     name = settings.data.name
     place = _recorded(path).get("place") or (name if Path(name).expanduser().is_absolute() else None)
     if place is not None and not expand(name).exists():
@@ -39,14 +43,23 @@ def check_moved(settings: RunSettings, path: Path) -> None:
 
 
 def move_data(settings: RunSettings, path: Path, place: str | Path, records: bool) -> tuple[RunSettings, ImageData]:
-    """Open the data of the run in ``path`` at their new place; if ``records`` is set, record that place there.
+    """Open the data of the run in ``path`` at their new place.
+
+    Args:
+        settings: The settings of the run.
+        path: The run folder.
+        place: The new file or folder of the data.
+        records: Whether this process records the new place in the run folder.
+
+    Returns:
+        The settings with the new place, and the data.
 
     Raises:
-        TutelageError: they are not the same data.
+        TutelageError: If the data are not the same.
     """
     data = open_data(_at(settings, place).data)
     check_same_data(data, path)
-    for folder in (RunFolder(path), RunFolder(path / FOLDER)):  # a teacher that is fine-tuned first has the same data
+    for folder in (RunFolder(path), RunFolder(path / FOLDER)):  # a fine-tuned teacher uses the same data
         if records and folder.is_run():
             folder.write_text("config.yaml", dump(_at(load_run(folder.path), place)))
             folder.write_json("data.json", record_data(data, str(place)))
@@ -54,12 +67,12 @@ def move_data(settings: RunSettings, path: Path, place: str | Path, records: boo
 
 
 def _at(settings: RunSettings, place: str | Path) -> RunSettings:
-    """Return the settings with the data at another place."""
+    """Return the settings with another place of the data."""
     return settings.model_copy(update={"data": settings.data.model_copy(update={"name": str(place)})})
 
 
 def check_same_data(data: ImageData, path: Path) -> None:
-    """Check that the data are those that the run in ``path`` started with; runs of 0.1 only recorded the classes.
+    """Check that the data have not changed since the run in ``path`` started; runs of 0.1 only recorded the classes.
 
     Raises:
         TutelageError: If a class or an image was added, removed, renamed or changed.
@@ -81,7 +94,7 @@ def check_same_data(data: ImageData, path: Path) -> None:
 
 
 def _recorded(path: Path) -> dict[str, object]:
-    """Return what the run in ``path`` recorded about its data; empty for runs of 0.1."""
+    """Return the description of the data that the run in ``path`` recorded; empty for runs of 0.1."""
     file = path / "data.json"
     recorded: dict[str, object] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     return recorded

@@ -1,4 +1,4 @@
-"""The settings of a run, read back from its folder."""
+"""Read the settings of a run from its folder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tutelage.runs import RunFolder
 
 
 def load_run(folder: Path) -> RunSettings:
-    """Return the resolved settings of a run, with ``out`` where its folder is now.
+    """Return the resolved settings of a run, with ``out`` set to the current path of its folder.
 
     Raises:
-        TutelageError: ``folder`` is not a run folder, or its config.yaml is not valid.
+        TutelageError: If ``folder`` is not a run folder, or its config.yaml is invalid.
     """
     if not RunFolder(folder).is_run():
         raise TutelageError(f"{folder} is not a run folder: it has no config.yaml and environment.json")
@@ -27,7 +27,7 @@ def load_run(folder: Path) -> RunSettings:
 
 
 def _with_rules_of_0_1(tree: dict[str, Any]) -> dict[str, Any]:
-    """Add what version 0.1 always did: its runs do not name these settings."""
+    """Add the fixed behavior of version 0.1, whose config.yaml does not contain these settings."""
     return {"bn_momentum": None} | {key: _decaying_norms(key, value) for key, value in tree.items()}
 
 

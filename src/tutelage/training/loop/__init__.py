@@ -1,4 +1,4 @@
-"""Stages, epochs and steps, and the state to go on from."""
+"""The training loop: stages, epochs and steps, and the state to resume from."""
 
 from tutelage.training.loop.buffers import BufferBackup
 from tutelage.training.loop.gradients import GradientWatch, measures_gradients

@@ -1,4 +1,4 @@
-"""From a training to a checkpoint, and back."""
+"""Capture the state of a training run in a checkpoint, and restore it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tutelage.training.loop.step import Step
 
 
 def capture(distiller: Distiller, step: Step, progress: Progress, epoch: Epoch) -> Checkpoint:
-    """Return the state of a training; every process has to call it.
+    """Return the state of a training run; all processes must call it.
 
-    The tensors are those of the training itself: save the checkpoint before the next step.
+    The tensors are not copied, so save the checkpoint before the next step.
     """
     from accelerate.utils import gather_object
 
@@ -34,7 +34,7 @@ def capture(distiller: Distiller, step: Step, progress: Progress, epoch: Epoch) 
 
 
 def restore(checkpoint: Checkpoint, distiller: Distiller, step: Step, epoch: Epoch) -> None:
-    """Put a training that has entered the checkpoint's stage and epoch back to where :func:`capture` saw it."""
+    """Restore the state that :func:`capture` returned; the stage and the epoch must be entered before."""
     restore_networks(checkpoint, distiller)
     step.optimizer.load_state_dict(checkpoint.optimizer)
     if step.engine.scaler is not None:
@@ -60,7 +60,7 @@ def random_state() -> dict[str, torch.Tensor | None]:
 
 
 def restore_random(states: list[dict[str, Any]], rank: int) -> None:
-    """Restore the random state of process ``rank``; a process that the run did not have before keeps its own."""
+    """Restore the random state of process ``rank``; additional processes keep their own state."""
     if rank >= len(states):
         return
     torch.set_rng_state(states[rank]["cpu"])
@@ -69,6 +69,6 @@ def restore_random(states: list[dict[str, Any]], rank: int) -> None:
 
 
 def _without_layout(terms: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
-    """Return the terms' state under today's names: in 0.1 a connector was the second of two modules."""
+    """Rename the terms' state of version 0.1, in which a connector was the second of two modules."""
     renamed = {re.sub(r"^(\d+\.connector\.)1\.", r"\1", name): value for name, value in terms.items()}
     return renamed if renamed.keys() == expected.keys() != terms.keys() else terms

@@ -1,4 +1,4 @@
-"""One epoch under way: its position, its measurements, and the record it ends with."""
+"""``Epoch``: the position and the measurements of the current epoch."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from tutelage.training.loop.meters import Meters
 
 @dataclass
 class Epoch:
-    """Epoch ``number`` of a stage and ``of_run`` of the run, both from 0, with its number of steps."""
+    """The current epoch of a run."""
 
     stage: Stage
     number: int
+    """Number of the epoch in its stage, counted from 0."""
     of_run: int
+    """Number of the epoch in the run, counted from 0."""
     steps: int
+    """Number of steps in the epoch."""
     batch_size: int
     meters: Meters
     watch: GradientWatch
     step: int = 0
-    """Steps done."""
+    """Completed steps."""
     waited: float = 0.0
-    """Seconds in which a step waited for its batch."""
+    """Time spent waiting for batches, in seconds."""
     hits: int = 0
-    """Batches whose targets were stored."""
+    """Number of batches with cached targets."""
     start: float = field(default_factory=time.perf_counter)
 
     @property
@@ -36,17 +39,17 @@ class Epoch:
 
     @property
     def seconds(self) -> float:
-        """Seconds since its first step, without the time between a stop and the resume."""
+        """Duration so far in seconds, without the time between an interruption and the resume."""
         return time.perf_counter() - self.start
 
     @property
     def place(self) -> int:
-        """The number of its next step within the stage."""
+        """Number of the next step within the stage, counted from 0."""
         return self.number * self.steps + self.step
 
     @property
     def done(self) -> int:
-        """Steps of the run so far."""
+        """Completed steps of the run."""
         return self.of_run * self.steps + self.step
 
     @property
@@ -65,14 +68,14 @@ class Epoch:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state` returned."""
+        """Continue from the result of :meth:`state`."""
         self.step, self.waited, self.hits = state["step"], state["waited"], state["hits"]
         self.start = time.perf_counter() - state["seconds"]
         self.meters.restore(state["meters"])
         self.watch.restore(state["gradients"])
 
     def record(self, lr: float, stored: bool) -> dict[str, Any]:
-        """Return the epoch's metrics, after its last step."""
+        """Return the metrics of the epoch, after its last step."""
         seconds = self.seconds
         return {
             "stage": self.stage.name,

@@ -1,4 +1,4 @@
-"""After the last step: the results of student and teacher, and the files of a finished run."""
+"""Finish a run: evaluate student and teacher, and write the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _method_settings(job: Job) -> dict[str, dict[str, Any]]:
 def finish(
     job: Job, student: nn.Module, engine: Accelerator, progress: Progress, measured: Measured | None = None
 ) -> Result:
-    """Evaluate ``student`` after the last epoch, write ``student/`` and ``result.json``, print the closing lines.
+    """Evaluate ``student`` after the last epoch, write ``student/`` and ``result.json``, and print the results.
 
     The teacher is evaluated too, unless ``measured`` is its accuracy on the same split.
     """
@@ -36,7 +36,7 @@ def finish(
     network = nn.Sequential(job.distiller.normalization, student).eval()
     known = measured is not None and (measured.kind, measured.split) == (ACCURACY, name)
     teacher = measured if known else evaluate_teacher(job, engine, name, split)
-    # A head that nothing trained agrees with nobody.
+    # If the head was not trained, its agreement with the teacher is meaningless.
     reference = teacher.predictions if teacher is not None and job.distiller.stages[-1].student_logits else None
     last = _evaluate(network, job, engine, name, split, reference)
     on_validation = last if name == "validation" else None

@@ -1,4 +1,4 @@
-"""The training loop: stages, epochs, steps, with checkpoints after every epoch and within long ones."""
+"""``Fit``, the training loop: stages, epochs and steps, with checkpoints after every epoch and within long ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Fit:
-    """One training under way: what it works with, then its state, which a checkpoint captures."""
+    """A training run in progress: its inputs, followed by its state."""
 
     job: Job
     engine: Accelerator
@@ -55,16 +55,16 @@ class Fit:
     averaged: ModelEmaV3 | None = field(init=False)
     progress: Progress = field(default_factory=Progress, init=False)
     saved: float = field(default_factory=time.monotonic, init=False)
-    """When the last checkpoint was written."""
+    """Time at which the last checkpoint was written."""
     told: set[str] = field(default_factory=set, init=False)
-    """Terms that were warned of."""
+    """Terms for which a warning was issued."""
 
-    # Of the stage under way.
+    # State of the current stage
     step: Step = field(init=False)
     buffers: BufferBackup = field(init=False)
     stored: StoredTargets | None = field(init=False)
     first_step: AbstractContextManager[object] = field(init=False)
-    """Shows that the compiler runs in the first step."""
+    """The context of the first step, which shows that the compiler is running."""
     epoch: Epoch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,15 +73,16 @@ class Fit:
 
     @property
     def network(self) -> nn.Module:
-        """The network that is evaluated and saved: the student, or its moving average."""
+        """The network to evaluate and save: the student, or its moving average."""
         return self.job.student if self.averaged is None else self.averaged.module
 
     def run(self, checkpoint: Checkpoint | None = None) -> None:
-        """Train all stages, or what is left of them after ``checkpoint``.
+        """Train all stages, or the rest of them after ``checkpoint``.
 
         Raises:
-            BaseException: the answer of ``notice``, after a checkpoint, if it received a signal.
-            TutelageError: a step was not finite.
+            KeyboardInterrupt: After Ctrl-C, once a checkpoint is written.
+            Preempted: After SIGTERM, once a checkpoint is written.
+            TutelageError: If a step was not finite.
         """
         if checkpoint is not None:
             self.progress = checkpoint.progress
@@ -123,7 +124,7 @@ class Fit:
         return Epoch(distiller.stage, number, of_run, len(loader), loader.batch_size, meters, watch)
 
     def _run_epoch(self) -> dict[str, Any]:
-        """Train the epoch, or what is left of it, and return its metrics."""
+        """Train the rest of the current epoch, and return its metrics."""
         epoch, stored = self.epoch, self.stored
         self.display.start(epoch.label, epoch.done)
         self.job.distiller.train()
@@ -169,12 +170,16 @@ class Fit:
         return lr
 
     def _warn(self, means: dict[str, float]) -> None:
-        """Warn of terms that dominate the cross-entropy, by their means over the epoch so far."""
+        """Warn of terms whose mean over the epoch so far dominates the cross-entropy."""
         if self.engine.is_main_process:
             warn_of_dominated_task(means, self.told)
 
     def _check(self) -> None:
-        """Raise :class:`TutelageError` if a step of the epoch was not finite, after saving what a replay needs."""
+        """Check that all steps of the epoch were finite, and otherwise save the state for a replay.
+
+        Raises:
+            TutelageError: If a step was not finite.
+        """
         epoch, path = self.epoch, self.folder.path
         fault = epoch.meters.fault()
         if fault is None:
@@ -196,10 +201,10 @@ class Fit:
         )
 
     def _save_if_due(self) -> None:
-        """Save a checkpoint within the epoch if the last one is old or the run has to stop; then stop it."""
+        """Save a checkpoint within the epoch if the last one is old or the run must stop; then stop it."""
         settings, together = self.job.settings, self.engine.num_processes > 1
         if together and self.epoch.step % settings.log_every:
-            return  # the processes have to agree, which takes an exchange
+            return  # the processes must agree, and communicating in every step would be slow
         old = time.monotonic() - self.saved >= 60 * settings.checkpoint_minutes
         stop, due = self._agree(self.notice.received is not None, old)
         if stop or due:
@@ -209,7 +214,7 @@ class Fit:
             raise self.notice.answer()
 
     def _agree(self, *any_of: bool) -> list[bool]:
-        """Return for each flag whether any process has it set."""
+        """Return for each flag whether it is set in any process."""
         if self.engine.num_processes == 1:
             return list(any_of)
         flags = self.engine.reduce(torch.tensor(any_of, dtype=torch.float32, device=self.engine.device), "sum")
@@ -225,7 +230,7 @@ class Fit:
         self.saved = time.monotonic()
 
     def _share_buffers(self) -> None:
-        """Copy the running statistics of the first process to all others, which have seen other batches."""
+        """Copy the running statistics of the first process to all others, which saw different batches."""
         from accelerate.utils import broadcast
 
         networks = [self.job.student] + ([self.averaged.module] if self.averaged is not None else [])
@@ -233,7 +238,7 @@ class Fit:
             broadcast(buffer)
 
     def _finish_epoch(self, record: dict[str, Any]) -> None:
-        """Validate the student, and write the epoch's metrics and checkpoint."""
+        """Validate the student, and write the metrics and the checkpoint of the epoch."""
         epoch, progress = self.epoch.of_run + 1, self.progress
         measured = self._validate(self.epoch.stage, epoch)
         first = progress.best_top1 is None
@@ -262,7 +267,7 @@ class Fit:
             raise self.notice.answer()
 
     def _validate(self, stage: Stage, epoch: int) -> Evaluation | None:
-        """Evaluate the student; return None if ``epoch`` is not due, no head is trained, or there are no such data."""
+        """Evaluate the student; return None if ``epoch`` is not due, no head is trained, or there is no validation."""
         split = self.job.data.validation
         due = epoch % self.job.settings.validate_every == 0 or epoch == self.job.epochs
         if split is None or not stage.student_logits or not due:
@@ -274,7 +279,7 @@ class Fit:
 
 
 def _line(record: dict[str, Any]) -> str:
-    """Return one line per epoch, the most important first: a narrow terminal cuts the rest."""
+    """Return the line of an epoch, with the most important values first, because narrow terminals cut it off."""
     parts = [f"{record['stage']:>6} epoch {record['epoch']:>3}"]
     if "val/top1" in record:
         parts.append(f"val top-1 {record['val/top1']:.2f} %")

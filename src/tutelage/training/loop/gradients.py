@@ -1,4 +1,4 @@
-"""The gradient of each term: its norm, and whether it points the way of the cross-entropy's or against it."""
+"""Measure the gradient of each term: its norm, and its cosine with the gradient of the cross-entropy."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tutelage.distillation import TASK
 from tutelage.training.tuning.compilation import compiles_student
 
 DOMINATING = 100.0
-"""A term this many times as large as the cross-entropy leaves the labels little influence."""
+"""Ratio to the cross-entropy above which a term leaves the labels little influence."""
 
 
 class GradientWatch:
-    """Mean over an epoch's measurements of ‖∂L_i/∂θ‖, for each weighted term L_i and the student's trained weights θ,
-    and of its cosine with the gradient of the cross-entropy, if there is one.
+    """Mean gradient norms of the terms over an epoch, and cosines with the gradient of the cross-entropy, if any.
 
-    Each measurement costs a backward pass per term. With several processes, the first one's part of the batch counts.
+    The norm is ‖∂L_i/∂θ‖ for each weighted term L_i and the trained weights θ of the student. Each measurement costs a
+    backward pass per term. With several processes, the first process measures its part of the batch.
     """
 
     def __init__(self, student: nn.Module) -> None:
@@ -31,7 +31,7 @@ class GradientWatch:
         self.looks = 0
 
     def look(self, terms: dict[str, Tensor], scale: float = 1.0) -> None:
-        """Measure a step's terms, whose graph is kept.
+        """Measure the terms of a step, and keep their graph.
 
         Args:
             terms: The weighted terms.
@@ -48,7 +48,7 @@ class GradientWatch:
         self.looks += 1
 
     def means(self) -> dict[str, float]:
-        """Return ``gradient/TERM`` and ``cosine/TERM``; nothing if nothing was measured."""
+        """Return the means as ``gradient/TERM`` and ``cosine/TERM``; empty without measurements."""
         return {name: value / self.looks for name, value in self.sums.items()}
 
     def state(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class GradientWatch:
 
 
 def _dot(one: Sequence[Tensor], other: Sequence[Tensor]) -> float:
-    # Not in float64 on the device: MPS has none.
+    # Sums are added on the host, because MPS has no float64.
     return math.fsum((_wide(a) * _wide(b)).sum().item() for a, b in zip(one, other))
 
 
@@ -79,16 +79,19 @@ def _wide(tensor: Tensor) -> Tensor:
 
 
 def measures_gradients(settings: RunSettings, step: int) -> bool:
-    """Return whether a step, counted from 0, measures gradients: compiled backward passes free what a second needs."""
+    """Return whether a step, counted from 0, measures gradients.
+
+    Compiled students are not measured, because their backward pass frees tensors that a second one needs.
+    """
     return settings.log_gradients and step % settings.log_every == 0 and not compiles_student(settings.compile)
 
 
 def warn_of_dominated_task(means: dict[str, float], told: set[str]) -> None:
-    """Warn once of each term that is far larger than the cross-entropy.
+    """Warn once about each term that is far larger than the cross-entropy.
 
     Args:
         means: Terms by name, and their sum as ``loss``.
-        told: The terms that were warned of; new ones are added.
+        told: Terms for which a warning was issued; new ones are added.
     """
     task = means.get(TASK)
     for name, value in means.items():

@@ -1,4 +1,4 @@
-"""Runs that end early: what is printed, and how to resume them."""
+"""Report how to resume runs that end early."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def before_training() -> Iterator[None]:
-    """Report a stop by a signal before there is anything to resume."""
+    """Report that a signal stopped the run before training, so that there is nothing to resume."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
@@ -30,7 +30,7 @@ def before_training() -> Iterator[None]:
 
 @contextmanager
 def resumable(job: Job, engine: Accelerator) -> Iterator[None]:
-    """Report how to resume a training that is stopped, or that runs out of disk space or memory."""
+    """Report how to resume a run that is stopped, or that runs out of disk space or memory."""
     path = job.path
     try:
         yield

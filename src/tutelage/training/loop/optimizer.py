@@ -1,4 +1,4 @@
-"""Builds the optimizer of a stage."""
+"""Build the optimizer of a stage."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def build_optimizer(parameters: Iterable[Parameter], settings: Optimizer) -> tor
     """Return a fused SGD or AdamW over the ``parameters`` that require gradients.
 
     Weight decay skips biases and the weights of normalizations (all parameters of one dimension) unless
-    ``decay_norms`` is set. The optimizer is fused because its one kernel also skips the update where ``found_inf`` is
-    set on it, without the host waiting for the device.
+    ``decay_norms`` is set. Fused optimizers skip the update on the device if their attribute ``found_inf`` is 1.0, so
+    that the host does not wait for the device.
     """
     groups = _groups([parameter for parameter in parameters if parameter.requires_grad], settings)
     if settings.name == "sgd":

@@ -1,4 +1,4 @@
-"""SIGTERM, which clusters send before they take a machine away, and Ctrl-C: the run saves what it has, and ends."""
+"""Stop a run after the current step on Ctrl-C or SIGTERM, which clusters send before they reclaim a machine."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tutelage.errors import EXIT_CODE
 
 
 class Preempted(SystemExit):
-    """Ends the process with :data:`tutelage.errors.EXIT_CODE`, once a checkpoint is written."""
+    """Exit with :data:`tutelage.errors.EXIT_CODE` after SIGTERM, raised once a checkpoint is written."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_CODE)
 
 
 class Notice:
-    """Whether SIGTERM or SIGINT has come, which are answered after the step under way.
+    """The received SIGTERM or SIGINT, if any, which takes effect after the current step.
 
-    An exception in the middle of a step can come at any of its instructions: between two of a queue's, say, whose
-    other end then waits for ever.
+    An exception from a signal handler could interrupt a step anywhere, for example in the middle of a queue operation,
+    and leave the other end of the queue waiting forever.
     """
 
     def __init__(self) -> None:
@@ -32,20 +32,20 @@ class Notice:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:
             if self.received is signal.SIGINT:
-                raise KeyboardInterrupt  # who asks twice does not want to wait
-            # Not print, which may be at work at this very moment.
+                raise KeyboardInterrupt  # the second Ctrl-C stops immediately
+            # Not print, which the signal may have interrupted.
             os.write(2, b"\nstopping after this step; Ctrl-C again: now, and back to the last checkpoint\n")
         self.received = signal.Signals(number)
 
     def answer(self) -> BaseException:
-        """Returns what ends the run: KeyboardInterrupt after Ctrl-C, else, and for another process's, Preempted."""
+        """Return the exception that ends the run: KeyboardInterrupt after Ctrl-C in this process, or else Preempted."""
         return KeyboardInterrupt() if self.received is signal.SIGINT else Preempted()
 
     @contextmanager
     def awaited(self) -> Iterator[None]:
-        """Notes the signals instead of dying of them; in the main thread, the only one that may.
+        """Record signals inside the block instead of ending the process; only in the main thread, as Python requires.
 
-        SIGINT is left as it is where it means something else than KeyboardInterrupt, as under nohup.
+        SIGINT is not handled if its handler is not Python's default, for example in background jobs of a shell script.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

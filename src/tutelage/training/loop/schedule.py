@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step."""
+"""Compute the learning rate as a pure function of the step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from tutelage.terms import Schedule
 
 
 def lr_factor(step: int, steps: int, steps_per_epoch: int, settings: Schedule) -> float:
-    """Returns the factor of the peak learning rate at ``step`` (from 0) of a stage of ``steps`` steps, in [0, 1].
+    """Return the factor in [0, 1] of the peak learning rate at a step.
 
-    Warm-up rises linearly over ``warmup`` epochs. Then: ``cosine`` falls from 1 towards 0; ``one_cycle`` rises along a
-    cosine from 1/25 over the share ``rise`` and falls along a cosine to 1/250,000 (Smith, Topin, 2018, with torch's
+    It rises linearly over ``warmup`` epochs. Then ``cosine`` falls from 1 towards 0; ``one_cycle`` rises along a cosine
+    from 1/25 over the fraction ``rise`` and falls along a cosine to 1/250,000 (Smith and Topin, 2018, with PyTorch's
     constants); ``step`` multiplies by ``gamma`` at each of the ``milestones`` (epochs); ``constant`` stays 1.
+
+    Args:
+        step: Step of the stage, counted from 0.
+        steps: Number of steps in the stage.
+        steps_per_epoch: Number of steps per epoch.
+        settings: The schedule.
+
+    Example:
+        >>> schedule = Schedule(name="step", milestones=(5,), gamma=0.1)
+        >>> [lr_factor(step, 100, 10, schedule) for step in (0, 49, 50)]
+        [1.0, 1.0, 0.1]
     """
     warmup = settings.warmup * steps_per_epoch
     if step < warmup:
@@ -30,9 +41,9 @@ def lr_factor(step: int, steps: int, steps_per_epoch: int, settings: Schedule) -
 
 
 def restarts(step: int, steps_per_epoch: int, settings: Schedule) -> bool:
-    """Whether the optimiser forgets its momentum before ``step`` (from 0): at each milestone, where that is asked for.
+    """Return whether the optimizer's state is reset before ``step``: at each milestone, if ``restart`` is set.
 
-    The official code of OFD and of Attention Transfer builds a new optimiser at every drop of the rate.
+    The official code of OFD and Attention Transfer builds a new optimizer at every drop of the learning rate.
     """
     milestones = (math.ceil(epoch * steps_per_epoch) for epoch in settings.milestones)
     return settings.restart and settings.name == "step" and step in milestones

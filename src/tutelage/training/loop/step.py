@@ -1,4 +1,4 @@
-"""One training step, which never waits for the device."""
+"""``Step``: one training step, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class Step:
-    """Forward, backward and update of one batch.
+    """The forward pass, backward pass and update with one batch.
 
     Args:
-        engine: precision, processes, gradients' scale.
-        module: the prepared distiller.
-        optimizer: the prepared optimiser.
-        student: the network that is trained.
-        clip: largest norm of the gradient; None: any.
-        parts: into how many micro-batches a batch is cut, whose gradients are averaged before the update.
-        averaged: takes the moving average of the student's weights after each update; None: no average is kept.
+        engine: The accelerator of the run: precision, processes and gradient scaler.
+        module: The prepared distiller.
+        optimizer: The prepared optimizer.
+        student: The network that is trained.
+        clip: Maximum norm of the gradient; None: no clipping.
+        parts: Number of micro-batches per batch, whose gradients are averaged before the update.
+        averaged: Moving average of the student's weights, updated after each step; None: no average.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Step:
         self.clip = clip
         self.parts = parts
         self.taken = 0
-        """Steps of the run so far: the average's decay rises with them."""
+        """Completed steps of the run, which determine the decay of the average."""
 
     def __call__(
         self,
@@ -61,9 +61,9 @@ class Step:
         lr: float,
         watch: GradientWatch | None = None,
     ) -> None:
-        """Takes one step at learning rate ``lr``; the terms go into ``meters``, and their gradients to ``watch``."""
+        """Take one step at learning rate ``lr``; add the terms to ``meters`` and their gradients to ``watch``."""
         for part, share, last in _parts(images, labels, targets, self.parts):
-            # Processes exchange gradients once a step, with the last part.
+            # Processes exchange gradients once per step, with the last part.
             with nullcontext() if last else self.engine.no_sync(self.module):
                 out = self.module(*part)
                 meters.update(out.terms, share)
@@ -72,14 +72,14 @@ class Step:
                 self.engine.backward(self._guarded(out.loss, meters.stopped) * share)
         norm = self._norm()
         stopped = self.engine.reduce(meters.stopped, "sum")
-        if self.engine.scaler is None:  # which skips such steps by itself, and goes on at another scale
+        if self.engine.scaler is None:  # a scaler skips such steps itself, and continues with another scale
             stopped = stopped + ~torch.isfinite(norm)
-        # The fused kernels take 1.0 for a sign, and nothing else.
+        # Fused kernels skip the update only if found_inf is exactly 1.0.
         meters.end_step(stopped.clamp(max=1.0))
         self._update(meters.stopped, lr)
 
     def _norm(self) -> Tensor:
-        """The norm of the gradient, which is then cut to the largest allowed one."""
+        """Return the norm of the gradient before clipping, and clip the gradient if requested."""
         if self.clip is not None:
             norm: Tensor = self.engine.clip_grad_norm_(self.module.parameters(), self.clip)
             return norm
@@ -90,7 +90,7 @@ class Step:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         if self.engine.scaler is None:
-            # The fused kernel reads this on the device: from the first loss that is not finite on, nothing is updated.
+            # Fused kernels read this on the device, and skip all updates after the first step that is not finite.
             self.optimizer.optimizer.found_inf = stopped
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -99,14 +99,15 @@ class Step:
             self.averaged.update(self.student, self.taken)
 
     def _guarded(self, loss: Tensor, stopped: Tensor) -> Tensor:
-        """The loss, not finite any more once it was not: a gradient scaler goes by a ``found_inf`` of its own."""
+        """Return the loss, or NaN once a step was not finite, so that a gradient scaler, if any, skips the update."""
         return loss if self.engine.scaler is None else loss * torch.where(stopped > 0, torch.nan, 1.0)
 
 
 def moving_average(student: nn.Module, decay: float | None) -> ModelEmaV3 | None:
-    """Returns what keeps a moving average of the student's parameters and buffers, a ← d·a + (1 − d)·s after step n.
+    """Return a moving average of the student's parameters and buffers, or None without ``decay``.
 
-    d = min(``decay``, 1 − n^(−2/3)): the first steps, which know little, are soon forgotten. None without ``decay``.
+    After step n, it is a ← d·a + (1 − d)·s with d = min(``decay``, 1 − n^(−2/3)), so that the first steps lose their
+    influence quickly.
     """
     if decay is None:
         return None
@@ -118,7 +119,7 @@ def moving_average(student: nn.Module, decay: float | None) -> ModelEmaV3 | None
 def _parts(
     images: Tensor, labels: Tensor, targets: Sequence[Tensor] | None, count: int
 ) -> Iterator[tuple[tuple[Tensor, Tensor, list[Tensor] | None], float, bool]]:
-    """Yields (images, labels, targets) of each part of a batch, its share of the batch, and whether it is the last."""
+    """Yield (images, labels, targets) of each part of a batch, its share of the batch, and whether it is the last."""
     places = torch.arange(len(images)).tensor_split(min(count, len(images)))
     for place in places:
         own = slice(int(place[0]), int(place[-1]) + 1)

@@ -1,4 +1,4 @@
-"""What a run leaves to ``auto``: decided by a few timed steps."""
+"""Choose settings that are ``auto`` by timing a few steps."""
 
 from tutelage.training.tuning.compilation import compile_stage, compiles_student, compiles_teacher
 from tutelage.training.tuning.tuning import tune

@@ -1,4 +1,4 @@
-"""``compile=…``: networks turned into compiled ones for a stage, where that pays."""
+"""``compile=…``: compile the networks of a stage, if that makes them faster."""
 
 from __future__ import annotations
 
@@ -13,31 +13,38 @@ from tutelage.distillation import Distiller
 from tutelage.training.tuning.trial import StepTrial, least
 
 COMPILE_SECONDS = 60.0
-"""What compiling both networks takes, about."""
+"""Approximate time to compile both networks."""
 LEAST_SAVING = 0.05
-"""Part of its own time that a network must save to be kept compiled: less is noise."""
+"""Fraction of its time that a network must save to stay compiled; smaller differences are noise."""
 TRIES = 3
 
 
 def compiles_teacher(choice: str) -> bool:
-    """Whether ``compile=choice`` compiles the teacher."""
+    """Return whether ``compile=choice`` compiles the teacher."""
     return choice in ("teacher", "both", "graphs")
 
 
 def compiles_student(choice: str) -> bool:
-    """Whether ``compile=choice`` compiles the student."""
+    """Return whether ``compile=choice`` compiles the student."""
     return choice in ("student", "both", "graphs")
 
 
 def compile_stage(distiller: Distiller, choice: str) -> AbstractContextManager[object]:
-    """Compiles what ``choice`` names for the current stage: ``teacher``, ``student``, ``both``, ``graphs`` or ``off``.
+    """Compile networks of the current stage.
 
-    A stage that differentiates by the image runs as it is: compiled code has no second derivative. The compiler runs in
-    the first step: take it within the context manager that is returned, which shows that it takes a while.
+    Stages that differentiate with respect to the images are not compiled, because compiled code has no second
+    derivative.
+
+    Args:
+        distiller: The distiller, in the stage.
+        choice: ``teacher``, ``student``, ``both``, ``graphs`` (both, as CUDA graphs) or ``off``.
+
+    Returns:
+        A context for the first step, in which the compiler runs; it shows that this takes time.
     """
     if choice == "off" or distiller.stage.differentiates:
         return nullcontext()
-    # What was compiled for stages and runs before counts against a limit of the compiler.
+    # Code compiled for earlier stages and runs counts towards a limit of the compiler.
     torch.compiler.reset()
     if compiles_teacher(choice) and distiller.stage.needs_teacher:
         distiller.compile_teacher(choice == "graphs")
@@ -47,7 +54,7 @@ def compile_stage(distiller: Distiller, choice: str) -> AbstractContextManager[o
 
 
 def choose_compilation(trial: StepTrial, precision: str) -> str:
-    """Compile both networks of the current stage, and return which of them are faster for it."""
+    """Compile both networks of the current stage, and return the choice for those that become faster."""
     distiller = trial.distiller
     torch.compiler.reset()
     faster = []
@@ -59,7 +66,7 @@ def choose_compilation(trial: StepTrial, precision: str) -> str:
 
 
 def _pays(seconds: Callable[[], float], compile_it: Callable[[], None]) -> bool:
-    """Whether something takes less time compiled; no, where this machine cannot compile it."""
+    """Return whether compilation saves time; False if this machine cannot compile."""
     before = least(seconds, TRIES)
     compile_it()
     try:

@@ -1,4 +1,4 @@
-"""What a run will cost, foretold from a few of its steps."""
+"""Estimate the time and disk space of a run from a few of its steps."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from tutelage.errors import TutelageError
 from tutelage.training.job.job import Job
 
 SAMPLED = 16
-"""Images that are decoded to learn how long one takes."""
+"""Number of images that are decoded to estimate the time per image."""
 FORWARD = 1 / 3
-"""Part of a student's step that is its forward pass: the backward pass takes twice its multiply-adds."""
+"""Fraction of a student's step for its forward pass; the backward pass takes twice as many multiply-adds."""
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """How many steps a run takes, and what else counts."""
+    """Numbers of steps and validations of a run."""
 
     steps: int
     taught: int
-    """Steps in which the teacher runs; stored targets spare the rest."""
+    """Steps in which the teacher runs, instead of reading cached targets."""
     validations: int
     validated: int
-    """Batches of a validation."""
+    """Batches per validation."""
 
     @property
     def whole(self) -> float:
-        """All of the run, in steps; a forward pass is part of one, and the teacher is measured too."""
+        """Length of the run in steps, including validations, and one forward pass to measure the teacher."""
         return self.steps + FORWARD * self.validated * (1 + self.validations)
 
     @classmethod
@@ -55,29 +55,29 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Pace:
-    """What the parts of a step take, in seconds."""
+    """Times of the parts of a step, in seconds."""
 
     step: float
-    """With the teacher."""
+    """Time of a step with the teacher."""
     teacher: float
     data: float
-    """What decoding the images of a batch adds."""
+    """Time that decoding the images of a batch adds."""
 
     @property
     def student(self) -> float:
         return max(0.0, self.step - self.teacher)
 
     def training(self, lengths: Lengths) -> float:
-        """Return the seconds that all steps take."""
+        """Return the time of all steps in seconds."""
         return lengths.steps * (self.student + self.data) + lengths.taught * self.teacher
 
     def validation(self, lengths: Lengths) -> float:
-        """Return the seconds that validating the student once takes."""
+        """Return the time of one validation of the student in seconds."""
         return lengths.validated * (FORWARD * self.student + self.data)
 
 
 def describe_cost(job: Job, pace: Pace) -> str:
-    """Return one line: the time that the run will take, and the disk."""
+    """Return a line with the estimated time and disk space of the run."""
     lengths = Lengths.of(job)
     training, validation = pace.training(lengths), pace.validation(lengths)
     whole = training + lengths.validations * validation
@@ -87,10 +87,16 @@ def describe_cost(job: Job, pace: Pace) -> str:
 
 
 def data_seconds(split: Split, images: int, device: torch.device, step: float) -> float:
-    """Return what decoding the ``images`` of a batch adds to a step of ``step`` seconds, going by a few of ``split``.
+    """Return the time in seconds that decoding a batch adds to a step, estimated from a few images.
 
-    Worker processes decode while the step runs: on a GPU that is free as far as they keep up with it, on a CPU they
-    take its cores.
+    Worker processes decode during the step. With a GPU, this costs no time if they keep up; on a CPU, they compete with
+    the step for its cores.
+
+    Args:
+        split: The training images.
+        images: Number of images per batch.
+        device: The device of the step.
+        step: Time of a step without decoding, in seconds.
     """
     samples = split.samples
     if not isinstance(samples, DecodedSamples):
@@ -98,7 +104,7 @@ def data_seconds(split: Split, images: int, device: torch.device, step: float) -
     rows, decoded = samples.encoded.probes(SAMPLED), 0
     start = time.perf_counter()
     for row, draws in zip(rows.tolist(), samples.policy.draw(rows, epoch=0)):
-        with suppress(TutelageError):  # whoever trains on a broken image is told so then
+        with suppress(TutelageError):  # training reports broken images
             samples.policy(read_image(samples.encoded, row), draws)
             decoded += 1
     alone = images * (time.perf_counter() - start) / max(1, decoded)
@@ -111,7 +117,7 @@ def data_seconds(split: Split, images: int, device: torch.device, step: float) -
 
 
 def _checkpoint_bytes(job: Job) -> int:
-    """Two checkpoints of the whole state, the best student and the last."""
+    """Return the size of two checkpoints of the whole state, the best student and the last student."""
     student, trained = _bytes(job.student), _bytes(job.distiller)
     moments = 1 if job.optimization.optimizer.name == "sgd" else 2
     averaged = student if job.settings.ema is not None else 0

@@ -1,4 +1,4 @@
-"""``precision=auto``: bf16 where it is faster for this student and teacher on this hardware."""
+"""``precision=auto``: choose bf16 if it is faster for this student and teacher on this hardware."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ import torch
 from tutelage.console import duration
 
 LEAST_SAVING = 0.05
-"""Part of the time of a step that bf16 has to save: where both are alike, every run should choose the same."""
+"""Fraction of the time of a step that bf16 must save, so that noise does not change the choice between runs."""
 FAR_SLOWER = 1.5
-"""A first bf16 step that takes so many times as long as the first fp32 step ends the trial."""
+"""The trial ends if the first bf16 step takes this many times as long as the first fp32 step."""
 LEAST_STEPS = 4
-"""What a trial takes: in each precision, a step that sets up and one that is timed."""
+"""Minimum number of steps in a trial: a warm-up step and a timed step in each precision."""
 TRIES = 3
-"""Timed steps in each precision, where the run is long enough."""
+"""Timed steps in each precision, if the run is long enough."""
 
 
 class Precision(NamedTuple):
-    """A precision, and what led to it."""
+    """A precision and the reason for choosing it."""
 
     name: str
     why: str
     seconds: float | None = None
-    """Of a step in it, where one was timed."""
+    """Time of a step, if it was measured."""
 
 
 def default_precision(device: torch.device) -> str:
-    """Return what to use where there is no time to try: bf16 on a GPU that has it, else fp32."""
+    """Return the precision to use without a trial: bf16 on a GPU that supports it, or else fp32."""
     return "bf16" if device.type == "cuda" and has_bf16(device) else "fp32"
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Return whether the device computes in bf16; many CPUs emulate it, many times slower."""
+    """Return whether the device supports bf16 natively; many CPUs emulate it, which is far slower."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     if platform.machine().lower() in ("x86_64", "amd64"):
-        return torch.cpu._is_avx512_bf16_supported()  # which processors with AMX have too
+        return torch.cpu._is_avx512_bf16_supported()  # also true for processors with AMX
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def choose_precision(step: Callable[[str], float], limit: float) -> Precision:
-    """Time steps in each precision and return the faster.
+    """Time steps in fp32 and bf16, and return the faster precision.
 
-    Not every network gains: depthwise convolutions in bf16 are slower on many processors.
+    bf16 is not always faster; depthwise convolutions, for example, are slower in bf16 on many processors.
 
     Args:
-        step: takes a step in ``fp32`` or ``bf16`` and returns its seconds.
-        limit: how many steps in fp32 the trial may take as long as; at least :data:`LEAST_STEPS`.
+        step: A function that takes a step in ``fp32`` or ``bf16`` and returns its time in seconds.
+        limit: Maximum duration of the trial, in fp32 steps; at least :data:`LEAST_STEPS`.
     """
     times: dict[str, list[float]] = {"fp32": [], "bf16": []}
     first = step("fp32")

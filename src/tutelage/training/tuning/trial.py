@@ -1,4 +1,4 @@
-"""How long a step takes, found out before a run by taking a few."""
+"""Time steps before a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tutelage.training.engine import AUTOCAST
 
 @dataclass(frozen=True)
 class StepTrial:
-    """A batch on the device to try steps with, one at a time."""
+    """A batch on the device for timing steps."""
 
     distiller: Distiller
     images: Tensor
@@ -28,15 +28,15 @@ class StepTrial:
         return self.images.device
 
     def step(self, precision: str) -> float:
-        """Take a forward and backward pass with the teacher's, and return its seconds."""
+        """Take a step with the teacher, without the update, and return its time in seconds."""
         return self._seconds(precision, lambda: self.distiller(self.images, self.labels).loss.backward())
 
     def teacher_pass(self, precision: str) -> float:
-        """Compute the current stage's targets, and return the seconds it takes."""
+        """Compute the targets of the current stage, and return the time in seconds."""
         return self._seconds(precision, lambda: self.distiller.targets(self.images, self.labels))
 
     def student_step(self, precision: str) -> float:
-        """Take a forward and backward pass whose targets are there, and return its seconds."""
+        """Take a step with given targets, without the update, and return its time in seconds."""
         with _autocast(self.device, precision):
             targets = self.distiller.targets(self.images, self.labels)
         return self._seconds(precision, lambda: self.distiller(self.images, self.labels, targets).loss.backward())
@@ -51,7 +51,7 @@ class StepTrial:
 
 
 def least(seconds: Callable[[], float], tries: int) -> float:
-    """Return the least of ``tries`` times, after a call that is not counted: it sets up what the others find."""
+    """Return the minimum of ``tries`` times, after a warm-up call."""
     seconds()
     return min(seconds() for _ in range(tries))
 
@@ -62,7 +62,7 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
 
 @contextmanager
 def untouched(distiller: Distiller) -> Iterator[None]:
-    """Restore weights, buffers, gradients and the random state when the block is left."""
+    """Restore weights, buffers and the random state at the end of the block, and clear the gradients."""
     saved = {name: value.clone() for name, value in distiller.state_dict().items()}
     device = next(distiller.parameters()).device
     try:

@@ -1,4 +1,4 @@
-"""What a run leaves to ``auto`` is decided before its first step, by timing, and written to its config."""
+"""Choose settings that are ``auto`` before the first step, by timing."""
 
 from __future__ import annotations
 
@@ -25,30 +25,29 @@ if TYPE_CHECKING:
 
 
 SHARE = 0.05
-"""Part of its run that a trial may take."""
+"""Fraction of the run that a trial may take."""
 LEAST_MEASURED = 2
-"""Steps that tell what a run will cost: one that sets up and one that is timed."""
+"""Minimum number of steps to estimate the cost of a run: a warm-up step and a timed step."""
 TOO_SHORT = "the run is too short for a trial"
 GIVEN = "as set"
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A job with nothing left to ``auto``."""
+    """A job whose ``precision`` and ``compile`` are chosen."""
 
     job: Job
     lines: tuple[str, ...]
-    """What was chosen and why, and what the run will cost: its plan goes on with them."""
+    """Lines for the plan: the choices with their reasons, and the estimated cost of the run."""
 
 
 def tune(job: Job) -> Tuned:
-    """Settle ``precision`` and ``compile`` for this hardware, alike in every process, and estimate what the run costs.
+    """Choose ``precision`` and ``compile`` for this hardware, the same in every process, and estimate the run's cost.
 
-    A trial takes at most :data:`SHARE` of the steps or the time of the run. If that is not even a few steps, the run
-    gets what usually suits its hardware.
+    A trial takes about :data:`SHARE` of the run. If the run is too short for that, it uses defaults for its hardware.
 
     Raises:
-        TutelageError: the device does not have the precision or compilation that the settings ask for.
+        TutelageError: If the device does not support the precision or compilation in the settings.
     """
     settings, process = job.settings, find_process(job.settings.device)
     _check(settings, process.device)
@@ -58,7 +57,7 @@ def tune(job: Job) -> Tuned:
         compiled, pace = ("off", TOO_SHORT) if settings.compile == "auto" else (settings.compile, GIVEN), None
     else:
         with phase("trying a few steps"):
-            # One process's clock decides for all.
+            # All processes use the timing of the first one.
             precision, compiled, pace = agree(_try(job, process, allowed))
     settings = settings.model_copy(update={"precision": precision.name, "compile": compiled[0]})
     tuned = replace(job, settings=settings)
@@ -72,12 +71,12 @@ def _check(settings: RunSettings, device: torch.device) -> None:
             f"precision={settings.precision} needs a GPU, and this run is on the CPU; set precision=auto, bf16 or fp32"
         )
     if settings.compile == "graphs" and (device.type == "cpu" or settings.accumulate > 1):
-        # Gradients of one part lie where the graph of the next may write.
+        # The graph of the next part may overwrite the gradients of this part.
         raise TutelageError("compile=graphs needs a GPU, and accumulate=1: give compile=both")
 
 
 def _try(job: Job, process: PartialState, allowed: float) -> tuple[Precision, tuple[str, str], Pace]:
-    """Take about as many steps as are ``allowed``, and compile where the run is long enough to win that back."""
+    """Take about as many steps as are ``allowed``, and try compilation if the run is long enough."""
     settings, parts = job.settings, job.settings.accumulate
     job.distiller.to(process.device).enter(len(job.distiller.stages) - 1)
     with untouched(job.distiller):
@@ -90,7 +89,7 @@ def _try(job: Job, process: PartialState, allowed: float) -> tuple[Precision, tu
         own = settings.batch_size // process.num_processes
         data = data_seconds(job.data.train, own, process.device, step)
         pace = Pace(step, min(step, teacher), data)
-        # Compiling is work for the CPU: on a busy one it takes as many times longer as the steps did.
+        # Compilation runs on the CPU. If other processes use the CPU, it slows down by the same factor as the steps.
         crowding = max(1.0, wall / cpu) if process.device.type == "cpu" else 1.0
         return precision, _compilation(job, trial, precision.name, pace, crowding), pace
 
@@ -110,7 +109,7 @@ def _untried(settings: RunSettings, device: torch.device, why: str) -> Precision
 
 
 def _compilation(job: Job, trial: StepTrial, precision: str, pace: Pace, crowding: float) -> tuple[str, str]:
-    """The choice and what led to it; ``crowding``: how many times as long as alone this process takes."""
+    """Return the choice and its reason; ``crowding`` is the slowdown of this process by others on the same CPU."""
     if job.settings.compile != "auto":
         return job.settings.compile, GIVEN
     if job.distiller.stage.differentiates:
@@ -122,7 +121,7 @@ def _compilation(job: Job, trial: StepTrial, precision: str, pace: Pace, crowdin
 
 
 def _trial(job: Job, process: PartialState) -> StepTrial:
-    """The part of a batch that is in memory at once."""
+    """Return a trial with the part of a batch that is in memory at once."""
     fed = next(build_feed(job, process.device, process.process_index, process.num_processes).epoch(0))
     size = -(-len(fed.images) // job.settings.accumulate)
     return StepTrial(job.distiller, fed.images[:size], fed.labels[:size])
