@@ -1,4 +1,4 @@
-"""Many runs and their statistics."""
+"""Train many runs, compare them statistically, and search for settings."""
 
 from tutelage.study.quickstart import conclusion, quickstart
 from tutelage.study.search import Choice, Trial, choose, search

@@ -1,4 +1,4 @@
-"""From what varies to the runs of a study, each checked before the first one starts."""
+"""Expand the grid of a study into runs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,24 @@ class Cell:
     """One run of a study."""
 
     name: str
-    """Of its folder."""
+    """Name of the run folder."""
     values: dict[str, Any]
-    """What it has on each key that varies; not the seed."""
+    """Values of the keys that vary, without the seed."""
     settings: Any
-    """Of :class:`DistillSettings`, complete."""
+    """Complete settings, usually :class:`DistillSettings`."""
 
 
 def cells_of(study: StudySettings, shared: Tree) -> list[Cell]:
-    """Returns the runs of the study: all combinations of the grid, each with every seed; equal ones once.
+    """Return the runs of a study: all combinations of the grid with all seeds, without duplicates.
 
-    Two combinations are equal where they differ only in settings that their method does not read: a temperature beside
-    ``method=at``, a teacher beside ``method=none``. Raises :class:`TutelageError` for an unknown key or a wrong value.
+    Combinations are duplicates if they differ only in settings that their method does not use, such as a temperature
+    with ``method=at`` or a teacher with ``method=none``.
+
+    Raises:
+        TutelageError: If a key is unknown, a value is invalid, or two different runs would have the same name.
     """
     cells: dict[str, Cell] = {}
-    # By seeds first: runs at the same time then differ in method, and do not compute the same targets.
+    # Seeds vary slowest, so that concurrent runs have different methods and do not compute the same targets.
     for seed, values in itertools.product(range(study.seeds), _combinations(study.grid)):
         name = "-".join([*map(slug, label_of(values)), str(seed)])
         cell = cell_of(study.out, shared, name, values, seed=seed)
@@ -46,7 +49,7 @@ def cells_of(study: StudySettings, shared: Tree) -> list[Cell]:
 
 
 def cell_of(out: Path, shared: Tree, name: str, values: Mapping[str, Any], **own: Any) -> Cell:
-    """Returns the run of these values in the folder ``out`` of a study; its teacher is cached where nothing says no."""
+    """Return the run with these values, in the folder ``out`` of a study; teacher outputs are cached by default."""
     own["out"] = str(out / "runs" / name)
     settings = load(DistillSettings, {"cache.views": "all"}, shared, values, own)
     register_networks(settings)
@@ -61,24 +64,24 @@ def _combinations(grid: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     for chosen in itertools.product(*grid.values()):
         values: dict[str, Any] = {}
         for key, value in zip(grid, chosen):
-            # A mapping sets several keys at once, and the axis has but a name.
+            # A mapping sets several keys at once; the key of the axis is then only a name.
             values |= value if isinstance(value, dict) else {key: value}
         combinations.append(values)
     return combinations
 
 
 def label_of(values: Mapping[str, Any]) -> list[str]:
-    """Returns the parts of a combination's name: what names something by itself, else key and value."""
+    """Return the parts of a combination's name: the value for method, networks and data, ``key=value`` for others."""
     return [str(value) if key in NAMES else f"{key}={value}" for key, value in values.items()] or ["run"]
 
 
 def slug(label: str) -> str:
-    """Returns a label as part of a folder's name."""
+    """Return a label as part of a folder name."""
     return re.sub(r"[^\w.+=-]+", "_", label).strip("_.")
 
 
 def _what_counts(settings: Any) -> Tree:
-    """The settings without those that its method does not read, and without the folder."""
+    """Return the settings that affect the result: without the folder and settings that the method does not use."""
     methods = settings.methods()
     unread = {name for name in METHODS if name not in methods} | {"out", "overwrite"}
     if settings.method == "none":

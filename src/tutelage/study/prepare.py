@@ -1,4 +1,4 @@
-"""Prepare the runs of a study: build every combination once, and settle what the runs share."""
+"""Prepare the runs of a study: build every combination once, and choose the settings that the runs share."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from tutelage.training.job import OPEN, Job, build_job, check_cacheable, check_t
 from tutelage.training.tuning import tune
 
 SETTLED_BY_RUNS: dict[str, Any] = {"precision": "auto", "compile": "auto", **OPEN}
-"""Settings that a run fills in with what it found, and the value that leaves each open."""
+"""Settings that a run chooses itself, with the value that means "not set"."""
 
 
 def prepare(cells: Sequence[Cell]) -> list[Cell]:
-    """Returns the runs ready to start; nothing is written.
+    """Return the runs, ready to start, without writing anything.
 
-    One run of each combination is built, so that whatever would stop it stops the study now. ``precision=auto`` is
-    settled once, for all. Where ``cache.views=all`` is not possible for a method, its teacher is live: both show the
-    same views. Raises :class:`TutelageError` that names the run.
+    One run of each combination is built, so that errors occur before any training. ``precision=auto`` is chosen once
+    for all runs. If a method does not support ``cache.views=all``, its teacher runs live, with the same views.
+
+    Raises:
+        TutelageError: If a run cannot be built; the message names the run.
     """
     views: dict[str, int | str | None] = {}
     settled: str | None = None
@@ -43,7 +45,7 @@ def prepare(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _settled_before(cells: Sequence[Cell]) -> str | None:
-    """Returns the precision of a run that an earlier call has begun: timing it again might choose otherwise."""
+    """Return the precision of a run that an earlier call started, because another trial might choose differently."""
     begun = (cell.settings.out for cell in cells if cell.settings.precision == "auto")
     return next((load_run(out).precision for out in begun if RunFolder(out).is_run()), None)
 
@@ -53,7 +55,7 @@ def _settle(job: Job) -> str:
 
 
 def _build(cell: Cell, opened: dict[str, ImageData]) -> Job:
-    """Build a run; data that several cells share are opened once."""
+    """Build a run; data shared by several runs are opened once."""
     try:
         live = cell.settings.cache.model_copy(update={"views": None})
         job = build_job(cell.settings.model_copy(update={"cache": live}), opened.get(str(cell.settings.data)))
@@ -105,7 +107,11 @@ def share_teachers(cells: Iterable[Cell], folder: Path) -> tuple[list[Cell], dic
 
 
 def check_runs(cells: Iterable[Cell]) -> None:
-    """Raises :class:`TutelageError` where a run's folder holds a run with other settings."""
+    """Check that existing run folders were created with the same settings.
+
+    Raises:
+        TutelageError: If a folder contains a run with other settings.
+    """
     for cell in cells:
         if RunFolder(cell.settings.out).is_run():
             _check_same(cell, cell.settings.out)

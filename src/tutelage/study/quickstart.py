@@ -1,4 +1,4 @@
-"""The quickstart: few labels, many unlabelled digits, and a teacher that has learned from all labels."""
+"""The quickstart: distill with few labels and many unlabeled digits, and a teacher trained on all labels."""
 
 from __future__ import annotations
 
@@ -22,43 +22,40 @@ from tutelage.training.display import build_console
 
 ALL_LABELS: dict[str, Any] = {"name": "digits", "size": 8}
 FEW_LABELS: dict[str, Any] = {**ALL_LABELS, "fraction": 0.5, "labelled": 0.1}
-"""Few enough images that the student alone, which learns from 64 of them, sees each often enough to do its best."""
+"""Few images, so that the student without a teacher, which learns from 64 labels, trains long enough on each."""
 
 TEACHER, STUDENT = "resnet20", "resnet8"
 METHODS = ("none", "kd", "kd+at")
-"""All of one stage, so they share schedule and warm-up."""
+"""Methods with one stage, so that they share schedule and warm-up."""
 
 COMMON: dict[str, Any] = {
-    # Networks this small gain nothing from a GPU, from bf16 or from compilation.
+    # A GPU, bf16 or compilation would not speed up networks this small.
     "device": "cpu",
     "precision": "fp32",
     "compile": "off",
     "loggers": [],
 }
-"""What the teacher and all students share, beside the defaults."""
+"""Settings of the teacher and all students that differ from the defaults."""
 
 MOST_WORKERS = 4
 
 
 def quickstart(out: Path, seeds: int = 5, epochs: int = 40) -> Study:
-    """Train a teacher, then the same student alone and under it, and print the table of the study.
+    """Train a teacher, then the same student with and without it, and print the table of the study.
 
-    The folder ``out`` gets the run ``teacher`` and the study ``few-labels``. A second call resumes unfinished runs.
+    The run ``teacher`` and the study ``few-labels`` are written to ``out``. A second call resumes unfinished runs.
 
     Args:
-        out: folder of all runs.
-        seeds: runs of each method.
-        epochs: of each student; the teacher trains half as long.
+        out: Folder of all runs.
+        seeds: Number of runs per method.
+        epochs: Epochs of each student; the teacher trains half as long.
 
     Raises:
-        TutelageError: if ``out`` holds something else, or runs with other settings.
-
-    Example:
-        ``quickstart(Path("runs/quickstart"), seeds=3)``
+        TutelageError: If ``out`` contains something else, or runs with other settings.
     """
     check_out(out, True, "a quickstart", (out / "teacher").exists())
     build_console().print(describe_setup(), highlight=False)
-    # One thread each: more would wait for one another on networks this small.
+    # One thread per worker, because networks this small do not benefit from more.
     workers = min(MOST_WORKERS, torch.get_num_threads())
     _train_teacher(out / "teacher", max(1, epochs // 2), workers)
     return study(
@@ -87,7 +84,7 @@ def _train_teacher(folder: Path, epochs: int, workers: int) -> None:
 
 
 def describe_setup() -> str:
-    """Return one sentence on what the teacher and the students learn from."""
+    """Return a description of the training data of the teacher and the students."""
     labels = open_data(DataSettings(**FEW_LABELS)).train.labels
     labelled = int((labels >= 0).sum())
     teacher = len(open_data(DataSettings(**ALL_LABELS)).train)
@@ -99,13 +96,13 @@ def describe_setup() -> str:
 
 
 def conclusion(rows: Sequence[Row]) -> str:
-    """Return two sentences: what the best distilled student and the student alone reach, and what the seeds show.
+    """Return the accuracy of the best distilled student and of the student alone, and whether the seeds differ.
 
     Args:
-        rows: of a study, among them one with ``method="none"``.
+        rows: Rows of a study, one of them with ``method="none"``.
 
-    Example:
-        ``conclusion(read_study(Path("runs/quickstart/few-labels")).rows)``
+    Returns:
+        Two sentences.
     """
     compared = [(row, against) for row, against in zip(rows, against_alone(rows)) if against is not None]
     best, (alone, difference) = max(compared, key=lambda pair: pair[0].mean)

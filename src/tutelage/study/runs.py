@@ -1,4 +1,4 @@
-"""Train the unfinished runs of a list, and show how far they are."""
+"""Train the unfinished runs of a list, and show their progress."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def train_cells(
     """Train the runs that are not finished.
 
     Args:
-        cells: the runs, in the order in which they start.
-        pool: the processes that train them.
-        is_time_up: asked again and again; once it is true, the pool's processes are stopped, and what they were
-            training stays unfinished.
+        cells: The runs, in the order in which they start.
+        pool: The processes that train them.
+        is_time_up: Called repeatedly; once it returns true, the processes of the pool are stopped, and their runs stay
+            unfinished.
 
     Returns:
-        Why runs failed, by name.
+        The errors of failed runs, by name of the run.
 
     Raises:
-        TutelageError: if a process died.
+        TutelageError: If a process died.
     """
     left = [cell for cell in cells if not RunFolder(cell.settings.out).is_finished()]
     failed: dict[str, str] = {}
@@ -46,7 +46,7 @@ def train_cells(
 
 
 class Watch:
-    """One view of a whole study, from the files that its runs write."""
+    """The progress display of a study, based on the files that its runs write."""
 
     def __init__(self, console: Console, cells: Sequence[Cell], left: Sequence[Cell]) -> None:
         self._console = console
@@ -72,7 +72,7 @@ class Watch:
         self._progress.stop()
 
     def poll(self) -> None:
-        """Show the epochs of the runs under way."""
+        """Show the epochs of the runs in progress."""
         if not self._console.is_terminal:
             return
         for cell in self._left.values():
@@ -101,7 +101,7 @@ class Watch:
 
 
 def _accuracy(result: Result) -> str:
-    """Return the accuracy on validation if there is one: settings must not be chosen by test data."""
+    """Return the validation accuracy if there is one, because settings must not be chosen on test data."""
     if result.validation_top1 is not None:
         return f"{result.validation_top1:.2f} % top-1 on validation"
     return f"{result.top1:.2f} % top-1 on {result.split}"

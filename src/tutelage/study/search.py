@@ -1,4 +1,4 @@
-"""Search for settings on validation data within a budget: of trials (Optuna) or of time (successive halving)."""
+"""Search for settings on validation data, with a number of trials (Optuna) or a time budget (successive halving)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tutelage.study.workers import start_workers
 from tutelage.training import Result
 
 SHARE = 3
-"""One in ``SHARE`` candidates goes to the next round, which is ``SHARE`` times as long."""
+"""One in ``SHARE`` candidates advances to the next round, which is ``SHARE`` times as long."""
 METHOD_NAMES = ("none", "kd", "fitnets", "at", "kd+at", "nst", "kd+nst", "ofd", "kd+ofd")
 STRENGTHS = {"at": ("at.weight", 1000.0), "nst": ("nst.weight", 50.0), "ofd": ("ofd.divisor", 1000.0)}
 """The setting that scales a method's term, and its published value."""
@@ -36,7 +36,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class Interval(BaseModel):
-    """Numbers from ``low`` to ``high``, on a logarithmic scale if ``log``, integers if ``whole``."""
+    """An interval to search: numbers from ``low`` to ``high``, log-uniform if ``log``, integers if ``whole``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +47,7 @@ class Interval(BaseModel):
 
 
 class SearchSettings(Settings):
-    """``tutelage study`` with ``space``: the settings to search; all other keys are those of ``distill``."""
+    """The settings of ``tutelage study`` with ``space``; all other keys are settings of ``distill``."""
 
     out: Path = Field(Path("runs/search"), description="folder of the search; its trials are in runs/ there")
     space: Space = Field(
@@ -58,7 +58,7 @@ class SearchSettings(Settings):
 
 
 class BudgetSettings(Settings):
-    """``tutelage study`` with ``budget``: how long to search; all other keys are those of ``distill``."""
+    """The settings of ``tutelage study`` with ``budget``; all other keys are settings of ``distill``."""
 
     out: Path = Field(Path("runs/choice"), description="folder of the search; its runs are in epochs-N/runs/ there")
     budget: str = Field(description="time to spend, as in 30m, 2h or 90s")
@@ -81,25 +81,26 @@ class BudgetSettings(Settings):
 
 
 class Trial(BaseModel):
-    """One trial: its settings, and the student's accuracy on validation at the last epoch, in percent."""
+    """One trial of :func:`search`."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     values: dict[str, Any]
+    """The settings of the trial."""
     validation_top1: float | None
-    """None if the run failed."""
+    """Validation accuracy after the last epoch, in percent; None if the run failed."""
 
 
 class Candidate(BaseModel):
-    """One candidate after a round."""
+    """The result of a candidate in one round of :func:`choose`."""
 
     model_config = ConfigDict(frozen=True)
 
     label: str
     values: dict[str, Any]
     validation_top1: float
-    """In percent, at the last epoch of a run of the round's length."""
+    """Validation accuracy after the last epoch of the round, in percent."""
     seconds: float
 
 
@@ -111,29 +112,29 @@ class Round(BaseModel):
     epochs: int
     candidates: list[Candidate]
     unfinished: list[str] = []
-    """The labels of the candidates that the budget did not suffice for."""
+    """Labels of the candidates that did not finish within the budget."""
 
 
 class Choice(BaseModel):
-    """The best candidate within the budget, and what a longer budget would add."""
+    """The result of :func:`choose`: the best candidate within the budget, and what a longer budget would add."""
 
     model_config = ConfigDict(frozen=True)
 
     rounds: list[Round]
     best: Candidate
     spent_seconds: float
-    """Wall-clock time of all calls."""
+    """Wall-clock time of this call and earlier ones."""
     next_step: str
     failed: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time that is left of a budget, in seconds."""
+    """The time budget of a search, in seconds."""
 
     budget: float
     spent_before: float
-    """By earlier calls of the same search."""
+    """Time spent by earlier calls of the same search."""
     start: float = field(default_factory=time.monotonic)
 
     @property
@@ -149,20 +150,20 @@ class Clock:
 
 
 def search(*layers: Mapping[str, Any] | str | Path) -> list[Trial]:
-    """Search settings for the highest accuracy on validation data.
+    """Search for the settings with the highest validation accuracy.
 
-    Optuna's TPE sampler chooses the settings. Every trial is an ordinary run with the same seed and length. The folder
-    ``out`` gets a journal, from which the same command resumes, and ``best.yaml``, settings for ``distill`` or
-    ``study``.
+    Optuna's TPE sampler chooses the settings. All trials are ordinary runs with the same seed and length. The folder
+    ``out`` contains a journal, from which the same command resumes, and ``best.yaml``, the best settings for
+    ``distill`` or ``study``.
 
     Args:
-        layers: files, words or mappings with the keys of ``distill`` and of :class:`SearchSettings`.
+        layers: Files, words or mappings with the settings of ``distill`` and of :class:`SearchSettings`.
 
     Returns:
         All trials, best first.
 
     Raises:
-        TutelageError: if Optuna or a validation split is missing, or a trial would not work.
+        TutelageError: If Optuna or a validation split is missing, or a trial cannot be built.
     """
     own, shared = read_settings(SearchSettings, *layers)
     distributions = _distributions(own.space)
@@ -174,7 +175,7 @@ def search(*layers: Mapping[str, Any] | str | Path) -> list[Trial]:
     study = _open(own.out)
     with start_workers(own.workers) as pool:
         while left := own.trials - sum(trial.state.is_finished() for trial in study.trials):
-            # Trials that an earlier call had begun come first.
+            # Trials that an earlier call started come first.
             asked = [trial for trial in study.trials if not trial.state.is_finished()]
             asked += [study.ask(distributions) for _ in range(min(own.workers, left) - len(asked))]
             cells = {trial.number: cell_of(own.out, shared, _name(trial), trial.params) for trial in asked}
@@ -190,19 +191,21 @@ def search(*layers: Mapping[str, Any] | str | Path) -> list[Trial]:
 
 
 def choose(*layers: Mapping[str, Any] | str | Path) -> Choice:
-    """Choose a method and its weight within a time, ``budget``, by accuracy on validation data.
+    """Choose a method and its weight by validation accuracy, within the time ``budget``.
 
     Successive halving (Jamieson and Talwalkar, 2016): all candidates get a short run with a complete schedule. The best
-    third goes on to runs three times as long, until one candidate has trained for ``epochs``. A round starts only if it
-    is expected to end within the budget, going by the time its candidates took before. When the time is up, running
-    candidates are stopped, in the first round, too. The folder ``out`` gets ``choice.json`` and ``best.yaml``, settings
-    for ``distill`` or ``study``. The same command resumes, and the time it has spent counts.
+    third advances to runs three times as long, until one candidate has trained for ``epochs``. A round starts only if
+    it is expected to end within the budget, based on the previous training times of its candidates. When the time is
+    up, running candidates are stopped, even in the first round. ``choice.json`` and ``best.yaml``, the best settings
+    for ``distill`` or ``study``, are written to the folder ``out``. The same command resumes the search, and the time
+    already spent counts.
 
     Args:
-        layers: files, words or mappings with the keys of ``distill`` and of :class:`BudgetSettings`.
+        layers: Files, words or mappings with the settings of ``distill`` and of :class:`BudgetSettings`.
 
     Raises:
-        TutelageError: as ``study``; if a validation split is missing, or no candidate finishes within the budget.
+        TutelageError: For the same reasons as :func:`study`; if a validation split is missing, or no candidate finishes
+            within the budget.
     """
     own, shared = read_settings(BudgetSettings, *layers)
     clock = Clock(own.seconds, spent_before(own.out, own.workers))
@@ -237,7 +240,11 @@ def choose(*layers: Mapping[str, Any] | str | Path) -> Choice:
 
 
 def require_validation(cell: Cell) -> None:
-    """Raise :class:`TutelageError` if the run has no validation data."""
+    """Check that the run has validation data.
+
+    Raises:
+        TutelageError: If it has none.
+    """
     if open_data(cell.settings.data).validation is None:
         raise TutelageError(
             f"data.validation={cell.settings.data.validation}: settings are chosen on validation data, never on test "
@@ -270,7 +277,7 @@ def _optuna() -> Any:
 
 
 def _distributions(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Optuna's distribution for each key; raise :class:`TutelageError` for an invalid one."""
+    """Return Optuna's distribution for each key, after checking the intervals."""
     optuna = _optuna()
     distributions: dict[str, Any] = {}
     for key, choices in space.items():
@@ -315,9 +322,9 @@ def _trial(trial: Any) -> Trial:
 
 
 def default_candidates() -> list[Tree]:
-    """Return the usual methods with their default weights, then those that have one with a tenth and ten times of it.
+    """Return the standard methods with default weights, followed by methods with 0.1 and 10 times the default weight.
 
-    The order counts if the budget ends in the first round.
+    The order matters if the budget ends in the first round.
     """
     candidates: list[Tree] = [{"method": method} for method in METHOD_NAMES]
     for factor in FACTORS:
@@ -330,7 +337,7 @@ def default_candidates() -> list[Tree]:
 
 
 def spent_before(out: Path, workers: int) -> float:
-    """Return the seconds that earlier calls took: as recorded, or if they were interrupted, those of their runs."""
+    """Return the time of earlier calls in seconds: as recorded, or of their runs if the calls were interrupted."""
     path = out / "choice.json"
     recorded = read_json(path, Choice).spent_seconds if path.is_file() else 0.0
     trained = sum(Result.read(result.parent).seconds for result in out.glob("epochs-*/runs/*/result.json"))
@@ -338,7 +345,7 @@ def spent_before(out: Path, workers: int) -> float:
 
 
 def round_lengths(epochs: int, grid: Mapping[str, Sequence[Any]]) -> list[int]:
-    """Return the epochs of each round: ``epochs`` in the last, for one candidate, and a third in each before."""
+    """Return the epochs of each round: ``epochs`` in the last round, and a third of the next in each earlier round."""
     count = math.prod(len(values) for values in grid.values())
     rounds = 1
     while count > 1:
@@ -352,7 +359,7 @@ def survivors(finished_round: Round) -> list[Candidate]:
 
 
 def expected_seconds(finished_round: Round, epochs: int, workers: int) -> float:
-    """Return how long the survivors of a round will take for ``epochs``, going by their time per epoch."""
+    """Return the expected time of ``epochs`` for the survivors of a round, based on their time per epoch."""
     seconds = [candidate.seconds * epochs / finished_round.epochs for candidate in survivors(finished_round)]
     return max(sum(seconds) / workers, *seconds)
 

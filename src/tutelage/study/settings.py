@@ -1,4 +1,4 @@
-"""The settings of a study: those of ``distill``, and what varies between its runs."""
+"""The settings of a study, in addition to the settings of ``distill``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ S = TypeVar("S", bound=Settings)
 
 
 def _flat(grid: Any, prefix: str = "") -> Any:
-    """Returns each axis by its dotted key: ``{kd: {temperature: [2, 4]}}`` has the axis ``kd.temperature``."""
+    """Return the axes by dotted key: ``{kd: {temperature: [2, 4]}}`` becomes ``{kd.temperature: [2, 4]}``."""
     if not isinstance(grid, dict):
         return grid
     axes: Tree = {}
     for key, value in grid.items():
-        inner = isinstance(value, dict) and "low" not in value  # an interval is a value
+        inner = isinstance(value, dict) and "low" not in value  # an interval is a value, not a section
         axes |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
     return axes
 
@@ -31,7 +31,7 @@ Space = Annotated[Tree, BeforeValidator(_flat)]
 
 
 class StudySettings(Settings):
-    """``tutelage study``: what varies, and how it is worked through; all other keys are those of ``distill``."""
+    """The settings of ``tutelage study``; all other keys are settings of ``distill``."""
 
     out: Path = Field(Path("runs/study"), description="the study's folder; its runs are in runs/ there")
     grid: Axes = Field(
@@ -43,10 +43,12 @@ class StudySettings(Settings):
 
 
 def read_settings(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> tuple[S, Tree]:
-    """Splits words, files or mappings into the settings of ``kind`` and what all runs share.
+    """Split words, files or mappings into settings of ``kind`` and settings that all runs share.
 
-    Raises :class:`TutelageError` where one of the former has a wrong value; the shared ones are checked with each
-    run's.
+    The shared settings are validated later, with each run.
+
+    Raises:
+        TutelageError: If a setting of ``kind`` is invalid.
     """
     tree = as_mapping(*layers)
     own = {key: tree.pop(key) for key in kind.model_fields if key in tree}
@@ -54,12 +56,16 @@ def read_settings(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> tup
 
 
 def check_folder(out: Path) -> None:
-    """Raises :class:`TutelageError` where ``out`` holds something that is no study."""
+    """Check that ``out`` is empty, does not exist, or is a study.
+
+    Raises:
+        TutelageError: If it contains something else.
+    """
     check_out(out, True, "a study", (out / "study.yaml").is_file())
 
 
 def write_settings(own: BaseModel, shared: Tree) -> None:
-    """Writes what was asked for to ``study.yaml``, from which the same command can be given again."""
+    """Write the settings to ``study.yaml``, from which the same command can be repeated."""
     content = own.model_dump(mode="json")
     folder = Path(content["out"])
     folder.mkdir(parents=True, exist_ok=True)

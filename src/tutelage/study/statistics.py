@@ -1,4 +1,4 @@
-"""Statistics over seeds: mean ± deviation, differences between rows, and whether the seeds show them."""
+"""Statistics over seeds: means, standard deviations, and differences with significance tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import stats
 from tutelage.training import Result
 
 LEVEL = 0.05
-"""A difference counts as shown if its p is smaller."""
+"""Significance level: a difference counts as shown if its p-value is smaller."""
 
 
 class Difference(NamedTuple):
@@ -22,9 +22,9 @@ class Difference(NamedTuple):
     points: float
     low: float
     high: float
-    """``low`` to ``high`` is the 95 % confidence interval of this one difference."""
+    """``low`` to ``high`` is the 95 % confidence interval of this difference alone."""
     p: float
-    """Of Welch's two-sided t-test; adjusted if it is one of several comparisons with the same row."""
+    """p-value of Welch's two-sided t-test, adjusted if it is one of several comparisons with the same row."""
 
     @property
     def shown(self) -> bool:
@@ -32,7 +32,7 @@ class Difference(NamedTuple):
 
 
 class Row(BaseModel):
-    """The runs of one student with one method; accuracies in percent, at the last epoch."""
+    """The runs of one student with one method; accuracies are in percent, after the last epoch."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,17 +45,17 @@ class Row(BaseModel):
     data: str = ""
     split: str
     top1: tuple[float, ...]
-    """One for each seed."""
+    """Accuracy for each seed."""
     parameters: int
     seconds: float
     """Mean training time of a run."""
     images_per_second: float = 0.0
     teacher_top1: float | None = None
-    """Mean of the teacher's accuracy on the same split; None without a teacher."""
+    """Mean accuracy of the teacher on the same split; None without a teacher."""
     macs: int | None = None
     """Multiply-adds for one image."""
     latency: float | None = None
-    """Milliseconds for one image, on the machine of the study."""
+    """Latency for one image in milliseconds, on the machine of the study."""
 
     @property
     def mean(self) -> float:
@@ -63,7 +63,7 @@ class Row(BaseModel):
 
     @property
     def deviation(self) -> float | None:
-        """Standard deviation over the seeds (n − 1); None for one seed."""
+        """Standard deviation over the seeds, with n − 1; None for one seed."""
         return statistics.stdev(self.top1) if len(self.top1) > 1 else None
 
     @property
@@ -72,46 +72,50 @@ class Row(BaseModel):
         return f"{self.mean:.2f}" + (f" ± {self.deviation:.2f}" if self.deviation is not None else "")
 
     def gap_closed(self, alone: Row) -> float | None:
-        """Return the share of the gap from the student ``alone`` to its teacher, in percent; None without a gap."""
+        """Return the percentage of the gap between the student ``alone`` and its teacher that this row closes.
+
+        None if there is no teacher, or it is not better than the student alone.
+        """
         if self.teacher_top1 is None or self.teacher_top1 <= alone.mean:
             return None
         return 100 * (self.mean - alone.mean) / (self.teacher_top1 - alone.mean)
 
     def difference(self, other: Row) -> Difference | None:
-        """Return this row's mean minus the other's, with Welch's test.
+        """Return the difference of this row's mean from the other's, with Welch's t-test.
 
-        None if the seeds cannot be tested: either row has fewer than two, or neither row varies over its seeds.
+        None if it cannot be tested: one of the rows has fewer than two seeds, or the accuracies of both rows do not
+        vary over the seeds.
         """
         if min(len(self.top1), len(other.top1)) < 2 or not (self.deviation or other.deviation):
             return None
         points = self.mean - other.mean
         with warnings.catch_warnings():
-            # scipy warns where one side's figures are equal, as those of few test images often are.
+            # scipy warns if the accuracies of one row are all equal, which is common with few test images.
             warnings.simplefilter("ignore", RuntimeWarning)
             test = stats.ttest_ind(self.top1, other.top1, equal_var=False)
         interval = test.confidence_interval(0.95)
         return Difference(points, float(interval.low), float(interval.high), float(test.pvalue))
 
     def alone_among(self, rows: Iterable[Row]) -> Row | None:
-        """Return the row of the same student, data and setting without a teacher; None if there is none."""
+        """Return the row of the same student, data and setting with ``method="none"``, or None if there is none."""
         key = (self.student, self.setting, self.data, self.split)
         found = (row for row in rows if (row.student, row.setting, row.data, row.split) == key)
         return next((row for row in found if row.method == "none"), None)
 
 
 class AgainstAlone(NamedTuple):
-    """A row beside the same student without a teacher."""
+    """The comparison of a row with the same student without a teacher."""
 
     alone: Row
     difference: Difference | None
-    """With p adjusted for all rows that have the same ``alone``; None if the seeds cannot be tested."""
+    """The difference, with p adjusted for all rows with the same ``alone``; None if it cannot be tested."""
 
 
 def against_alone(rows: Sequence[Row]) -> list[AgainstAlone | None]:
     """Compare each row with the same student without a teacher.
 
     Returns:
-        A comparison for each row; None for the students without a teacher and for rows that have none to compare with.
+        A comparison for each row; None for students without a teacher, and for rows without such a student.
     """
     alone = [row.alone_among(rows) for row in rows]
     found: list[AgainstAlone | None] = [None] * len(rows)
@@ -123,20 +127,20 @@ def against_alone(rows: Sequence[Row]) -> list[AgainstAlone | None]:
 
 
 def compare_with(control: Row, rows: Sequence[Row]) -> list[Difference | None]:
-    """Return each row's difference to ``control``, with p-values adjusted for the number of comparisons.
+    """Return each row's difference from ``control``, with p-values adjusted for the number of comparisons.
 
-    Each p is of Welch's t-test, adjusted by Holm's method, which keeps the chance of any false finding among all
-    comparisons at 5 %. Dunnett's test is the textbook choice for several groups against one control, but it assumes one
-    variance for all groups. Methods can differ in their spread over seeds, and three to five seeds are too few to check
-    whether they do. Holm's method takes the p-values of any test and makes no assumption about how the comparisons
-    depend on each other, so it goes with Welch's test, which allows unequal variances. Intervals are not adjusted.
+    The p-values of Welch's t-test are adjusted by Holm's method, which keeps the probability of any false positive
+    among all comparisons at 5 %. Dunnett's test is the textbook choice for comparing several groups with one control,
+    but it assumes equal variances. Methods can differ in their variance over seeds, and three to five seeds are too few
+    to check this. Welch's test allows unequal variances, and Holm's method works with p-values of any test, without
+    assumptions about the dependence of the comparisons. Confidence intervals are not adjusted.
 
     Args:
-        control: the row to compare with.
-        rows: the rows that are compared with it.
+        control: The row to compare with.
+        rows: The rows to compare.
 
     Returns:
-        A difference for each row; None if its seeds cannot be tested (see :meth:`Row.difference`).
+        A difference for each row; None if it cannot be tested (see :meth:`Row.difference`).
     """
     differences = [row.difference(control) for row in rows]
     adjusted = iter(holm([found.p for found in differences if found is not None]))
@@ -146,7 +150,8 @@ def compare_with(control: Row, rows: Sequence[Row]) -> list[Difference | None]:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjust p-values for multiple comparisons (Holm, 1979).
 
-    The smallest of n p-values is multiplied by n, the next by n − 1, and so on; none gets smaller than one before it.
+    The smallest of n p-values is multiplied by n, the next by n − 1, and so on. An adjusted value is never smaller than
+    the one before it, and at most 1.
 
     Example:
         >>> holm([0.5, 0.25, 0.125])
@@ -160,14 +165,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def summarize(results: Iterable[Result], setting: str = "", teacher: str = "") -> list[Row]:
-    """Group results by student, method with its settings, data and split, in the order of their first one.
+    """Group results into rows by student, method with its settings, data and split, in order of first appearance.
 
-    Results on data without labels have no accuracy and are left out.
+    Results on data without labels have no accuracy and are omitted.
 
     Args:
-        results: of finished runs.
-        setting: what else the rows vary in, for all of them.
-        teacher: which teacher all of them have, if several are compared.
+        results: Results of finished runs.
+        setting: The value of ``setting`` for all rows.
+        teacher: The value of ``teacher`` for all rows.
     """
     groups: dict[tuple[str, str, str, str], list[Result]] = {}
     for result in (result for result in results if result.top1 is not None):
@@ -191,7 +196,7 @@ def summarize(results: Iterable[Result], setting: str = "", teacher: str = "") -
 
 
 def best_among(rows: Iterable[Row]) -> list[Row]:
-    """Return the row with the highest mean, and the rows that the seeds do not tell apart from it."""
+    """Return the row with the highest mean, and the rows that do not differ significantly from it."""
     ranked = sorted(rows, key=lambda row: -row.mean)
     if not ranked:
         return []
@@ -200,7 +205,7 @@ def best_among(rows: Iterable[Row]) -> list[Row]:
 
 
 def method_label(result: Result) -> str:
-    """Return the method with the settings that are not its defaults: ``feature_maps (count 4)``."""
+    """Return the method with its settings that differ from the defaults, such as ``feature_maps (count 4)``."""
     changed = [f"{key} {value}" for settings in result.settings.values() for key, value in settings.items()]
     return result.method + (f" ({', '.join(changed)})" if changed else "")
 

@@ -1,4 +1,4 @@
-"""``study``: a grid of runs with the same data, budget and rule, and what their seeds show."""
+"""``study``: train a grid of runs with several seeds, and compare them statistically."""
 
 from __future__ import annotations
 
@@ -32,22 +32,26 @@ class Study(BaseModel):
 
     title: str
     runs: list[Path]
-    """The finished runs, relative to the study's folder."""
+    """Folders of the finished runs, relative to the folder of the study."""
     rows: list[Row]
     failed: dict[str, str]
-    """Runs that ended with an error, and which."""
+    """Errors of failed runs, by name of the run."""
     environment: dict[str, Any]
 
 
 def study(*layers: Mapping[str, Any] | str | Path) -> Study:
-    """Trains every run of a grid that is not finished yet, and returns their statistics.
+    """Train all unfinished runs of a grid, and return the statistics of all runs.
 
-    ``layers`` are mappings, files or words: ``study({"grid": {"method": ["none", "kd"]}, "seeds": 5, …})``. The keys
-    are those of ``distill`` and of :class:`StudySettings`. All runs share data, budget, schedule and rule, but for what
-    the grid varies; they share stored targets where their method allows it. The folder ``out`` gets ``study.yaml``,
-    ``study.json``, ``table.md``, ``table.csv`` and the runs. Called again, it goes on: a finished run is never run
-    again, one that was cut continues from its last checkpoint. Raises :class:`TutelageError` before any training where
-    a run would not work.
+    All runs share the settings that the grid does not vary, and cached targets if their methods allow it.
+    ``study.yaml``, ``study.json``, ``table.md``, ``table.csv`` and the runs are written to the folder ``out``. A second
+    call skips finished runs and resumes interrupted ones from their last checkpoint.
+
+    Args:
+        layers: Mappings, files or words with the settings of ``distill`` and of :class:`StudySettings`, as in
+            ``study({"grid": {"method": ["none", "kd"]}, "seeds": 5, …})``.
+
+    Raises:
+        TutelageError: If a run cannot be built, before any training, or if no run finished.
     """
     own, shared = read_settings(StudySettings, *layers)
     check_folder(own.out)
@@ -74,7 +78,11 @@ def study(*layers: Mapping[str, Any] | str | Path) -> Study:
 
 
 def read_study(folder: Path) -> Study:
-    """Returns the study in ``folder``; raises :class:`TutelageError` where there is none."""
+    """Return the study in ``folder``.
+
+    Raises:
+        TutelageError: If the folder is not a finished study, or ``study.json`` is damaged.
+    """
     path = folder / "study.json"
     if not path.is_file():
         raise TutelageError(f"{folder} has no study.json: it is no study, or not a finished one (tutelage study …)")
@@ -82,7 +90,7 @@ def read_study(folder: Path) -> Study:
 
 
 def _rows(cells: Sequence[Cell]) -> list[Row]:
-    """One row a combination of the grid; what the method, student and data do not say of it is its setting."""
+    """Return one row per combination of the grid."""
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((_setting(cell), _teacher(cell)), []).append(cell)
@@ -94,7 +102,7 @@ def _rows(cells: Sequence[Cell]) -> list[Row]:
 
 
 def _setting(cell: Cell) -> str:
-    """What varies beside method, networks and data; the method's own settings are in its label."""
+    """Return the values that vary besides method, networks and data; settings of the method are in its label."""
     said = {*NAMES, *(key for key in cell.values if key.partition(".")[0] in METHODS)}
     values = {key: value for key, value in cell.values.items() if key not in said}
     return " ".join(label_of(values)) if values else ""
@@ -105,7 +113,7 @@ def _teacher(cell: Cell) -> str:
 
 
 def _measured(rows: list[Row], cells: Sequence[Cell]) -> list[Row]:
-    """Adds multiply-adds and latency, measured once for each student while nothing else of the study runs."""
+    """Add multiply-adds and latency, measured once per student while no run of the study is in progress."""
     figures: dict[tuple[str, int], dict[str, Any]] = {}
     for cell in cells:
         result = Result.read(cell.settings.out)

@@ -1,4 +1,4 @@
-"""Rows as a table for the terminal, Markdown and CSV; the best in bold, with the rows not told apart from it."""
+"""Write rows as a table for the terminal, Markdown and CSV; the best row and those not different from it are bold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTE = (
 
 
 def columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return headers and cells, best rows first; columns that no row fills are left out; ``**`` marks bold."""
+    """Return headers and cells, best rows first, without empty columns; ``**`` marks bold cells."""
     ranked = sorted(rows, key=lambda row: -row.mean)
     best = best_among(ranked)
     cells = [
@@ -34,7 +34,7 @@ def columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def terminal(rows: Sequence[Row], width: int) -> Table:
-    """Return the table for ``width`` characters; the least important columns are left out if they do not fit."""
+    """Return the table for ``width`` characters; the least important columns are omitted if they do not fit."""
     headers, cells = columns(rows)
     widths = [max(len(text.strip("*")) for text in column) for column in zip(headers, *cells)]
     least = ["network"] * (len({row.student for row in rows}) == 1) + [name for name in _LEAST if name in headers]
@@ -116,4 +116,4 @@ _LEFT = ("network", "method", "teacher", "setting", "on")
 _IN_BOLD = ("method", "top-1 %")
 _LONG = ("network", "teacher", "setting")
 _LEAST = ("ms per image", "MACs", "images/s", "parameters", "on", "seconds per run", "gap closed %", "seeds", "p")
-"""The columns to leave out on a narrow screen, in this order."""
+"""Columns to omit on a narrow screen, in this order."""

@@ -1,4 +1,4 @@
-"""Runs trained in processes of their own, one or several at a time; each continues where an earlier one was cut."""
+"""Train runs in worker processes, and resume interrupted ones."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ POLL_SECONDS = 0.5
 
 @contextlib.contextmanager
 def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Yields ``count`` processes that share the machine's cores, or have a GPU each, in turn.
+    """Yield a pool of ``count`` processes, which divide the machine's cores and GPUs among them.
 
-    The GPUs are those that ``CUDA_VISIBLE_DEVICES`` lets this process use.
-
-    They end with the process that started them, however it ends.
+    Each process uses one of the GPUs that this process can use, assigned in turn. The processes end with this process,
+    even if it is killed.
     """
     context = _context()
     gpus, places = visible_gpus(), context.Queue()
@@ -52,10 +51,10 @@ def start_workers(count: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _registered_methods() -> dict[str, type[Method]]:
-    """Return the registered methods, which a worker imports by module and name.
+    """Return the registered methods, which workers import by module and name.
 
     Raises:
-        TutelageError: if a worker could not import one of them.
+        TutelageError: If workers cannot import one of them.
     """
     methods = {name: METHODS[name] for name in METHODS}
     script = hasattr(sys.modules["__main__"], "__file__")  # not in a notebook
@@ -69,7 +68,7 @@ def _registered_methods() -> dict[str, type[Method]]:
 
 
 def _context() -> Any:
-    """Processes that are forked from one which has imported everything and started no thread, where there is such."""
+    """Return the context for starting processes: forkserver with tutelage preloaded if available, or else spawn."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -78,9 +77,9 @@ def _context() -> Any:
 
 
 def visible_gpus() -> list[str]:
-    """Return what ``CUDA_VISIBLE_DEVICES`` must be for a process to use one GPU, for each GPU of this process.
+    """Return the value of ``CUDA_VISIBLE_DEVICES`` that selects one GPU, for each GPU of this process.
 
-    The variable lists numbers, UUIDs or names of MIG instances, and CUDA ignores what follows an invalid one.
+    The variable lists numbers, UUIDs or names of MIG instances; CUDA ignores everything after an invalid entry.
     """
     count, listed = torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
     return [name.strip() for name in listed.split(",")][:count] if listed else [str(index) for index in range(count)]
@@ -104,14 +103,14 @@ def _follow_parent() -> None:
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """End the runs under way; the last checkpoint of each stays."""
-    processes = list((pool._processes or {}).values())  # shutting down forgets them
+    """Stop the runs in progress; their last checkpoints are kept."""
+    processes = list((pool._processes or {}).values())  # shutdown clears the attribute
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
     for process in processes:
         process.join(POLL_SECONDS)
-        while process.is_alive():  # it saved its run and took the next one from the queue
+        while process.is_alive():  # it may have saved its run and started the next one from the queue
             process.terminate()
             process.join(POLL_SECONDS)
 
@@ -123,17 +122,17 @@ def work(
     on_end: Callable[[Cell, str | None], None],
     is_time_up: Callable[[], bool],
 ) -> None:
-    """Train each cell (see :func:`train_cell`), until ``is_time_up()``; then end the processes of the pool.
+    """Train each cell (see :func:`train_cell`) until ``is_time_up()`` returns true; then stop the pool's processes.
 
     Args:
-        pool: the processes.
-        cells: the runs, in the order in which they start.
-        on_poll: called again and again while runs are under way.
-        on_end: called with each run that ends, and its error, if any.
-        is_time_up: asked before runs start, and again and again.
+        pool: The processes.
+        cells: The runs, in the order in which they start.
+        on_poll: Called repeatedly while runs are in progress.
+        on_end: Called with each run that ends, and its error or None.
+        is_time_up: Called before runs start, and repeatedly afterwards.
 
     Raises:
-        TutelageError: if a process died, for example because memory ran out.
+        TutelageError: If a process died, for example because memory ran out.
     """
     if is_time_up():
         return
@@ -160,16 +159,19 @@ def work(
 
 
 def screen_of(settings: Any) -> Path:
-    """Where a run's screen is kept; it exists from the run's start on."""
+    """Return the file for the console output of a run; it exists once the run has started."""
     folder: Path = settings.out
     return folder.with_name(f"{folder.name}.log")
 
 
 def train_cell(settings: Any) -> str | None:
-    """Train one run, or resume it, with its screen in a file beside its folder; return why it failed, or None.
+    """Train or resume one run, with its console output in a file next to its folder.
 
-    Any error fails this run alone: the study continues with the others. The traceback of an error that is a bug, in
-    tutelage or in a network or method of the user, is in that file.
+    An error only fails this run, and the study continues with the others. Tracebacks of unexpected errors, in tutelage
+    or in the user's networks and methods, are in that file.
+
+    Returns:
+        The error, or None if the run finished.
     """
     folder: Path = settings.out
     screen = screen_of(settings)
@@ -179,7 +181,7 @@ def train_cell(settings: Any) -> str | None:
             if RunFolder(folder).is_run():
                 resume(folder)
             else:
-                shutil.rmtree(folder, ignore_errors=True)  # a run that was cut while it made its folder
+                shutil.rmtree(folder, ignore_errors=True)  # left by a run that was interrupted while creating it
                 run(settings)
         except TutelageError as error:
             return str(error)
