@@ -12,7 +12,7 @@ from tutelage.study import Difference, Row, against_alone, summarize
 APART = {"out", "overwrite", "seed", "student", "model", "teacher", "method", "cache"}
 """Settings that are compared separately, or do not affect results."""
 HOW = {"device", "compile", "log_every", "log_gradients", "validate_every", "accumulate", "precision", "data.workers"}
-"""Settings of how a run is computed, which do not affect results either."""
+"""Settings that change how a run is computed, but not its results."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Group:
 
     @property
     def method(self) -> str:
-        """The method, or ``alone`` without one, and whatever else distinguishes the group."""
+        """The method, or ``alone`` without one, with the setting and teacher that distinguish the group."""
         name = "alone" if self.alone else self.row.method
         return " ".join(part for part in (name, self.row.setting, self.row.teacher) if part)
 
@@ -42,7 +42,7 @@ class Group:
 
     @property
     def typical(self) -> Run:
-        """The run with median accuracy (the better of two), used where only one run can be shown."""
+        """The run with median accuracy (the better of two), for sections that show only one run."""
         return sorted(self.runs, key=lambda run: run.top1)[len(self.runs) // 2]
 
 
@@ -62,13 +62,13 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 def alone_of(group: Group, groups: Sequence[Group]) -> Group | None:
-    """Return the group of the same student without a method; None if there is none or ``group`` is it."""
+    """Return the group of the same student with ``method=none``, or None if there is no other such group."""
     row = group.row.alone_among(other.row for other in groups)
     return next((other for other in groups if other.row is row and other is not group), None)
 
 
 def difference_from_alone(group: Group, groups: Sequence[Group]) -> Difference | None:
-    """Return the group's difference to the student alone, as the table of all groups has it; None if untestable."""
+    """Return the difference from the student alone, with p adjusted for all groups; None if it cannot be tested."""
     compared = zip(groups, against_alone([other.row for other in groups]))
     found = next(against for other, against in compared if other is group)
     return None if found is None else found.difference

@@ -1,4 +1,4 @@
-"""Find a run's data and teacher in their current place and check that they have not changed."""
+"""Find the data and teacher of a run in their current place, and check that they have not changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tutelage.training.job import FOLDER, build_teacher, finetuned
 
 
 def find_data(run: Run, name: str | None) -> ImageData:
-    """Open the run's data, from ``name`` if they have moved.
+    """Open the data of the run, from ``name`` if they were moved.
 
     Raises:
         TutelageError: If the data cannot be opened or lack the measured split.
@@ -27,7 +27,7 @@ def find_data(run: Run, name: str | None) -> ImageData:
 
 
 def find_teacher(run: Run, data: ImageData) -> BaseTeacher | None:
-    """Build the run's teacher; None if it has none.
+    """Build the teacher of the run; return None if it has none.
 
     Raises:
         TutelageError: If the teacher is missing or its weights have changed.
@@ -42,7 +42,7 @@ def find_teacher(run: Run, data: ImageData) -> BaseTeacher | None:
 
 
 def located_teacher(settings: TeacherSettings, folder: Path) -> TeacherSettings:
-    """Return the teacher's settings with paths that are valid from here; those of the result if it was fine-tuned."""
+    """Return the teacher's settings with paths that are valid from here; a fine-tuned teacher is in the run folder."""
     if settings.finetune is not None:
         return finetuned(folder / FOLDER)
     names = tuple(locate(name, folder) for name in settings.names)
@@ -50,7 +50,7 @@ def located_teacher(settings: TeacherSettings, folder: Path) -> TeacherSettings:
 
 
 def locate(name: str, folder: Path) -> str:
-    """Return a path from a run's settings such that it is valid from here; other names are returned unchanged.
+    """Return a path in a run's settings as a path that is valid from here; return other names unchanged.
 
     Relative paths refer to the folder where the run was started, usually a parent of the run folder.
     """

@@ -39,7 +39,7 @@ class Material:
     predictions: dict[Path, Predictions] = field(default_factory=dict)
     """Predictions of the runs in ``focus`` and ``alone``, by run folder."""
     missing: list[str] = field(default_factory=list)
-    """Reasons for what cannot be shown."""
+    """Descriptions of missing parts of the report, with the reasons."""
 
     @property
     def run(self) -> Run:
@@ -78,7 +78,7 @@ class Material:
 
 
 def gather(run_set: RunSet, data: str | None) -> Material:
-    """Group the runs and compute the predictions. Whatever is unavailable is left out and listed with the reason.
+    """Group the runs and compute the predictions; anything unavailable is omitted and listed with the reason.
 
     Raises:
         TutelageError: If the runs are not comparable.

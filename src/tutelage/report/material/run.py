@@ -28,7 +28,7 @@ class Run:
     settings: RunSettings | None
     """The validated settings; None if this version does not accept them."""
     fault: str
-    """Why there are no validated settings."""
+    """The reason why there are no validated settings."""
     metrics: list[dict[str, Any]]
     environment: dict[str, Any]
     teacher: dict[str, Any]
@@ -42,13 +42,13 @@ class Run:
 
     @property
     def teacher_on_validation(self) -> float | None:
-        """The teacher's accuracy on validation data, measured before training."""
+        """The teacher's accuracy on validation data, measured before training, if known."""
         known = self.teacher.get("measure", ACCURACY) == ACCURACY and self.teacher.get("split") == "validation"
         return self.teacher["top1"] if known else None
 
     @property
     def data_name(self) -> str:
-        """The data's name or folder in the settings."""
+        """The name or folder of the data in the settings."""
         return str(self.config["data"]["name"])
 
 

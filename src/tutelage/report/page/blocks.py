@@ -66,7 +66,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Words:
-    """A paragraph; ``quiet`` ones are remarks."""
+    """A paragraph; a ``quiet`` one is a remark."""
 
     kind: ClassVar[str] = "words"
     text: str

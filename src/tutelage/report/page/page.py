@@ -16,7 +16,7 @@ from tutelage.report.page.pictures import data_uri
 def render(title: str, lead: str, foot: str, sections: Sequence[Section]) -> str:
     """Return the page; all text from data and names is escaped.
 
-    The page's Content-Security-Policy forbids loading anything and running any script but its own.
+    The Content-Security-Policy of the page only allows its own scripts and styles, and no external resources.
     """
     environment = Environment(
         loader=PackageLoader("tutelage.report"),

@@ -22,7 +22,7 @@ OUTCOMES = ("both right", "student only", "teacher only", "same mistake", "diffe
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Statistics of predictions in confidence bins of equal width; empty bins are left out."""
+    """Statistics of predictions in confidence bins of equal width, without empty bins."""
 
     confidence: NDArray[np.float64]
     """Mean confidence of each bin, in percent."""

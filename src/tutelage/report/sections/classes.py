@@ -48,7 +48,7 @@ def confusion(predictions: Sequence[Predictions], count: int) -> NDArray[np.floa
 
 
 def _reference(material: Material) -> tuple[str, list[Predictions]] | None:
-    """Return what the students are compared with: the students alone if available, otherwise the teacher."""
+    """Return the reference for the students: the students alone if available, otherwise the teacher."""
     if material.alone is not None and material.of(material.alone):
         return "alone", material.of(material.alone)
     if material.teacher_predictions is not None:

@@ -1,4 +1,4 @@
-"""Gradients of each term over the run: their norm, and their direction relative to the cross-entropy's."""
+"""Gradients of each term over the run: their norm, and their cosine with the gradient of the cross-entropy."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NOT_RECORDED = "Not recorded: set log_gradients=true to measure how hard each te
 
 
 def pulls(metrics: Metrics, terms: Sequence[str]) -> list[tuple[str, list[Block]]]:
-    """Return tabs of the gradients of ``terms``, which say how to record them if the metrics lack them.
+    """Return tabs with the gradients of ``terms``, or with a hint on how to record them if the metrics lack them.
 
-    A single term has no tab.
+    There are no tabs for a single term.
     """
     if len(terms) < 2:
         return []

@@ -9,7 +9,7 @@ from tutelage.report.material.material import Material
 from tutelage.report.page.drawing import color, series, shortened
 
 MOST = 6
-"""Number of groups, besides those shown in detail, that get their own color; the best ones."""
+"""Number of best groups, besides those shown in detail, that get their own color."""
 
 
 class Mark(NamedTuple):

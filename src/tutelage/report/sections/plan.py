@@ -24,7 +24,7 @@ CAPTIONS = {
 
 
 def plan(material: Material) -> Section | None:
-    """Return the plan, rebuilt from the settings or else taken from the log; None if neither is possible."""
+    """Return the section, rebuilt from the settings or else copied from the log; None if neither is possible."""
     run = material.run
     blocks: list[Block] = []
     if run.settings is not None and material.data is not None:

@@ -13,7 +13,7 @@ from tutelage.report.page.blocks import Block, Code, Details, Section, Table, Wo
 
 
 def reproduce(material: Material) -> Section:
-    """Return the section."""
+    """Return the section on how to reproduce the run."""
     run = material.run
     text = f"For {run.folder}"
     text += ", the run with median accuracy." if len(material.focus.runs) > 1 else "."
@@ -29,7 +29,7 @@ def reproduce(material: Material) -> Section:
 
 
 def repeat_command(run: Run) -> str:
-    """Return a command line with all non-default settings, or with the run's config file if they are not valid."""
+    """Return a command line with all non-default settings, or with the run's config file if it is invalid."""
     if run.settings is None:
         verb = "train" if "model" in run.config else "distill"
         return shlex.join(["tutelage", verb, str(run.folder / "config.yaml"), "out=NEW_FOLDER"])

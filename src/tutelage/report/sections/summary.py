@@ -13,7 +13,7 @@ from tutelage.training.evaluation import IMBALANCED
 
 
 def summary(material: Material) -> Section:
-    """Return the opening section."""
+    """Return the first section, a summary in text."""
     sentences = [_what(material), _result(material), _choice(material), _gain(material)]
     blocks: list[Block] = [Words(text) for text in sentences if text]
     blocks.insert(0, Figures(_figures(material)))
@@ -103,7 +103,7 @@ def _gain(material: Material) -> str:
 
 
 def _may_be_said(found: Difference | None) -> bool:
-    """Return whether to mention the gap: not if the seeds show no difference."""
+    """Return whether to mention the gap, which is pointless if the seeds show no difference."""
     return found is None or found.shown
 
 
