@@ -59,7 +59,7 @@ for _name, _verb in VERBS.items():
 
 
 def main() -> None:
-    """Run the command line; an error is one short message, and with ``--debug`` a traceback.
+    """Run the command line; errors are printed as short messages, or as tracebacks with ``--debug``.
 
     The exit code is 2 for a mistake in the command, 1 for any other error, 130 after Ctrl-C and 75 after SIGTERM.
     """
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """End the process by an exception, so that what is half-written is removed on the way out."""
+    """Raise SystemExit, so that partly written files are removed before the process ends."""
     sys.exit(EXIT_CODE)
 
 
@@ -101,5 +101,5 @@ def _explain(error: Exception) -> int:
 
 
 def _shown(error: Exception) -> str:
-    """Return the message as rich prints it; file names may hold bytes that are not text."""
+    """Return the message escaped for rich, including bytes in file names that are not valid text."""
     return escape(str(error).strip().encode(errors="backslashreplace").decode())

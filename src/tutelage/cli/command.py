@@ -1,4 +1,4 @@
-"""From a verb to its command: the words after it, what it prints, and ``--json``."""
+"""Build the command of a verb: parse its arguments, print its output, and write ``--json``."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ STDOUT = "-"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a verb returns: the results for ``--json``, and what is printed of them otherwise."""
+    """The outcome of a verb: the results for ``--json``, and the text and tables to print."""
 
     results: Any
     shown: Iterable[RenderableType] = ()
 
 
 class _Command(TyperCommand):
-    """A command whose usage is that of the verb, because typer would put braces around it."""
+    """A command that shows the usage of its verb without the braces that typer would add."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", str(self.params[0].metavar)]
@@ -66,12 +66,13 @@ def build_command(name: str) -> typer.Typer:
 
 
 def name_json(words: Sequence[str]) -> list[str]:
-    """Give each ``--json`` its file: the next word if that ends with ``.json`` and is not a setting, otherwise stdout.
+    """Attach a file to each ``--json``: the next word if it ends with ``.json`` and is not a setting, otherwise stdout.
 
-    Typer has no option whose value is optional.
+    Typer has no options with an optional value.
 
-    >>> name_json(["--json", "runs/a", "--json", "a.json"])
-    ['--json=-', 'runs/a', '--json=a.json']
+    Example:
+        >>> name_json(["--json", "runs/a", "--json", "a.json"])
+        ['--json=-', 'runs/a', '--json=a.json']
     """
     named: list[str] = []
     for word, following in zip(words, [*words[1:], ""]):
@@ -111,7 +112,7 @@ def _print(run: Callable[[], Outcome], json: str | None) -> None:
 
 
 def _file(json: str) -> Path:
-    """Return the file of the results, in a folder that exists: found out before hours of training."""
+    """Return the file for the results, and create its folder, so that errors occur before hours of training."""
     file = expand(json)
     if file.is_dir():
         raise TutelageError(f"--json={json} is a folder; name a file")

@@ -25,7 +25,7 @@ def export(settings: list[str], model: str) -> Outcome:
 
 
 def _table(record: Record) -> Table:
-    """Return the files of an export, beside PyTorch."""
+    """Return a table of the exported files, with PyTorch in the first row."""
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for header in ("file", "MB", "top-1", "same class", "largest difference", "ms"):
         shown.add_column(header, justify="left" if header == "file" else "right")

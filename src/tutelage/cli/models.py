@@ -31,7 +31,7 @@ def evaluate(settings: list[str]) -> Outcome:
 
 def predict(settings: list[str], model: str, *images: str) -> Outcome:
     chosen = load(PredictSettings, *settings)
-    # Each prediction is printed as soon as it is made.
+    # Each prediction is printed as soon as it is computed.
     kept, shown = tee(students.predict(model, images, chosen.top, chosen.network))
     return Outcome((_as_json(one) for one in kept), (line for one in shown for line in _lines(one)))
 

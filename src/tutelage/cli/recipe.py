@@ -28,7 +28,7 @@ def run_recipe(settings: list[str], name: str) -> Outcome:
 
 
 def announce(recipe: Recipe) -> str:
-    """Return what the recipe is, and one line per published result with its source and differences."""
+    """Return the description of a recipe, and a line per published result with its source and differences."""
     lines = [f"{recipe.name}: {recipe.about}"]
     for figure in recipe.published:
         note = "" if figure.note is None else f"; {figure.note}"
@@ -37,7 +37,7 @@ def announce(recipe: Recipe) -> str:
 
 
 def compare(recipe: Recipe, result: Result, changes: list[str]) -> str:
-    """Return the published results beside those that this run measured, each with its own rule."""
+    """Return a comparison of the published results with those of this run, each with its selection rule."""
     lines = []
     for figure in recipe.published:
         value = _ours(figure, recipe, result)
@@ -49,7 +49,7 @@ def compare(recipe: Recipe, result: Result, changes: list[str]) -> str:
 
 
 def _ours(figure: Published, recipe: Recipe, result: Result) -> float | None:
-    """Return this run's value of the same result in percent; None if it was not measured."""
+    """Return the value that this run measured for a published result, in percent, or None if it measured none."""
     first = figure.figure.startswith("top-1")
     if figure.of == recipe.trains:
         accuracy = result.top1 if first else result.top5

@@ -1,4 +1,4 @@
-"""The settings of verbs that have only a few."""
+"""The settings of verbs with only a few of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tutelage.config import ModelSettings, Settings
 
 
 class OwnNetworks(Settings):
-    """The networks that a stored run or model names and only the user can import."""
+    """The user's own networks, which a stored run or model refers to by name."""
 
     network: str | tuple[str, ...] | None = Field(
         None, description="a network of your own that the run needs, as package.module:function; several in brackets"
@@ -18,26 +18,26 @@ class OwnNetworks(Settings):
 
 
 class ResumeSettings(OwnNetworks):
-    """``tutelage resume``."""
+    """Settings of ``tutelage resume``."""
 
     data: str | None = Field(None, description="where the data are now, if they moved")
 
 
 class PredictSettings(OwnNetworks):
-    """``tutelage predict``."""
+    """Settings of ``tutelage predict``."""
 
     top: int = Field(5, ge=1, description="classes per image")
 
 
 class InspectSettings(Settings):
-    """``tutelage inspect``."""
+    """Settings of ``tutelage inspect``."""
 
     model: ModelSettings
     size: int | None = Field(None, gt=0, description="side of the input, in pixels")
 
 
 class QuickstartSettings(Settings):
-    """``tutelage quickstart``."""
+    """Settings of ``tutelage quickstart``."""
 
     out: Path = Path("runs/quickstart")
     seeds: int = Field(5, ge=1, description="runs of each method")
@@ -52,7 +52,7 @@ class PackedData(Settings):
 
 
 class PackSettings(Settings):
-    """``tutelage data pack``."""
+    """Settings of ``tutelage data pack``."""
 
     data: PackedData
     out: Path = Field(description="folder of the shards")

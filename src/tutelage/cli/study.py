@@ -8,7 +8,7 @@ from tutelage.cli.settings import QuickstartSettings
 from tutelage.config import as_mapping, load
 from tutelage.paths import expand
 
-# Drawing takes a second to import, so ``tutelage.report`` is imported where it is used.
+# Importing matplotlib takes a second, so ``tutelage.report`` is only imported in functions that use it.
 
 
 def study(settings: list[str]) -> Outcome:

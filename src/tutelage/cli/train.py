@@ -1,4 +1,4 @@
-"""The verbs that train a run, prepare one, or continue one."""
+"""The verbs that train, prepare, measure, resume or replay a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cache(settings: list[str]) -> Outcome:
 
 
 def bench(settings: list[str]) -> Outcome:
-    # Measuring imports torchvision, which the other verbs may not need.
+    # Imported here, because the other verbs do not need it.
     from tutelage.bench import bench
 
     return Outcome(bench(**as_mapping(*settings)))

@@ -1,4 +1,4 @@
-"""What is said about each verb: the help, and the table in README, are made from it."""
+"""The verbs of the command line, from which ``--help`` and the table in README are generated."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class Verb:
 
     summary: str
     function: str
-    """As ``module:function``, in :mod:`tutelage.cli`."""
+    """The function to run, as ``module:function`` in :mod:`tutelage.cli`."""
     example: str
     details: str = ""
     names: tuple[str, ...] = ()
-    """The words before the settings; one that ends with ``...`` stands for one or more."""
+    """Names of the arguments before the settings; a name that ends with ``...`` stands for one or more."""
     defaults: bool = False
-    """Whether it runs without any word."""
+    """Whether it runs without arguments."""
     page: str = ""
-    """The guide, below ``docs/``."""
+    """The guide, relative to ``docs/``."""
 
     @property
     def usage(self) -> str:
