@@ -1,14 +1,14 @@
-"""Trains many students with default settings under a real pretrained teacher, and records how each came out.
+"""Train many students with default settings and a real pretrained teacher, and record the results.
 
     python benchmarks/defaults.py matrix    # 16 students x 4 methods, one seed
     python benchmarks/defaults.py seeds     # four of them, with and without a teacher, three seeds
     python benchmarks/defaults.py longer    # two of them, the same for four times as many steps
     python benchmarks/defaults.py weights   # two of them, other weights and temperatures of kd
 
-Only data, teacher, student, method and the length of the run are set; what the optimization needs is chosen by
-tutelage. Precision and compilation are fixed, so that the outcome does not depend on a timing. The images are a part of
-Imagenette, written as JPEG files in class folders. A cell that is recorded in the output is not run again, so an
-interrupted run continues where it stopped.
+Only data, teacher, student, method and the length of the run are set; tutelage chooses the optimization settings.
+Precision and compilation are fixed, so that the result does not depend on timing. The images are a part of Imagenette,
+written as JPEG files in class folders. Runs that are recorded in the output are skipped, so that you can repeat an
+interrupted command.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ SIZE = 64
 
 @dataclass(frozen=True)
 class Part:
-    """One table: its students and methods, and what a run has of images, epochs and the teacher's resolution."""
+    """One table: its students and methods, and the number of images and epochs and the teacher's resolution in a run.
+
+    ``train`` and ``val`` are the numbers of images per class.
+    """
 
     students: tuple[str, ...]
     methods: tuple[str, ...]
@@ -121,7 +124,7 @@ def write_images(source: Path, folder: Path, counts: dict[str, int]) -> None:
 
 
 def settings_of(cell: Cell, out: Path, weights: Path, part: Part) -> dict[str, Any]:
-    """Return what a user names, the budget, and nothing about the optimization."""
+    """Return the settings of a run, without any optimization settings."""
     variant = KD.get(cell.method)
     settings: dict[str, Any] = {
         "data": {"name": str(out / "images"), "size": SIZE, "workers": 0},
@@ -144,14 +147,14 @@ def settings_of(cell: Cell, out: Path, weights: Path, part: Part) -> dict[str, A
             "classes": "imagenet-1k",
             "input_size": part.teacher_size,
         }
-        # Feature maps are larger than their recomputation is slow; the others see the same views from the cache.
+        # Caching feature maps is not worthwhile; the other methods see the same views from the cache.
         if "ofd" not in cell.method:
             settings["cache"] = {"views": "all", "folder": str(out / "cache")}
     return settings
 
 
 def run_cell(cell: Cell, settings: dict[str, Any]) -> dict[str, Any]:
-    """Train one cell; return what is recorded of it."""
+    """Train one cell, and return the record of its result."""
     torch.set_num_threads(1)
     screen = Path(settings["out"]).with_suffix(".log")
     screen.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +222,7 @@ def main() -> None:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return a Markdown table: a row for each student, a column for each method, over the seeds."""
+    """Return a Markdown table of results over the seeds, with one row per student and one column per method."""
     methods = [method for method in (*METHODS, *KD) if any(row["method"] == method for row in rows)]
     lines = [f"| student | {' | '.join(methods)} |", f"|---|{'---:|' * len(methods)}"]
     for student in dict.fromkeys(row["student"] for row in sorted(rows, key=place)):
@@ -229,7 +232,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def shown(rows: list[dict[str, Any]]) -> str:
-    """Return what a cell of the table says: the accuracy, its deviation over several seeds, or what went wrong."""
+    """Return the text of a table cell: mean accuracy and standard deviation over the seeds, or failed outcomes."""
     failed = [row["outcome"] for row in rows if row["outcome"] != "trained"]
     if failed or not rows:
         return ", ".join(failed)
@@ -238,7 +241,7 @@ def shown(rows: list[dict[str, Any]]) -> str:
 
 
 def place(row: dict[str, Any]) -> tuple[str, int, int]:
-    """Return what the cells are sorted by."""
+    """Return the sort key of a record."""
     return row["student"], (*METHODS, *KD).index(row["method"]), row["seed"]
 
 

@@ -2,7 +2,7 @@
 
     make gpu                                  # python benchmarks/gpu.py --out runs/gpu.json
 
-Needs no data and no network. Written is one JSON file: the machine, what the tests came to, the reports of the bench.
+This needs no data and no network. The machine, test results and benchmark reports are written to one JSON file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS: list[tuple[tuple[str, str], list[str]]] = [
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return what the results depend on: device, driver, versions."""
+    """Return the device, driver and versions that the results depend on."""
     import torch
 
     device = torch.cuda.get_device_properties(0)
@@ -49,7 +49,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def driver_version() -> str | None:
-    """Return the version of the GPU's driver; None without ``nvidia-smi``, as in some containers."""
+    """Return the version of the GPU driver, or None without ``nvidia-smi``, as in some containers."""
     if shutil.which("nvidia-smi") is None:
         return None
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
@@ -57,7 +57,7 @@ def driver_version() -> str | None:
 
 
 def run_tests() -> dict[str, Any]:
-    """Run the tests marked ``gpu``, and return how many passed, failed and were skipped."""
+    """Run the tests marked ``gpu``, and return their results."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "tests.xml"
         command = [sys.executable, "-m", "pytest", "-m", "gpu", "-rs", "--durations=5", f"--junitxml={report}", "tests"]
@@ -68,7 +68,7 @@ def run_tests() -> dict[str, Any]:
 
 
 def count_tests(report: Path) -> dict[str, Any]:
-    """Return what a JUnit file says of its tests."""
+    """Return the number of passed tests, the failed and skipped tests, and the duration from a JUnit file."""
     suite = ElementTree.parse(report).getroot()[0]
     cases = suite.findall("testcase")
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]

@@ -1,9 +1,9 @@
-"""Make a virtual environment on top of an installed PyTorch, so that nothing large is downloaded.
+"""Create a virtual environment on top of an installed PyTorch, so that nothing large is downloaded.
 
     python benchmarks/gpu_environment.py .venv-gpu
 
-The environment sees all packages of the Python that runs this script, PyTorch and CUDA's libraries included. Whatever
-else tutelage and its tests need is installed, except packages that would replace or duplicate PyTorch.
+The environment includes all packages of the Python that runs this script, such as PyTorch and CUDA libraries. Other
+dependencies of tutelage and its tests are installed, except packages that would replace or duplicate PyTorch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LARGE = ("nvidia-", "cuda-")
 
 
 def require_gpu() -> None:
-    """Exit with one sentence unless PyTorch is installed here and sees a GPU."""
+    """Exit with a message unless PyTorch is installed and finds a GPU."""
     try:
         import torch
     except ImportError:
@@ -35,12 +35,12 @@ def require_gpu() -> None:
 
 
 def make_environment(folder: Path) -> None:
-    """Make the environment in ``folder`` and install what is missing in it."""
+    """Create the environment in ``folder``, and install missing packages."""
     import torch
 
     subprocess.run([sys.executable, "-m", "venv", "--clear", "--system-site-packages", str(folder)], check=True)
     python = folder / "bin" / "python"
-    # Where this Python belongs to a virtual environment itself, its packages are not those of the system.
+    # If this Python belongs to a virtual environment, its packages are not the system's packages.
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "installed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     pip = [str(python), "-m", "pip", "install", "--quiet", "--no-compile"]
@@ -55,7 +55,7 @@ def make_environment(folder: Path) -> None:
 
 
 def missing(planned: list[dict[str, dict[str, str]]]) -> list[str]:
-    """Return the packages of pip's report to install, with their versions: all but tutelage and what is large."""
+    """Return the packages in pip's report to install, with versions: all except tutelage, PyTorch and CUDA."""
     found = {package["metadata"]["name"].lower(): package["metadata"]["version"] for package in planned}
     return [f"{name}=={found[name]}" for name in found if name not in PRESENT and not name.startswith(LARGE)]
 

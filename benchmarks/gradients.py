@@ -1,9 +1,9 @@
-"""The cost of measuring gradients by term (``log_gradients=true``), from the steps of one real run.
+"""Measure the cost of gradients by term (``log_gradients=true``) in the steps of a real run.
 
     python benchmarks/gradients.py [--data FOLDER] [--method kd+at] [--seeds 3] [KEY=VALUE …]
 
-Every second step of a run measures, and is compared with the step after it. Printed is the share that this adds to a
-run that measures every ``log_every`` steps, as the mean ± standard deviation over seeds.
+Every second step of a run measures gradients, and is compared with the step after it. The result is the share that this
+adds to a run that measures gradients every ``log_every`` steps, as mean ± standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOG_EVERY = DistillSettings.model_fields["log_every"].default
 
 
 class TimedStep:
-    """Takes the place of :meth:`Step.__call__` and keeps the seconds of each step, and whether it measured."""
+    """A replacement of :meth:`Step.__call__` that records the time of steps with and without measured gradients."""
 
     def __init__(self) -> None:
         self.seconds: dict[bool, list[float]] = {True: [], False: []}
@@ -45,7 +45,7 @@ class TimedStep:
         Step.__call__ = self.original  # type: ignore[method-assign]
 
     def added(self) -> float:
-        """Return the median of what a measurement adds to a step, in steps."""
+        """Return the median time that a measurement adds, as a multiple of a step."""
         pairs = list(zip(self.seconds[True], self.seconds[False]))[WARM_UP:]
         return statistics.median(measured / plain - 1 for measured, plain in pairs)
 

@@ -1,12 +1,12 @@
-"""Large data on a small machine: memory over an epoch, what reading costs beside decoding, two decoders.
+"""Measure large data on a small machine: memory over an epoch, the cost of reading, and two JPEG decoders.
 
     python benchmarks/large_data.py [--images 200000] [--data FOLDER] [--out docs/results/large-data.json]
 
-* reading: 200,000 JPEGs in tar shards, made of CIFAR-10's at 72 to 104 pixels, are read through TrainLoader as 64 px
-  crops for one epoch, by two workers: resident memory of this process and of the workers, in tenths of the epoch; then
-  images a second of that loader against the same workers doing the same with images that are in memory already, in
-  turns; plain order, and streamed;
-* decoding: images a second on one core, torchvision's decoder against PIL's, for JPEGs of 256 and 500 pixels.
+* reading: TrainLoader reads 200,000 JPEGs from tar shards (images of CIFAR-10, enlarged to 72 to 104 pixels) as 64 px
+  crops for one epoch, with two workers. Measured are the resident memory of this process and of the workers at each
+  tenth of the epoch, and images per second compared with the same workers on images that are already in memory, in
+  turns, in plain and streamed order.
+* decoding: images per second on one core, with the decoders of torchvision and PIL, for JPEGs of 256 and 500 pixels.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from tutelage.data.stored.samples import DecodedSamples
 BATCH = 256
 TURNS = 15
 SHARD = 10_000
-"""Images a shard."""
+"""Number of images per shard."""
 CACHED = 2_000
-"""Images held in memory for the comparison."""
+"""Number of images kept in memory for the comparison."""
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 class Held(Encoded):
-    """Images in memory, as often as rows ask for them: decoding without any reading."""
+    """Images in memory, repeated for any number of rows, to measure decoding without reading."""
 
     def __init__(self, images: list[bytes], labels: np.ndarray) -> None:
         self.labels = labels
@@ -61,7 +61,7 @@ class Held(Encoded):
 
 
 def generate(source: Path, folder: Path, images: int) -> None:
-    """Writes tar shards of CIFAR-10's images, each enlarged to one of nine sizes."""
+    """Write tar shards with images of CIFAR-10, each enlarged to one of nine sizes."""
     table = pq.read_table(source / "train-00000-of-00001.parquet")
     column = next(name for name in ("image", "img") if name in table.column_names)
     originals = [cell["bytes"] for cell in table[column].to_pylist()]
@@ -113,7 +113,7 @@ def _settings(folder: Path, **more: Any) -> DataSettings:
 
 
 def _memory(loader: TrainLoader) -> Iterator[dict[str, float]]:
-    """Megabytes of this process and of its workers after each tenth of an epoch."""
+    """Yield the memory of this process and of its workers in megabytes, after each tenth of an epoch."""
     tenth = len(loader) // 10
     for step, _ in enumerate(loader.epoch(0), 1):
         if step == 1 or step % tenth == 0:
@@ -126,13 +126,13 @@ def _children() -> list[int]:
 
 
 def _resident(process: int) -> float:
-    """Megabytes of a process; what it shares with others, by fork or as a mapped file, counts in part (PSS)."""
+    """Return the proportional set size (PSS) of a process in megabytes, which divides shared memory among processes."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
 def _speeds(plain: Split, streamed: Split) -> dict[str, float]:
-    """Medians over turns, each a stretch of an epoch of its own, and the medians of the turns' ratios."""
+    """Return images per second of each loader and their ratios, as medians over turns."""
     samples = plain.samples
     assert isinstance(samples, DecodedSamples)
     held = [samples.encoded.fetch(row) for row in range(CACHED)]
@@ -144,7 +144,7 @@ def _speeds(plain: Split, streamed: Split) -> dict[str, float]:
     }
     found: dict[str, list[float]] = {name: [] for name in loaders}
     for turn in range(TURNS + 1):
-        # Each is first in turn: a machine that others use too is now faster, now slower.
+        # The order rotates, because the speed of a shared machine varies.
         for name in [*loaders][turn % 3 :] + [*loaders][: turn % 3]:
             speed = _rate(loaders[name].epoch(turn), 12)
             if turn:
@@ -157,7 +157,7 @@ def _speeds(plain: Split, streamed: Split) -> dict[str, float]:
 
 
 def _rate(batches: Iterable[Any], count: int) -> float:
-    """Images a second over so many batches, after a few that fill the workers' queues."""
+    """Return images per second over ``count`` batches, after eight batches that fill the queues of the workers."""
     stretch = islice(batches, count + 8)
     for _ in islice(stretch, 8):
         pass
@@ -167,7 +167,7 @@ def _rate(batches: Iterable[Any], count: int) -> float:
 
 
 def decoding(source: Path) -> dict[str, Any]:
-    """Images a second on one core, from bytes to a tensor, of Imagenette's images at two sizes, in turns."""
+    """Return images per second on one core, from bytes to a tensor, for Imagenette images of two sizes, in turns."""
     table = pq.ParquetFile(source / "validation-00000-of-00001.parquet").read_row_group(0)
     originals = [cell["bytes"] for cell in table["image"].to_pylist()[:100]]
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Breaks lines that matter, one at a time, in a copy of the package, and sees whether a test notices.
+"""Break important lines in a copy of the package, one at a time, and check that a test fails.
 
 python benchmarks/mutations.py --out docs/results/mutations.txt
 """
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Mutation(NamedTuple):
-    """A line of a file, what it becomes, and the tests that are to notice."""
+    """A line of a file, its replacement, and the tests that should fail."""
 
     file: str
     line: str
@@ -78,7 +78,7 @@ MUTATIONS = [
 
 
 def main(out: Path | None = None) -> None:
-    """Prints, and writes, a line a mutation: what was broken, and the first test that failed."""
+    """Print and write a line per mutation, with the change and the first test that failed."""
     lines = []
     for number, mutation in enumerate(MUTATIONS):
         with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +95,7 @@ def main(out: Path | None = None) -> None:
 
 
 def _try(mutation: Mutation, folder: Path) -> str | None:
-    """Returns the first test that fails once the line is broken; None where all pass."""
+    """Return the first test that fails with the mutation, or None if all pass."""
     shutil.copytree(ROOT / "src" / "tutelage", folder / "tutelage")
     path = folder / "tutelage" / mutation.file
     text = path.read_text(encoding="utf-8")

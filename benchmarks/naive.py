@@ -1,7 +1,8 @@
-"""The methods' losses as public repositories write them: the same numbers as this package's, without its algebra.
+"""Losses as public repositories implement them: the same values as in tutelage, without its optimizations.
 
-Each takes the student's features, behind their connectors, and the teacher's, as lists in the order of a term's taps:
-maps (B, C, H, W), or logits (B, K). It returns the unweighted loss at the method's default settings, a scalar.
+Each function takes the features of the student, after the connectors, and of the teacher, as lists in the order of a
+term's taps: maps (B, C, H, W) or logits (B, K). It returns the unweighted loss, a scalar, for the method's default
+settings.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TEMPERATURE = 4.0
 
 
 def naive_losses(stage: Stage, teacher: nn.Module | None) -> list[Naive] | None:
-    """Return the naive loss of each of the stage's terms; None if a term has no naive loss."""
+    """Return the naive losses of a stage's terms, or None if a term has no naive loss."""
     losses = [loss for term in stage.terms if (loss := _naive_loss(term, teacher)) is not None]
     return losses if len(losses) == len(stage.terms) else None
 
@@ -38,14 +39,14 @@ def _naive_loss(term: Term, teacher: nn.Module | None) -> Naive | None:
 
 
 def kd(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-    """T²·KL(p_t‖p_s) with p = softmax(z / T), mean over the batch."""
+    """Return T²·KL(p_t‖p_s) with p = softmax(z / T), averaged over the batch."""
     log_s = F.log_softmax(student[0] / TEMPERATURE, dim=1)
     p_t = F.softmax(teacher[0] / TEMPERATURE, dim=1)
     return F.kl_div(log_s, p_t, reduction="batchmean") * TEMPERATURE**2
 
 
 def at(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-    """Mean squared difference of the attention maps: the mean over channels of F², of unit norm."""
+    """Return the mean squared difference of unit-norm attention maps, which are means of F² over channels."""
     f_s, f_t = _same_size(student[0], teacher[0])
     return (_attention(f_s) - _attention(f_t)).pow(2).mean()
 
@@ -55,7 +56,7 @@ def _attention(f: Tensor) -> Tensor:
 
 
 def nst(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-    """MMD² between the channels' unit maps under (xᵀy)², channel by channel: each kernel is made as (B, C, C, H·W)."""
+    """Return MMD² between unit-norm maps of channels with the kernel (xᵀy)², which takes (B, C, C, H·W) of memory."""
     f_s, f_t = (F.normalize(f.flatten(2), dim=2) for f in _same_size(student[0], teacher[0]))
     return _kernel(f_t, f_t).mean() + _kernel(f_s, f_s).mean() - 2 * _kernel(f_s, f_t).mean()
 
@@ -65,7 +66,7 @@ def _kernel(a: Tensor, b: Tensor) -> Tensor:
 
 
 def fsp(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-    """Squared Frobenius distance of the FSP matrices, mean over the batch; each is made as (B, C, C, H·W)."""
+    """Return the squared Frobenius distance of FSP matrices, averaged over the batch; each takes (B, C, C, H·W)."""
     return (_flow(*student) - _flow(*teacher)).pow(2).sum((1, 2)).mean()
 
 
@@ -75,13 +76,16 @@ def _flow(a: Tensor, b: Tensor) -> Tensor:
 
 
 def hint(student: list[Tensor], teacher: list[Tensor]) -> Tensor:
-    """Squared distance of the flattened maps, each of unit norm, mean over the batch: joint FitNets."""
+    """Return the squared distance of flattened, unit-norm maps, averaged over the batch: joint FitNets."""
     f_s, f_t = (F.normalize(f.flatten(1)) for f in _same_size(student[0], teacher[0]))
     return (f_s - f_t).pow(2).sum(1).mean()
 
 
 def ofd(student: list[Tensor], teacher: list[Tensor], margin: Tensor) -> Tensor:
-    """Partial L2 distance to max(F_t, margin), summed over c, h, w, mean over the batch; ``margin`` is (C,)."""
+    """Return the partial L2 distance to max(F_t, margin), summed over c, h, w and averaged over the batch.
+
+    ``margin`` is (C,).
+    """
     f_s, f_t = _same_size(student[0], teacher[0])
     target = torch.max(f_t, margin.view(1, -1, 1, 1))
     distance = F.mse_loss(f_s, target, reduction="none")
@@ -92,7 +96,7 @@ def ofd(student: list[Tensor], teacher: list[Tensor], margin: Tensor) -> Tensor:
 def _same_size(
     a: Tensor, b: Tensor, pool: Callable[[Tensor, tuple[int, int]], Tensor] = F.adaptive_avg_pool2d
 ) -> tuple[Tensor, Tensor]:
-    """The two maps, the larger pooled to the smaller."""
+    """Return both maps, the larger one pooled to the size of the smaller one."""
     if a.shape[2] > b.shape[2]:
         a = pool(a, (b.shape[2], b.shape[3]))
     elif a.shape[2] < b.shape[2]:
@@ -101,4 +105,4 @@ def _same_size(
 
 
 NAIVE: dict[str, Naive] = {"kd": kd, "at": at, "nst": nst, "fsp": fsp, "hint": hint}
-"""By the name of a term before its dot; that of ``ofd`` has a margin of its own for each tap of the teacher."""
+"""Losses by the part of a term's name before the dot, except ``ofd``, which needs a margin for each teacher tap."""

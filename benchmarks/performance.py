@@ -1,9 +1,9 @@
-"""The table of docs/performance.md: what ``tutelage bench`` measures, and a plain loop in turns with it.
+"""Measure the table in docs/performance.md: ``tutelage bench``, in turns with a plain loop.
 
     python benchmarks/performance.py [--data FOLDER] [--out docs/results/performance] [KEY=VALUE …]
 
-Each row is measured in a process of its own. The given settings apply to every row: on a GPU, ``batch_size=128
-precision=bf16 compile=both``. OUT.json gets all results, OUT.md the table.
+Each row is measured in its own process. The settings apply to all rows; on a GPU, use ``batch_size=128 precision=bf16
+compile=both``. All results are written to OUT.json, and the table to OUT.md.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROWS: list[tuple[tuple[str, str], list[str]]] = [
     (WRN, ["method=at"]),
     (WRN, ["method=nst"]),
     (WRN, ["method=fsp"]),
-    (WRN, ["method=ofd", "compile=off"]),  # compiled, a teacher that normalises by batch statistics gains nothing
+    (WRN, ["method=ofd", "compile=off"]),  # compilation does not speed up a teacher that uses batch statistics
     (("resnet56", "resnet20"), ["method=kd"]),
 ]
 COMMON = ["batch_size=64", "turns=3", "steps=5", "compile=teacher"]
@@ -45,18 +45,18 @@ VARIANTS = ("plain", "live", "cached", "floor_live", "floor_student")
 
 
 def measure(pair: tuple[str, str], words: list[str], data: str) -> dict[str, Any]:
-    """Return the results of one row, measured in a process of its own."""
+    """Return the results of one row, measured in its own process."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report.json"
         row = [f"data={data}", f"teacher={pair[0]}", f"student={pair[1]}", *words]
         done = subprocess.run([sys.executable, __file__, "--row", str(path), *row])
         if done.returncode:
-            sys.exit(done.returncode)  # the process has printed why
+            sys.exit(done.returncode)  # the process has printed the reason
         return {"settings": words, **json.loads(path.read_text(encoding="utf-8"))}
 
 
 def measure_here(words: list[str]) -> dict[str, Any]:
-    """Return the results of ``tutelage bench`` with these settings, with a plain loop among its variants."""
+    """Return the results of ``tutelage bench`` with these settings and a plain loop as additional variant."""
     settings: Any = load(BenchSettings, as_mapping(*words))
     with tempfile.TemporaryDirectory() as folder:
         setup = prepare(settings, Path(folder))
@@ -73,7 +73,7 @@ def measure_here(words: list[str]) -> dict[str, Any]:
 
 
 def plain_variant(setup: Setup) -> Steps | None:
-    """Return the plain loop on copies of the networks; None if there is none for the method."""
+    """Return the plain loop on copies of the networks, or None if the method has no plain loop."""
     job, teacher = setup.job, setup.job.teacher
     if teacher is None or len(teacher.members) > 1:
         return None
@@ -105,7 +105,7 @@ def _cell(value: float | None, form: str) -> str:
 
 
 def find_data() -> tuple[str, list[str]]:
-    """Return the data and its settings: CIFAR-10, or the embedded digits at its image size where it is missing."""
+    """Return the data and their settings: CIFAR-10, or the embedded digits at the same size if it is missing."""
     shared = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
     folder = shared.expanduser() / "cifar10-jpeg"
     if folder.is_dir():

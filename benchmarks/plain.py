@@ -1,7 +1,7 @@
-"""The plain loop: a step of distillation as public repositories take it, to compare with the steps of tutelage.
+"""The plain loop: distillation steps as in public repositories, to compare with the steps of tutelage.
 
-Float32, contiguous tensors, PIL transforms in two loader workers, a live teacher, both networks run to their ends,
-losses as they stand in the papers, plain SGD and ``.item()`` every step.
+It uses float32, contiguous tensors, PIL transforms in two loader workers, a live teacher, full forward passes of both
+networks, losses as written in the papers, plain SGD, and ``.item()`` in every step.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ def plain_steps(
     device: torch.device,
     lr: float = 0.01,
 ) -> Callable[[int], None] | None:
-    """Return a function that takes steps of the plain loop; None if a term has no naive loss.
+    """Return a function that takes steps of the plain loop, or None if a term has no naive loss.
 
-    Both networks are moved to the device and put in their modes, and the student is trained; the stage's connectors are
-    copied. Term weights are those at the start of the stage. ``teacher`` may be None where the stage needs none.
+    Both networks are moved to the device and set to the right mode. The steps train the student and copies of the
+    stage's connectors, with the term weights at the start of the stage. ``teacher`` can be None if the stage does not
+    need a teacher.
     """
     student = student.to(device)
     teacher = teacher.to(device) if teacher is not None else None
@@ -68,7 +69,7 @@ def plain_steps(
 
 @contextmanager
 def _usual_kernels() -> Iterator[None]:
-    """Allow TF32 in convolutions, PyTorch's default, which public repositories leave as it is."""
+    """Allow TF32 in convolutions, which is PyTorch's default and not changed in public repositories."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = True
     try:
@@ -78,10 +79,10 @@ def _usual_kernels() -> Iterator[None]:
 
 
 class PlainLoss:
-    """The loss of a stage on a batch of normalised images (B, 3, H, W) and labels (B,), −1 where unlabelled.
+    """The loss of a stage on a batch of normalized images (B, 3, H, W) and labels (B,), −1 if unlabeled.
 
-    ``losses`` are the naive losses of the stage's terms. Where the teacher normalises by each batch's statistics it is
-    simply in train mode, as in public code: its running statistics drift.
+    ``losses`` are the naive losses of the stage's terms. A teacher that uses batch statistics is in train mode, as in
+    public code, so that its running statistics drift.
     """
 
     def __init__(self, teacher: nn.Module | None, student: nn.Module, stage: Stage, losses: Sequence[Naive]) -> None:
@@ -114,10 +115,10 @@ def _read(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
 
 class PilImages(Dataset[tuple[Tensor, int]]):
-    """The training images as PIL images, augmented one by one, as normalised (3, H, W), with their labels.
+    """The training images, augmented one by one with PIL, as normalized (3, H, W) tensors with their labels.
 
-    Small images are held decoded and cropped after padding; larger ones are decoded each time and cropped at random
-    scale. Both are mirrored where the data's own views are.
+    Small images are kept decoded, and cropped after padding; larger images are decoded each time, and cropped at a
+    random scale. Both are mirrored if the views of the data are.
     """
 
     def __init__(self, data: ImageData) -> None:
@@ -145,7 +146,7 @@ class PilImages(Dataset[tuple[Tensor, int]]):
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """Images that are decoded already, (N, H, W, 3) uint8."""
+    """Images that are already decoded, (N, H, W, 3) uint8."""
 
     pixels: npt.NDArray[np.uint8]
 
@@ -155,7 +156,7 @@ class Packed:
 
 @dataclass(frozen=True, eq=False)
 class Decoding:
-    """Images that are decoded when they are wanted."""
+    """Images that are decoded on access."""
 
     encoded: Encoded
     rows: Rows

@@ -1,4 +1,4 @@
-"""Prints the table of finished runs, mean ± standard deviation over seeds, and writes it as Markdown and JSON.
+"""Print the table of finished runs, with mean ± standard deviation over seeds, and write it as Markdown and JSON.
 
 python benchmarks/results_table.py runs/teacher runs/*-0 runs/*-1 runs/*-2 --out docs/results/NAME
 """

@@ -1,11 +1,11 @@
-"""How the cost of a run grows, on small real runs: processes, samples, classes, epochs, memory.
+"""Measure how the cost of a run grows with processes, samples, classes and epochs, on small real runs.
 
     python benchmarks/scale.py [processes] [samples] [classes] [memory] [--data FOLDER] [--out runs/scale.json]
 
-* processes: images a second of two gloo processes of one thread each, against one process of two threads, in turns;
-* samples: seconds an epoch for a share of the data, twice and four times that;
-* classes: seconds a step with 10, 100 and 1,000 classes;
-* memory: the resident set of this process after each of 50 epochs.
+* processes: images per second of two gloo processes with one thread each, and of one process with two threads, in turns
+* samples: seconds per epoch for a fraction of the data, and two and four times as much
+* classes: milliseconds per step with 10, 100 and 1,000 classes
+* memory: the resident memory of this process after each of 50 epochs
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TURNS = 3
 
 
 def processes(data: str, folder: Path) -> dict[str, Any]:
-    """Median images a second of each way over its turns, and the ratio: the median of the turns' own."""
+    """Return images per second of one and two processes and their ratio, as medians over turns."""
     teacher = _teacher(data, folder)
     words = [f"data={data}", "data.fraction=0.08", f"teacher={teacher}", "student=resnet8", "method=kd", "epochs=1"]
     words += ["batch_size=128", "precision=fp32", "compile=off", "device=cpu", "overwrite=true"]
@@ -55,7 +55,7 @@ def processes(data: str, folder: Path) -> dict[str, Any]:
 
 
 def samples(data: str, folder: Path) -> dict[str, Any]:
-    """Seconds an epoch of the student alone, of so many images."""
+    """Return seconds per epoch of the student alone, for several fractions of the data."""
     shares = {}
     for fraction in (0.04, 0.08, 0.16):
         run = train(
@@ -70,7 +70,7 @@ def samples(data: str, folder: Path) -> dict[str, Any]:
 
 
 def classes(data: str, folder: Path) -> dict[str, Any]:
-    """Milliseconds a step of ResNet-20 → ResNet-8, batch 64, random images, in turns."""
+    """Return milliseconds per step of ResNet-20 → ResNet-8 with batches of 64 random images, measured in turns."""
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8).float() / 255
     steps: dict[int, Callable[[], None]] = {}
     for count in (10, 100, 1000):
@@ -89,7 +89,7 @@ def classes(data: str, folder: Path) -> dict[str, Any]:
 
 
 def memory(data: str, folder: Path) -> dict[str, Any]:
-    """Resident megabytes after each of 50 epochs of a small cached distillation of digits."""
+    """Return the resident memory in megabytes after each of 50 epochs of a small, cached distillation on digits."""
     teacher = train(data="digits", model="resnet14", epochs=1, device="cpu", out=folder / "digits-teacher")
     resident: list[float] = []
     finish = Lines.finish
