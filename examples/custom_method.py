@@ -1,4 +1,4 @@
-"""Register your own loss and method, which then work by name everywhere in tutelage.
+"""Register your own loss and method, which you can then use by name everywhere in tutelage.
 
 Similarity-preserving distillation (Tung and Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019): images
 with similar activations in the teacher should have similar activations in the student.

@@ -1,4 +1,4 @@
-"""Distill between two networks of your own and choose the taps by name: modules, or sums inside a forward.
+"""Distill between two networks of your own, and choose the taps by name: modules, or functions in a forward pass.
 
 python examples/custom_taps.py
 """
@@ -29,7 +29,7 @@ class Tower(nn.Module):
 
 
 class Branches(nn.Module):
-    """Student that uses functions instead of modules, and a sum in its forward."""
+    """Student with functions instead of modules, and a sum, in its forward pass."""
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()

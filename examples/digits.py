@@ -14,7 +14,7 @@ from tutelage.data import load_digits
 
 
 def loaders(side: int = 8, batch_size: int = 32) -> tuple[DataLoader, DataLoader]:
-    """Return batches to train and to test on: images (B, 3, side, side) in [0, 1], labels (B,)."""
+    """Return loaders of training and test batches: images (B, 3, side, side) in [0, 1] and labels (B,)."""
     images, labels = map(torch.from_numpy, load_digits())
     images = F.interpolate(images.float()[:, None].repeat(1, 3, 1, 1) / 16, (side, side))
     train = DataLoader(TensorDataset(images[:480], labels[:480]), batch_size, shuffle=True, drop_last=True)
