@@ -25,7 +25,7 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def load(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> S:
-    """Return validated settings; later layers override earlier ones, and all of them the defaults.
+    """Return validated settings; layers override the defaults, and later layers override earlier ones.
 
     A plain value for a section sets its name: ``data=cifar10`` means ``data.name=cifar10``.
 

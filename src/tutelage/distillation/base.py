@@ -46,7 +46,7 @@ class BaseTeacher(nn.Module, ABC):
     ) -> None:
         """Set which activations :meth:`features` returns; the networks then run only as deep as needed.
 
-        Call it again if the weights change, because they are copied at this call.
+        Call it again if the weights change, because folded layers are copies.
 
         Args:
             taps: The modules whose activations are read.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
 TASK = "ce"
-"""The name of the cross-entropy with the labels among the terms."""
+"""The name of the term for the cross-entropy with the labels."""
 
 
 class DistillerOutput(NamedTuple):
@@ -68,8 +68,8 @@ class Distiller(nn.Module):
         epochs: Length of the run, divided among the stages of a method (``distiller.stages[i].epochs``).
 
     Raises:
-        TutelageError: If a method or tap does not exist, a term reads the logits of a teacher that has not as many
-            classes as the student, or the teacher returns NaN.
+        TutelageError: If a method or tap does not exist, the teacher returns NaN, or a term reads the logits of a
+            teacher with another number of classes than the student.
 
     Example:
         >>> from tutelage import create_model
@@ -112,7 +112,7 @@ class Distiller(nn.Module):
         self.normalization = normalization if normalization is not None else nn.Identity()
         self.label_smoothing = label_smoothing
         weights = torch.tensor(class_weights) if class_weights is not None else None
-        self.register_buffer("class_weights", weights, persistent=False)  # the settings have them, not the checkpoints
+        self.register_buffer("class_weights", weights, persistent=False)  # stored in the settings, not in checkpoints
         if isinstance(method, (str, Method, Mapping)):
             method = make_stages(method, student, teacher, input_size, epochs)
         self.stages = list(method)

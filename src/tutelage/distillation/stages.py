@@ -34,9 +34,9 @@ def make_stages(
         epochs: Total length of all stages.
 
     Raises:
-        TutelageError: If a name or tap does not exist, the methods cannot be combined, a teacher whose logits are read
-            has not as many classes as the student, a teacher returns NaN, or the student has no second derivative for
-            a term that needs one.
+        TutelageError: If a name or tap does not exist, the methods cannot be combined, a teacher returns NaN, a term
+            reads the logits of a teacher with another number of classes than the student, or a term needs second
+            derivatives that the student does not have.
 
     Example:
         >>> from tutelage import Teacher, create_model

@@ -127,9 +127,10 @@ def run(settings: RunSettings, data: ImageData | None = None) -> Result:
 
 
 def resume(folder: str | Path, network: Networks = None, data: str | Path | None = None) -> Result:
-    """Resume an interrupted run from its last checkpoint; on a CPU, the result is bitwise the same.
+    """Resume an interrupted run from its last checkpoint.
 
-    The number of processes may differ from before; rounding and dropout then differ too.
+    On a CPU, the result is bitwise identical to that of an uninterrupted run. If the number of processes changes,
+    rounding and dropout differ.
 
     Args:
         folder: The run folder.

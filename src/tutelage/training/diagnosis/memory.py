@@ -27,7 +27,7 @@ FEWEST = 2
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory ran out on the device or the host, for which PyTorch has no own exception class."""
+    """Return whether memory ran out on the device or on the host, for which PyTorch has no exception class."""
     said = str(error)
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in said or "out of memory" in said)

@@ -31,7 +31,7 @@ VERIFIED = 64
 SAMPLED = 1000
 """Number of records that are checked to estimate how many are stored."""
 TOLERANCE = {"fp32": 1e-2, "tf32": 2e-2, "bf16": 1e-1, "fp16": 2e-2}
-"""Allowed error of recomputed targets relative to the largest value; rounding differs, and so do kernels by batch."""
+"""Allowed error of recomputed targets, relative to the largest value; kernels round differently for other batches."""
 
 
 @dataclass(frozen=True)

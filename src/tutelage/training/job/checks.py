@@ -59,7 +59,7 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def weigh_classes(settings: RunSettings, data: ImageData) -> list[float] | None:
-    """Return the class weights of the cross-entropy; None if all are equal.
+    """Return the class weights of the cross-entropy, or None if ``class_weights`` is not set.
 
     Balanced weights are n / (K · n_k), with mean 1 over the n labeled training images.
 
@@ -123,7 +123,7 @@ def _one_image(settings: RunSettings, data: ImageData, processes: int) -> str:
 
 
 def check_trained(teacher: BaseTeacher | None, finetune: str | None = None) -> None:
-    """Check that a teacher has trained weights, or that all of them are fine-tuned first.
+    """Check that teachers have trained weights, or that all layers are fine-tuned first.
 
     Args:
         teacher: The teacher, if any.

@@ -49,7 +49,7 @@ HIGHEST_ADAMW_RATE = 0.02
 USUAL_MOMENTUM = 0.1
 """PyTorch's default momentum. MobileNetV3 and EfficientNet use 0.01, intended for hundreds of thousands of steps."""
 WINDOWS = 50
-"""Running statistics average the last 1/momentum steps; a run should have at least this multiple of steps."""
+"""A run should have at least this multiple of 1/momentum steps, over which running statistics average."""
 
 _TRANSFORMER_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -148,7 +148,7 @@ def _least_momentum(student: nn.Module, steps: int) -> float | None:
 
 
 def _batch_norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """Return the batch normalizations with a momentum; those without average over all steps."""
+    """Return the batch normalizations that have a momentum; the others average over all steps."""
     norms = (module for module in network.modules() if isinstance(module, _BATCH_NORMS))
     return [norm for norm in norms if norm.momentum is not None]
 

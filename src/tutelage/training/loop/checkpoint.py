@@ -34,7 +34,7 @@ def capture(distiller: Distiller, step: Step, progress: Progress, epoch: Epoch) 
 
 
 def restore(checkpoint: Checkpoint, distiller: Distiller, step: Step, epoch: Epoch) -> None:
-    """Restore the state that :func:`capture` returned; the stage and the epoch must be entered before."""
+    """Restore the state that :func:`capture` returned; enter its stage and epoch first."""
     restore_networks(checkpoint, distiller)
     step.optimizer.load_state_dict(checkpoint.optimizer)
     if step.engine.scaler is not None:

@@ -267,7 +267,7 @@ class Fit:
             raise self.notice.answer()
 
     def _validate(self, stage: Stage, epoch: int) -> Evaluation | None:
-        """Evaluate the student; return None if ``epoch`` is not due, no head is trained, or there is no validation."""
+        """Evaluate the student; return None if no validation is due, no head is trained, or there is no such split."""
         split = self.job.data.validation
         due = epoch % self.job.settings.validate_every == 0 or epoch == self.job.epochs
         if split is None or not stage.student_logits or not due:

@@ -37,7 +37,7 @@ class Lengths:
 
     @property
     def whole(self) -> float:
-        """Length of the run in steps, including validations, and one forward pass to measure the teacher."""
+        """Length of the run in steps, including validations and the measurement of the teacher."""
         return self.steps + FORWARD * self.validated * (1 + self.validations)
 
     @classmethod
