@@ -56,7 +56,7 @@ def measure(pair: tuple[str, str], words: list[str], data: str) -> dict[str, Any
 
 
 def measure_here(words: list[str]) -> dict[str, Any]:
-    """Return the results of ``tutelage bench`` with these settings and a plain loop as additional variant."""
+    """Return the results of ``tutelage bench`` with these settings and a plain loop as an additional variant."""
     settings: Any = load(BenchSettings, as_mapping(*words))
     with tempfile.TemporaryDirectory() as folder:
         setup = prepare(settings, Path(folder))

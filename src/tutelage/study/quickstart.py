@@ -22,7 +22,7 @@ from tutelage.training.display import build_console
 
 ALL_LABELS: dict[str, Any] = {"name": "digits", "size": 8}
 FEW_LABELS: dict[str, Any] = {**ALL_LABELS, "fraction": 0.5, "labelled": 0.1}
-"""Few images, so that the student without a teacher, which learns from 64 labels, trains long enough on each."""
+"""Few images, so that the student alone, which learns from 64 of them, sees each often enough."""
 
 TEACHER, STUDENT = "resnet20", "resnet8"
 METHODS = ("none", "kd", "kd+at")

@@ -27,7 +27,7 @@ class History:
 
     @property
     def figures(self) -> list[tuple[str, str, str]]:
-        """Available results: name, value, and split and rule."""
+        """The available results, each as name, value, and split with rule."""
         result = self.result
         of_test = f"{result.split}, {result.rule}"
         best = f"validation, best epoch ({result.best_epoch})"

@@ -21,7 +21,7 @@ QUANTIZED = [
 
 
 class _Batches:
-    """Implements the interface of onnxruntime's ``CalibrationDataReader``."""
+    """Calibration batches with the interface of onnxruntime's ``CalibrationDataReader``."""
 
     def __init__(self, batches: Iterator[npt.NDArray[Any]]) -> None:
         self._batches = batches
