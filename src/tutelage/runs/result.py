@@ -25,7 +25,7 @@ class Result(BaseModel):
         >>> import tutelage
         >>> data = {"name": "digits", "fraction": 0.1}
         >>> result = tutelage.train(data=data, model="resnet8", epochs=1, out="runs/teacher", loggers=[])
-        data     digits: 129 train, 145 validation, 359 test; ...
+        data     digits: 130 train, 145 validation, 359 test; ...
         >>> tutelage.training.Result.read(Path("runs/teacher")) == result
         True
     """
