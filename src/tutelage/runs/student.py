@@ -61,7 +61,6 @@ class Student:
         return RunFolder(self.source).is_run()
 
 
-
 def load_student(path: str | Path) -> Student:
     """Load the student of a finished run, or the model of a model folder, with its preprocessing.
 
