@@ -20,6 +20,7 @@ FOLDERS = {
     "distillation": ["cache"],
     "training": ["job", "feeding", "evaluation", "diagnosis", "tuning", "display", "loop"],
     "export": ["formats", "card"],
+    "study": ["search"],
     "report": ["material", "page", "sections"],
 }
 """The folders of a room, each importing only from those before it; files of the room itself may be on either side."""
