@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from oracles.attention import attention, gradient_attention
+from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd
@@ -39,6 +40,8 @@ class Case:
     plain_gradient: bool = True
     # True where a sample's loss depends on the rest of the batch: halves then do not average to the whole
     relational: bool = False
+    # False where networks that agree still have a loss: a cross-entropy, a sharpened or clipped target
+    zero_if_equal: bool = True
 
     def inputs(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
         generator = torch.Generator().manual_seed(seed)
@@ -68,9 +71,13 @@ def row(
     plain_gradient: bool = True,
     relational: bool = False,
     classes: int | None = None,
+    zero_if_equal: bool = True,
     **options: Any,
 ) -> Case:
-    """A case whose loss and halves are ``family``_loss, _target and _match; ``size`` goes to the halves alone."""
+    """A case whose loss and halves are ``family``_loss, _target and _match; ``size`` goes to the halves alone.
+
+    A loss on logits without halves of its own has ``kd_target``, and is the match.
+    """
     students, teachers = _shapes(student), _shapes(teacher)
     loss = getattr(losses, f"{family}_loss")
     listed = {key: value.tolist() if isinstance(value, Tensor) else value for key, value in options.items()}
@@ -81,11 +88,12 @@ def row(
         oracle=partial(oracle, **{key: value for key, value in listed.items() if key != "size"}),
         students=students,
         teachers=teachers,
-        target=accepting(getattr(losses, f"{family}_target"), options),
-        match=accepting(getattr(losses, f"{family}_match"), options),
+        target=accepting(getattr(losses, f"{family}_target", losses.kd_target), options),
+        match=accepting(getattr(losses, f"{family}_match", loss), options),
         classes=classes,
         plain_gradient=plain_gradient,
         relational=relational,
+        zero_if_equal=zero_if_equal,
     )
 
 
@@ -107,6 +115,7 @@ MARGIN = torch.tensor([-0.25, -0.5, -1.0])
 CASES = [
     row("kd", kd, (4, 7), (4, 7)),
     row("kd", kd, (2, 3), (2, 3), temperature=1.0),
+    row("kd", kd, (4, 7), (4, 7), temperature=2.0, standardize=True),
     row("hint", hint, MAP, MAP),
     *[
         row("hint", hint, student, teacher, form=form, size=size)
@@ -141,7 +150,9 @@ CASES = [
         for pool in ("max", "avg")
         for teacher in (PAIR, ((2, 3, 4, 4), (2, 4, 7, 3)))
     ],
-    row("ofd", ofd, MAP, MAP, margin=MARGIN),
+    row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),
+    row("dkd", dkd, (4, 7), (4, 7), classes=7),
+    row("dkd", dkd, (4, 7), (4, 7), classes=7, alpha=2.0, beta=0.5, temperature=1.5, standardize=True),
 ]

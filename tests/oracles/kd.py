@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 from oracles.maps import mean
 
@@ -12,9 +13,21 @@ def soften(logits: list[float], temperature: float) -> list[float]:
     return [value / sum(exponentials) for value in exponentials]
 
 
-def kd(student: list[list[float]], teacher: list[list[float]], temperature: float = 4.0) -> float:
+def standardized(batch: list[list[float]]) -> list[list[float]]:
+    """Sun et al. 2024, equation 11: the Z-score of each sample's logits, with the authors' 1e-7 added to σ."""
+    return [[(logit - mean(logits)) / (statistics.stdev(logits) + 1e-7) for logit in logits] for logits in batch]
+
+
+def divergence(p_t: list[float], p_s: list[float]) -> float:
+    return sum(t * math.log(t / s) for s, t in zip(p_s, p_t, strict=True) if t > 0)
+
+
+def kd(
+    student: list[list[float]], teacher: list[list[float]], temperature: float = 4.0, standardize: bool = False
+) -> float:
+    if standardize:
+        student, teacher = standardized(student), standardized(teacher)
     samples = []
     for student_logits, teacher_logits in zip(student, teacher, strict=True):
-        p_s, p_t = soften(student_logits, temperature), soften(teacher_logits, temperature)
-        samples.append(sum(t * math.log(t / s) for s, t in zip(p_s, p_t, strict=True) if t > 0))
+        samples.append(divergence(soften(teacher_logits, temperature), soften(student_logits, temperature)))
     return temperature**2 * mean(samples)

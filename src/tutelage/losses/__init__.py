@@ -7,6 +7,9 @@ Each loss ``X`` comes as one function and as two halves:
   be cached.
 * ``X_match(student, target, …)`` computes the loss from the student's output and such a target.
 
+Losses on logits alone have no halves of their own: ``kd_target`` is the target of each of them, and the loss is the
+match. One cached pass of the teacher serves them all.
+
 All losses return a scalar averaged over the batch. They run with autocast off: half-precision inputs are computed in
 float32; float32 and float64 inputs keep their precision.
 """
@@ -18,18 +21,21 @@ from tutelage.losses.attention import (
     attention_target,
     gradient_attention_loss,
 )
+from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
+from tutelage.losses.standardization import standardize
 
 __all__ = [
     "attention_loss",
     "attention_map",
     "attention_match",
     "attention_target",
+    "dkd_loss",
     "ensemble_target",
     "fsp_loss",
     "fsp_match",
@@ -51,4 +57,5 @@ __all__ = [
     "ofd_match",
     "ofd_measured_margin",
     "ofd_target",
+    "standardize",
 ]

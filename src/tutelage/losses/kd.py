@@ -11,15 +11,18 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutelage.errors import TutelageError, unknown
+from tutelage.errors import unknown
+from tutelage.losses.logits import require_logits, require_temperature, softmax_kl
 from tutelage.losses.precision import full_precision
-from tutelage.losses.shapes import require_same_shape
+from tutelage.losses.standardization import standardize as standardized
 
 Average = Literal["logits", "probabilities"]
 AVERAGES = ("logits", "probabilities")
 
 
-def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
+def kd_loss(
+    student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0, *, standardize: bool = False
+) -> Tensor:
     """Return the KL divergence between the softened class probabilities of teacher and student.
 
     T² · KL(p_t ‖ p_s) with p = softmax(logits / T), averaged over the batch. The factor T² makes the size of the
@@ -30,6 +33,8 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
         student_logits: The student's logits (B, K).
         teacher_logits: The teacher's logits (B, K).
         temperature: The temperature T, positive.
+        standardize: Whether to ``standardize`` the logits of both networks first (LSKD). Its authors set T = 2, the
+            weight of this term to 9 and that of the cross-entropy to 0.1 (CIFAR) or 1 (ImageNet).
 
     Returns:
         The loss, a scalar.
@@ -44,7 +49,7 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
         >>> round(kd_loss(logits, 2 * logits, temperature=4.0).item(), 4)
         0.6207
     """
-    return kd_match(student_logits, kd_target(teacher_logits), temperature)
+    return kd_match(student_logits, kd_target(teacher_logits), temperature, standardize=standardize)
 
 
 @full_precision
@@ -102,13 +107,14 @@ def ensemble_target(teacher_logits: Tensor, temperature: float = 4.0, average: A
 
 
 @full_precision
-def kd_match(student_logits: Tensor, target: Tensor, temperature: float = 4.0) -> Tensor:
+def kd_match(student_logits: Tensor, target: Tensor, temperature: float = 4.0, *, standardize: bool = False) -> Tensor:
     """Return ``kd_loss`` from the student's logits and a cached target.
 
     Args:
         student_logits: The student's logits (B, K).
         target: Output of ``kd_target`` or ``ensemble_target`` (B, K).
         temperature: The temperature T, positive.
+        standardize: Whether to ``standardize`` the logits of both networks first.
 
     Returns:
         The loss, a scalar.
@@ -123,10 +129,8 @@ def kd_match(student_logits: Tensor, target: Tensor, temperature: float = 4.0) -
         >>> kd_match(logits, kd_target(logits))
         tensor(0.)
     """
-    require_same_shape(student_logits, target, "kd", "both networks need one logit per class of the data")
-    if temperature <= 0:
-        raise TutelageError(f"kd: temperature {temperature} must be positive; the usual value is 4.0")
-    student_log = F.log_softmax(student_logits / temperature, dim=1)
-    # Probabilities instead of log-probabilities: a class with teacher logit −inf then contributes 0, not NaN.
-    teacher = F.softmax(target / temperature, dim=1)
-    return F.kl_div(student_log, teacher, reduction="batchmean") * temperature**2
+    require_logits(student_logits, target, "kd")
+    require_temperature(temperature, "kd")
+    if standardize:
+        student_logits, target = standardized(student_logits), standardized(target)
+    return softmax_kl(student_logits / temperature, target / temperature).mean() * temperature**2

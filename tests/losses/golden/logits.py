@@ -1,0 +1,49 @@
+"""The methods on logits."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from losses.golden.case import Form, GoldenCase
+from tutelage import losses
+
+
+def of_logits(case: GoldenCase) -> tuple[Tensor, Tensor]:
+    return case.inputs["student"], case.inputs["teacher"]
+
+
+def of_labels(case: GoldenCase) -> tuple[Tensor, Tensor, Tensor]:
+    return *of_logits(case), case.inputs["labels"]
+
+
+def whole(case: GoldenCase, loss: Tensor) -> dict[str, Tensor]:
+    """With the cross-entropy, and the warm-up of the authors: epochs count from 1."""
+    ce = case.params["ce"] * F.cross_entropy(case.inputs["student"], case.inputs["labels"])
+    kd = min(case.params["epoch"] / case.params["warmup"], 1.0) * loss
+    return {"loss": ce + kd, "loss.ce": ce, "loss.kd": kd}
+
+
+def lskd_kd(case: GoldenCase) -> Tensor:
+    return losses.kd_loss(*of_logits(case), case.params["T"], standardize=True)
+
+
+def dkd(case: GoldenCase, standardize: bool = False) -> Tensor:
+    alpha, beta, temperature = (case.params[name] for name in ("alpha", "beta", "T"))
+    return losses.dkd_loss(*of_labels(case), alpha=alpha, beta=beta, temperature=temperature, standardize=standardize)
+
+
+def dkd_total(case: GoldenCase) -> dict[str, Tensor]:
+    return whole(case, dkd(case))
+
+
+def lskd_dkd(case: GoldenCase) -> Tensor:
+    return dkd(case, standardize=True)
+
+
+FORMS: dict[str, Form] = {
+    "lskd_kd": lskd_kd,
+    "dkd": dkd,
+    "dkd_total": dkd_total,
+    "lskd_dkd": lskd_dkd,
+}
