@@ -1,4 +1,4 @@
-"""Losses on logits where both networks are sure of themselves: the official code of several methods gives inf or NaN."""
+"""Losses on logits of confident networks, where the official code of several methods gives inf or NaN."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def logits(batch: int = 4, classes: int = 7, seed: int = 0) -> tuple[torch.Tenso
 
 
 def test_weight_of_the_others_that_gives_kd() -> None:
-    """KD is TCKD + (1 − p_t[y])·NCKD, for one sample (Zhao et al., equation 5)."""
+    """KD is TCKD + (1 − p_t[y])·NCKD, for one sample (Zhao et al.)."""
     student, teacher, labels = logits(batch=1)
     missing = 1 - (teacher / 4).softmax(1)[0, labels[0]].item()
     expected = kd_loss(student, teacher, 4.0).item()

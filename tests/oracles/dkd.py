@@ -1,12 +1,16 @@
-"""Zhao et al. 2022, equation 7: α·TCKD + β·NCKD, of the probabilities themselves."""
+"""Zhao et al. 2022: α·TCKD + β·NCKD, of the probabilities themselves."""
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from oracles.kd import divergence, soften, standardized
 from oracles.maps import mean
 
+T = TypeVar("T")
 
-def without(values: list[float], index: int) -> list[float]:
+
+def without(values: list[T], index: int) -> list[T]:
     return values[:index] + values[index + 1 :]
 
 

@@ -14,7 +14,7 @@ def soften(logits: list[float], temperature: float) -> list[float]:
 
 
 def standardized(batch: list[list[float]]) -> list[list[float]]:
-    """Sun et al. 2024, equation 11: the Z-score of each sample's logits, with the authors' 1e-7 added to σ."""
+    """Sun et al. 2024: the Z-score of each sample's logits, with the authors' 1e-7 added to σ."""
     return [[(logit - mean(logits)) / (statistics.stdev(logits) + 1e-7) for logit in logits] for logits in batch]
 
 
