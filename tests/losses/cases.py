@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from oracles.attention import attention, gradient_attention
+from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
@@ -155,4 +156,6 @@ CASES = [
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),
     row("dkd", dkd, (4, 7), (4, 7), classes=7),
     row("dkd", dkd, (4, 7), (4, 7), classes=7, alpha=2.0, beta=0.5, temperature=1.5, standardize=True),
+    row("dist", dist, (4, 7), (4, 7), relational=True, zero_if_equal=False),  # its 1e-8 is seen in float32
+    row("dist", dist, (4, 3), (4, 3), relational=True, zero_if_equal=False, beta=2.0, gamma=0.5, temperature=1.0),
 ]

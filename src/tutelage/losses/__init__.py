@@ -21,6 +21,7 @@ from tutelage.losses.attention import (
     attention_target,
     gradient_attention_loss,
 )
+from tutelage.losses.dist import dist_loss
 from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
@@ -35,6 +36,7 @@ __all__ = [
     "attention_map",
     "attention_match",
     "attention_target",
+    "dist_loss",
     "dkd_loss",
     "ensemble_target",
     "fsp_loss",

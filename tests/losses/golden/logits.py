@@ -41,9 +41,15 @@ def lskd_dkd(case: GoldenCase) -> Tensor:
     return dkd(case, standardize=True)
 
 
+def dist(case: GoldenCase) -> Tensor:
+    beta, gamma, temperature = (case.params[name] for name in ("beta", "gamma", "tau"))
+    return losses.dist_loss(*of_logits(case), beta=beta, gamma=gamma, temperature=temperature)
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
     "dkd_total": dkd_total,
     "lskd_dkd": lskd_dkd,
+    "dist": dist,
 }
