@@ -17,6 +17,7 @@ from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd
+from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd
 from tutelage import losses
@@ -158,4 +159,7 @@ CASES = [
     row("dkd", dkd, (4, 7), (4, 7), classes=7, alpha=2.0, beta=0.5, temperature=1.5, standardize=True),
     row("dist", dist, (4, 7), (4, 7), relational=True, zero_if_equal=False),  # its 1e-8 is seen in float32
     row("dist", dist, (4, 3), (4, 3), relational=True, zero_if_equal=False, beta=2.0, gamma=0.5, temperature=1.0),
+    row("target_class", target_class, (4, 7), (4, 7), classes=7, zero_if_equal=False),
+    row("nkd", nkd, (4, 7), (4, 7), classes=7, zero_if_equal=False),
+    row("nkd", nkd, (4, 3), (4, 3), classes=3, zero_if_equal=False, gamma=2.0, temperature=4.0),
 ]

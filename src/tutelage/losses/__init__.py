@@ -26,10 +26,12 @@ from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
+from tutelage.losses.nkd import nkd_loss
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.standardization import standardize
+from tutelage.losses.target_class import target_class_loss
 
 __all__ = [
     "attention_loss",
@@ -51,6 +53,7 @@ __all__ = [
     "kd_loss",
     "kd_match",
     "kd_target",
+    "nkd_loss",
     "nst_loss",
     "nst_match",
     "nst_target",
@@ -60,4 +63,5 @@ __all__ = [
     "ofd_measured_margin",
     "ofd_target",
     "standardize",
+    "target_class_loss",
 ]

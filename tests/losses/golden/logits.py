@@ -46,10 +46,15 @@ def dist(case: GoldenCase) -> Tensor:
     return losses.dist_loss(*of_logits(case), beta=beta, gamma=gamma, temperature=temperature)
 
 
+def nkd(case: GoldenCase) -> Tensor:
+    return losses.nkd_loss(*of_labels(case), gamma=case.params["gamma"], temperature=case.params["temp"])
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
     "dkd_total": dkd_total,
     "lskd_dkd": lskd_dkd,
     "dist": dist,
+    "nkd": nkd,
 }
