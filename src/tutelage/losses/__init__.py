@@ -32,6 +32,7 @@ from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_ma
 from tutelage.losses.precision import full_precision
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
+from tutelage.losses.ttm import ttm_loss
 
 __all__ = [
     "attention_loss",
@@ -64,4 +65,5 @@ __all__ = [
     "ofd_target",
     "standardize",
     "target_class_loss",
+    "ttm_loss",
 ]

@@ -50,6 +50,14 @@ def nkd(case: GoldenCase) -> Tensor:
     return losses.nkd_loss(*of_labels(case), gamma=case.params["gamma"], temperature=case.params["temp"])
 
 
+def ttm(case: GoldenCase) -> Tensor:
+    return losses.ttm_loss(*of_logits(case), gamma=case.params["l"])
+
+
+def wttm(case: GoldenCase) -> Tensor:
+    return losses.ttm_loss(*of_logits(case), gamma=case.params["l"], weighted=True)
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -57,4 +65,6 @@ FORMS: dict[str, Form] = {
     "lskd_dkd": lskd_dkd,
     "dist": dist,
     "nkd": nkd,
+    "ttm": ttm,
+    "wttm": wttm,
 }
