@@ -20,6 +20,7 @@ from oracles.kd import kd
 from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd
+from oracles.rld import rld
 from oracles.ttm import ttm
 from tutelage import losses
 
@@ -165,4 +166,6 @@ CASES = [
     row("nkd", nkd, (4, 3), (4, 3), classes=3, zero_if_equal=False, gamma=2.0, temperature=4.0),
     row("ttm", ttm, (4, 7), (4, 7), zero_if_equal=False),
     row("ttm", ttm, (4, 7), (4, 7), zero_if_equal=False, gamma=0.2, weighted=True),
+    row("rld", rld, (4, 7), (4, 7), classes=7, zero_if_equal=False),
+    row("rld", rld, (4, 7), (4, 7), classes=7, zero_if_equal=False, alpha_temperature=4.0, standardize=True),
 ]

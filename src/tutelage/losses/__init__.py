@@ -30,6 +30,7 @@ from tutelage.losses.nkd import nkd_loss
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
+from tutelage.losses.rld import rld_loss
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
@@ -63,6 +64,7 @@ __all__ = [
     "ofd_match",
     "ofd_measured_margin",
     "ofd_target",
+    "rld_loss",
     "standardize",
     "target_class_loss",
     "ttm_loss",

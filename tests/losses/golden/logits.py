@@ -58,6 +58,22 @@ def wttm(case: GoldenCase) -> Tensor:
     return losses.ttm_loss(*of_logits(case), gamma=case.params["l"], weighted=True)
 
 
+def rld(case: GoldenCase) -> Tensor:
+    alpha, beta, temperature = (case.params[name] for name in ("alpha", "beta", "T"))
+    return losses.rld_loss(
+        *of_labels(case),
+        alpha=alpha,
+        beta=beta,
+        temperature=temperature,
+        alpha_temperature=case.params["alpha_T"],
+        standardize=case.params["stand"],
+    )
+
+
+def rld_total(case: GoldenCase) -> dict[str, Tensor]:
+    return whole(case, rld(case))
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -67,4 +83,6 @@ FORMS: dict[str, Form] = {
     "nkd": nkd,
     "ttm": ttm,
     "wttm": wttm,
+    "rld": rld,
+    "rld_total": rld_total,
 }
