@@ -21,6 +21,7 @@ from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd
 from oracles.rld import rld
+from oracles.skd import skd
 from oracles.ttm import ttm
 from tutelage import losses
 
@@ -168,4 +169,6 @@ CASES = [
     row("ttm", ttm, (4, 7), (4, 7), zero_if_equal=False, gamma=0.2, weighted=True),
     row("rld", rld, (4, 7), (4, 7), classes=7, zero_if_equal=False),
     row("rld", rld, (4, 7), (4, 7), classes=7, zero_if_equal=False, alpha_temperature=4.0, standardize=True),
+    row("skd", skd, (4, 7), (4, 7), relational=True),
+    row("skd", skd, (4, 3), (4, 3), relational=True, temperature=1.0, ridge=0.5, form="paper"),
 ]

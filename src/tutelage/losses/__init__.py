@@ -31,6 +31,7 @@ from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rld import rld_loss
+from tutelage.losses.skd import skd_loss
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
@@ -65,6 +66,7 @@ __all__ = [
     "ofd_measured_margin",
     "ofd_target",
     "rld_loss",
+    "skd_loss",
     "standardize",
     "target_class_loss",
     "ttm_loss",

@@ -74,6 +74,16 @@ def rld_total(case: GoldenCase) -> dict[str, Tensor]:
     return whole(case, rld(case))
 
 
+def skd(case: GoldenCase) -> dict[str, Tensor]:
+    loss = losses.skd_loss(*of_logits(case), temperature=case.params["T"], ridge=case.params["tik"])
+    ce = case.params["ce"] * F.cross_entropy(case.inputs["student"], case.inputs["labels"])
+    return {"loss": ce + case.params["kd"] * loss, "loss.ce": ce}
+
+
+def skd_torchdistill(case: GoldenCase) -> Tensor:
+    return losses.skd_loss(*of_logits(case), temperature=case.params["T"], ridge=case.params["tik"], form="paper")
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -85,4 +95,6 @@ FORMS: dict[str, Form] = {
     "wttm": wttm,
     "rld": rld,
     "rld_total": rld_total,
+    "skd": skd,
+    "skd_torchdistill": skd_torchdistill,
 }
