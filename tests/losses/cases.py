@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from oracles.attention import attention, gradient_attention
+from oracles.ctkd import ctkd
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
@@ -171,4 +172,5 @@ CASES = [
     row("rld", rld, (4, 7), (4, 7), classes=7, zero_if_equal=False, alpha_temperature=4.0, standardize=True),
     row("skd", skd, (4, 7), (4, 7), relational=True),
     row("skd", skd, (4, 3), (4, 3), relational=True, temperature=1.0, ridge=0.5, form="paper"),
+    row("ctkd", ctkd, (4, 7), (4, 7), temperature=torch.tensor([2.5])),
 ]

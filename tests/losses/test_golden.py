@@ -22,7 +22,8 @@ def test_values_and_gradients_are_the_official_ones(path: Path) -> None:
         expected = case.losses[name]
         assert torch.allclose(value.detach(), expected, rtol=1e-8, atol=1e-12), (name, value.item(), expected.item())
     names = list(case.gradients)
-    found = torch.autograd.grad(values["loss"], [case.inputs[name] for name in names], allow_unused=True)
+    inputs = [case.inputs[name] for name in names]
+    found = torch.autograd.grad(values["loss"], inputs, allow_unused=True) if inputs else ()
     for name, gradient in zip(names, found):
         expected = case.gradients[name]
         gradient = torch.zeros_like(expected) if gradient is None else gradient

@@ -5,5 +5,15 @@ They are built from probed shapes, trained with the student and dropped after tr
 
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
+from tutelage.connectors.temperature import GlobalTemperature, InstanceTemperature, scale_gradient
 
-__all__ = ["adapter", "ofd_connector", "paper_regressor", "projector", "regressor"]
+__all__ = [
+    "GlobalTemperature",
+    "InstanceTemperature",
+    "adapter",
+    "ofd_connector",
+    "paper_regressor",
+    "projector",
+    "regressor",
+    "scale_gradient",
+]

@@ -21,6 +21,7 @@ from tutelage.losses.attention import (
     attention_target,
     gradient_attention_loss,
 )
+from tutelage.losses.ctkd import ctkd_loss, ctkd_strength
 from tutelage.losses.dist import dist_loss
 from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
@@ -41,6 +42,8 @@ __all__ = [
     "attention_map",
     "attention_match",
     "attention_target",
+    "ctkd_loss",
+    "ctkd_strength",
     "dist_loss",
     "dkd_loss",
     "ensemble_target",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase
-from tutelage import losses
+from tutelage import connectors, losses
 
 
 def of_logits(case: GoldenCase) -> tuple[Tensor, Tensor]:
@@ -84,6 +86,21 @@ def skd_torchdistill(case: GoldenCase) -> Tensor:
     return losses.skd_loss(*of_logits(case), temperature=case.params["T"], ridge=case.params["tik"], form="paper")
 
 
+def ctkd(case: GoldenCase) -> Tensor:
+    module = connectors.GlobalTemperature(case.params["t_start"], case.params["t_end"])
+    temperature = functional_call(module, {"theta": case.inputs["theta"]}, (case.params["lam"],))
+    return losses.ctkd_loss(*of_logits(case), temperature)
+
+
+def ctkd_schedule(case: GoldenCase) -> Tensor:
+    start, end, epochs = (case.params[name] for name in ("max", "min", "loops"))
+    count = range(1, case.params["epochs"] + 1)
+    values = [losses.ctkd_strength(epoch, epochs=epochs, start=start, end=end) for epoch in count]
+    strengths = torch.tensor(values, dtype=torch.float64)
+    torch.testing.assert_close(strengths, case.inputs["lam"], rtol=0, atol=1e-12)
+    return strengths.sum()
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -97,4 +114,6 @@ FORMS: dict[str, Form] = {
     "rld_total": rld_total,
     "skd": skd,
     "skd_torchdistill": skd_torchdistill,
+    "ctkd": ctkd,
+    "ctkd_schedule": ctkd_schedule,
 }
