@@ -16,6 +16,7 @@ from oracles.ctkd import ctkd
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
+from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd
 from oracles.nkd import nkd, target_class
@@ -117,6 +118,7 @@ ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
 WIDE = (2, 7, 2, 3)  # more channels than MAP has positions
 PAIR = ((2, 3, 6, 6), (2, 4, 3, 3))
 MARGIN = torch.tensor([-0.25, -0.5, -1.0])
+MEANS = torch.tensor([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.125, 0.125, 0.75]])
 
 CASES = [
     row("kd", kd, (4, 7), (4, 7)),
@@ -173,4 +175,7 @@ CASES = [
     row("skd", skd, (4, 7), (4, 7), relational=True),
     row("skd", skd, (4, 3), (4, 3), relational=True, temperature=1.0, ridge=0.5, form="paper"),
     row("ctkd", ctkd, (4, 7), (4, 7), temperature=torch.tensor([2.5])),
+    row("gkl", gkl, (4, 7), (4, 7), classes=7, relational=True, zero_if_equal=False),
+    row("gkl", gkl, (4, 3), (4, 3), classes=3, relational=True, zero_if_equal=False, class_means=MEANS, gamma=0.5),
+    row("gkl", gkl, (4, 3), (4, 3), classes=3, zero_if_equal=False, class_means=MEANS, temperature=1.0, version=1),
 ]

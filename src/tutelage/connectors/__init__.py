@@ -3,11 +3,13 @@
 They are built from probed shapes, trained with the student and dropped after training.
 """
 
+from tutelage.connectors.class_means import ClassMeans
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
 from tutelage.connectors.temperature import GlobalTemperature, InstanceTemperature, scale_gradient
 
 __all__ = [
+    "ClassMeans",
     "GlobalTemperature",
     "InstanceTemperature",
     "adapter",

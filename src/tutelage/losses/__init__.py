@@ -25,6 +25,7 @@ from tutelage.losses.ctkd import ctkd_loss, ctkd_strength
 from tutelage.losses.dist import dist_loss
 from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
+from tutelage.losses.gkl import gkl_loss
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.nkd import nkd_loss
@@ -52,6 +53,7 @@ __all__ = [
     "fsp_matrix",
     "fsp_target",
     "full_precision",
+    "gkl_loss",
     "gradient_attention_loss",
     "hint_loss",
     "hint_match",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.func import functional_call
@@ -101,6 +103,27 @@ def ctkd_schedule(case: GoldenCase) -> Tensor:
     return strengths.sum()
 
 
+def gkl(case: GoldenCase) -> Tensor:
+    return of_pairs(case, version=2, gamma=case.params["gamma"])
+
+
+def ikl(case: GoldenCase) -> Tensor:
+    return of_pairs(case, version=1)
+
+
+def of_pairs(case: GoldenCase, **options: Any) -> Tensor:
+    alpha, beta, temperature = (case.params[name] for name in ("alpha", "beta", "T"))
+    return losses.gkl_loss(
+        *of_labels(case),
+        class_means=case.inputs["prior"] if case.params["GI"] else None,
+        alpha=alpha,
+        beta=beta,
+        temperature=temperature,
+        weight_temperature=case.params["T2"],
+        **options,
+    )
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -116,4 +139,6 @@ FORMS: dict[str, Form] = {
     "skd_torchdistill": skd_torchdistill,
     "ctkd": ctkd,
     "ctkd_schedule": ctkd_schedule,
+    "gkl": gkl,
+    "ikl": ikl,
 }
