@@ -25,6 +25,7 @@ from oracles.ofd import ofd
 from oracles.rld import rld
 from oracles.skd import skd
 from oracles.ttm import ttm
+from oracles.wsld import wsld
 from tutelage import losses
 
 Shape = tuple[int, ...]
@@ -178,4 +179,5 @@ CASES = [
     row("gkl", gkl, (4, 7), (4, 7), classes=7, relational=True, zero_if_equal=False),
     row("gkl", gkl, (4, 3), (4, 3), classes=3, relational=True, zero_if_equal=False, class_means=MEANS, gamma=0.5),
     row("gkl", gkl, (4, 3), (4, 3), classes=3, zero_if_equal=False, class_means=MEANS, temperature=1.0, version=1),
+    row("wsld", wsld, (4, 7), (4, 7), classes=7, plain_gradient=False, zero_if_equal=False),
 ]

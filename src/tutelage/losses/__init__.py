@@ -37,6 +37,7 @@ from tutelage.losses.skd import skd_loss
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
+from tutelage.losses.wsld import wsld_loss
 
 __all__ = [
     "attention_loss",
@@ -75,4 +76,5 @@ __all__ = [
     "standardize",
     "target_class_loss",
     "ttm_loss",
+    "wsld_loss",
 ]

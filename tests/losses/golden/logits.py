@@ -124,6 +124,10 @@ def of_pairs(case: GoldenCase, **options: Any) -> Tensor:
     )
 
 
+def wsld(case: GoldenCase) -> Tensor:
+    return losses.wsld_loss(*of_labels(case), alpha=case.params["alpha"], temperature=case.params["temp"])
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -141,4 +145,5 @@ FORMS: dict[str, Form] = {
     "ctkd_schedule": ctkd_schedule,
     "gkl": gkl,
     "ikl": ikl,
+    "wsld": wsld,
 }
