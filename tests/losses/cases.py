@@ -19,6 +19,7 @@ from oracles.fsp import fsp
 from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd
+from oracles.ldrld import ldrld
 from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd
@@ -180,4 +181,6 @@ CASES = [
     row("gkl", gkl, (4, 3), (4, 3), classes=3, relational=True, zero_if_equal=False, class_means=MEANS, gamma=0.5),
     row("gkl", gkl, (4, 3), (4, 3), classes=3, zero_if_equal=False, class_means=MEANS, temperature=1.0, version=1),
     row("wsld", wsld, (4, 7), (4, 7), classes=7, plain_gradient=False, zero_if_equal=False),
+    row("ldrld", ldrld, (4, 9), (4, 9)),
+    row("ldrld", ldrld, (4, 5), (4, 5), alpha=1.0, k=2, temperature=1.5),
 ]

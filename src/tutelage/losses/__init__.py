@@ -28,6 +28,7 @@ from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.gkl import gkl_loss
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
+from tutelage.losses.ldrld import ldrld_loss
 from tutelage.losses.nkd import nkd_loss
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
@@ -62,6 +63,7 @@ __all__ = [
     "kd_loss",
     "kd_match",
     "kd_target",
+    "ldrld_loss",
     "nkd_loss",
     "nst_loss",
     "nst_match",

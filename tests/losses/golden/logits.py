@@ -128,6 +128,15 @@ def wsld(case: GoldenCase) -> Tensor:
     return losses.wsld_loss(*of_labels(case), alpha=case.params["alpha"], temperature=case.params["temp"])
 
 
+def ldrld(case: GoldenCase) -> dict[str, Tensor]:
+    def loss(alpha: float, beta: float) -> Tensor:
+        k, temperature = case.params["k"], case.params["T"]
+        return losses.ldrld_loss(*of_logits(case), alpha=alpha, beta=beta, k=k, temperature=temperature)
+
+    whole = loss(case.params["alpha"], case.params["beta"])
+    return {"loss": whole, "loss.local": loss(1.0, 0.0), "loss.rest": loss(0.0, 1.0)}
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -146,4 +155,5 @@ FORMS: dict[str, Form] = {
     "gkl": gkl,
     "ikl": ikl,
     "wsld": wsld,
+    "ldrld": ldrld,
 }
