@@ -26,6 +26,7 @@ from oracles.ofd import ofd
 from oracles.rld import rld
 from oracles.skd import skd
 from oracles.ttm import ttm
+from oracles.wkd_l import wkd_l
 from oracles.wsld import wsld
 from tutelage import losses
 
@@ -119,6 +120,7 @@ LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
 ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
 WIDE = (2, 7, 2, 3)  # more channels than MAP has positions
 PAIR = ((2, 3, 6, 6), (2, 4, 3, 3))
+COST = torch.tensor([[1e-8, 0.25, 0.5], [0.25, 1e-8, 0.125], [0.5, 0.125, 1e-8]])
 MARGIN = torch.tensor([-0.25, -0.5, -1.0])
 MEANS = torch.tensor([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.125, 0.125, 0.75]])
 
@@ -183,4 +185,6 @@ CASES = [
     row("wsld", wsld, (4, 7), (4, 7), classes=7, plain_gradient=False, zero_if_equal=False),
     row("ldrld", ldrld, (4, 9), (4, 9)),
     row("ldrld", ldrld, (4, 5), (4, 5), alpha=1.0, k=2, temperature=1.5),
+    row("wkd_l", wkd_l, (4, 3), (4, 3), classes=3, zero_if_equal=False, cost=COST),
+    row("wkd_l", wkd_l, (4, 3), (4, 3), classes=3, zero_if_equal=False, cost=COST, weight=5.0, reg=0.2, iterations=3),
 ]

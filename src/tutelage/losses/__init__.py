@@ -38,6 +38,7 @@ from tutelage.losses.skd import skd_loss
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
+from tutelage.losses.wkd_l import wkd_l_cost, wkd_l_loss, wkd_l_transport_loss
 from tutelage.losses.wsld import wsld_loss
 
 __all__ = [
@@ -78,5 +79,8 @@ __all__ = [
     "standardize",
     "target_class_loss",
     "ttm_loss",
+    "wkd_l_cost",
+    "wkd_l_loss",
+    "wkd_l_transport_loss",
     "wsld_loss",
 ]

@@ -137,6 +137,15 @@ def ldrld(case: GoldenCase) -> dict[str, Tensor]:
     return {"loss": whole, "loss.local": loss(1.0, 0.0), "loss.rest": loss(0.0, 1.0)}
 
 
+def wkd_l(case: GoldenCase) -> Tensor:
+    cost = losses.wkd_l_cost(case.inputs["teacher.fc.weight"], sharpen=case.params["sharpen"])
+    torch.testing.assert_close(cost, case.inputs["cost"].relu() + 1e-8, rtol=0, atol=1e-12)
+    weight, temperature, reg, iterations = (case.params[name] for name in ("weight", "T", "reg", "iters"))
+    return losses.wkd_l_loss(
+        *of_labels(case), cost=cost, weight=weight, temperature=temperature, reg=reg, iterations=iterations
+    )
+
+
 FORMS: dict[str, Form] = {
     "lskd_kd": lskd_kd,
     "dkd": dkd,
@@ -156,4 +165,5 @@ FORMS: dict[str, Form] = {
     "ikl": ikl,
     "wsld": wsld,
     "ldrld": ldrld,
+    "wkd_l": wkd_l,
 }
