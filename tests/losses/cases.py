@@ -179,6 +179,7 @@ CASES = [
     row("skd", skd, (4, 7), (4, 7), relational=True),
     row("skd", skd, (4, 3), (4, 3), relational=True, temperature=1.0, ridge=0.5, form="paper"),
     row("ctkd", ctkd, (4, 7), (4, 7), temperature=torch.tensor([2.5])),
+    row("ctkd", ctkd, (4, 7), (4, 7), temperature=torch.tensor([7.5]), standardize=True),
     row("gkl", gkl, (4, 7), (4, 7), classes=7, relational=True, zero_if_equal=False),
     row("gkl", gkl, (4, 3), (4, 3), classes=3, relational=True, zero_if_equal=False, class_means=MEANS, gamma=0.5),
     row("gkl", gkl, (4, 3), (4, 3), classes=3, zero_if_equal=False, class_means=MEANS, temperature=1.0, version=1),

@@ -6,7 +6,9 @@ from oracles.kd import kd
 from oracles.maps import mean
 
 
-def ctkd(student: list[list[float]], teacher: list[list[float]], temperature: list[float]) -> float:
+def ctkd(
+    student: list[list[float]], teacher: list[list[float]], temperature: list[float], standardize: bool = False
+) -> float:
     temperatures = temperature * len(student) if len(temperature) == 1 else temperature
     samples = zip(student, teacher, temperatures, strict=True)
-    return mean([kd([ours], [theirs], value) for ours, theirs, value in samples])
+    return mean([kd([ours], [theirs], value, standardize) for ours, theirs, value in samples])

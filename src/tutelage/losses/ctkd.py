@@ -12,10 +12,13 @@ from torch import Tensor
 from tutelage.errors import TutelageError
 from tutelage.losses.logits import require_logits, softmax_kl
 from tutelage.losses.precision import full_precision
+from tutelage.losses.standardization import standardize as standardized
 
 
 @full_precision
-def ctkd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Tensor) -> Tensor:
+def ctkd_loss(
+    student_logits: Tensor, teacher_logits: Tensor, temperature: Tensor, *, standardize: bool = False
+) -> Tensor:
     """Return T² · KL(p_t ‖ p_s) with p = softmax(z / T), as ``kd_loss``, for a temperature that is a tensor.
 
     The gradient flows into the temperature too, through both networks' probabilities and through T². The modules
@@ -27,6 +30,7 @@ def ctkd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Tenso
         student_logits: The student's logits (B, K).
         teacher_logits: The teacher's logits (B, K), detached here; ``kd_target`` is the target to cache.
         temperature: The temperature T, positive: one value (1,), or one per sample (B,).
+        standardize: Whether to ``standardize`` the logits of both networks first.
 
     Returns:
         The loss averaged over the batch, a scalar.
@@ -47,8 +51,11 @@ def ctkd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: Tenso
             f"ctkd: temperature of shape {tuple(temperature.shape)} does not fit a batch of {len(student_logits)}; "
             "pass one value (1,) or one per sample (B,)"
         )
+    teacher_logits = teacher_logits.detach()
+    if standardize:
+        student_logits, teacher_logits = standardized(student_logits), standardized(teacher_logits)
     column = temperature[:, None]
-    divergence = softmax_kl(student_logits / column, teacher_logits.detach() / column)
+    divergence = softmax_kl(student_logits / column, teacher_logits / column)
     return (temperature.square() * divergence).mean()
 
 
