@@ -7,12 +7,22 @@ import math
 import pytest
 
 from oracles.attention import attention, gradient_attention
+from oracles.dist import dist
+from oracles.dkd import dkd
 from oracles.fsp import fsp, fsp_matrix
+from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd
+from oracles.ldrld import ldrld
 from oracles.maps import pool_map
+from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.rld import rld
+from oracles.skd import direction, share_to_median
+from oracles.ttm import ttm
+from oracles.wkd_l import transport, wkd_l_cost
+from oracles.wsld import wsld
 
 
 def test_kd_of_two_classes() -> None:
@@ -20,6 +30,74 @@ def test_kd_of_two_classes() -> None:
     logit = 2 * math.log(3)
     expected = 4 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5))
     assert kd([[0.0, 0.0]], [[logit, 0.0]], temperature=2.0) == pytest.approx(expected)
+
+
+def test_dkd_of_two_classes_is_kd() -> None:
+    logit = 2 * math.log(3)
+    expected = kd([[0.0, 0.0]], [[logit, 0.0]], temperature=2.0)
+    assert dkd([[0.0, 0.0]], [[logit, 0.0]], [1], temperature=2.0) == pytest.approx(expected)
+
+
+def test_dist_of_opposite_rows_and_columns() -> None:
+    # all correlations are −1: τ²·(2·β + 2·γ)
+    student, teacher = [[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]
+    assert dist(student, teacher, beta=3.0, gamma=0.5, temperature=2.0) == pytest.approx(28.0, rel=1e-6)
+
+
+def test_nkd_of_three_classes() -> None:
+    # label: p_t = p_s = ⅓; others: q_t = (¾, ¼), q_s = (½, ½)
+    expected = math.log(3) / 3 + 2 * math.log(2)
+    assert target_class([[0.0, 0.0]], [[math.log(3), 0.0]], [0]) == pytest.approx(0.75 * math.log(2))
+    assert nkd([[0.0] * 3], [[0.0] * 3], [0], gamma=2.0) == pytest.approx(expected)
+
+
+def test_ttm_of_a_square_root() -> None:
+    # p_t = (0.9, 0.1): roots 3 : 1, q = (¾, ¼), U = (3 + 1)·√0.1
+    divergence = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    student, teacher = [[0.0, 0.0]], [[math.log(9), 0.0]]
+    assert ttm(student, teacher, gamma=0.5) == pytest.approx(divergence)
+    assert ttm(student, teacher, gamma=0.5, weighted=True) == pytest.approx(4 * math.sqrt(0.1) * divergence)
+
+
+def test_rld_of_a_wrong_teacher() -> None:
+    # the teacher's best class has ¾, the student's label ½; no pair of classes lies below the label
+    expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    assert rld([[0.0, 0.0]], [[0.0, math.log(3)]], [0]) == pytest.approx(expected)
+
+
+def test_skd_of_two_samples() -> None:
+    # D = (0, −1; −1, 0), Cov = (½, −½; −½, ½), plus ½·I: inverse (4/3, 2/3; 2/3, 4/3), both lengths √(4/3)
+    student, teacher = [[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.0]]
+    assert direction(student, teacher, ridge=0.5, divisor=1.0) == pytest.approx(math.sqrt(4 / 3))
+    assert share_to_median([1.0, 2.0, 5.0, 3.0]) == 0.5
+
+
+def test_gkl_and_ikl_of_two_classes() -> None:
+    # d = (2, 0), w = (½, ½): Σ = 2·¼·4 = 2, Σ w_j·w_k = 1; with γ = 2 both are divided by 4
+    student, teacher = [[0.0, 0.0]], [[2.0, 0.0]]
+    half = [[0.5, 0.5], [0.5, 0.5]]
+    assert gkl(student, teacher, [0], half, alpha=0.0, beta=2.0, gamma=2.0) == pytest.approx(1.0)
+    assert gkl(student, teacher, [0], half, alpha=0.0, beta=2.0, version=1) == pytest.approx(1.0)
+
+
+def test_wsld_of_equal_networks() -> None:
+    expected = 4 * (1 - math.exp(-1)) * math.log(2)
+    assert wsld([[0.0, 0.0]], [[0.0, 0.0]], [0], alpha=1.0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_ldrld_of_one_pair() -> None:
+    # the student's order is 1, 0; the rest is a single class, without loss
+    student, teacher = [[0.0, 0.0 + 1e-12, -9.0]], [[0.0, math.log(3), 0.0]]
+    pair = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    expected = 2 * math.exp(-0.15) / 2.5 * pair
+    assert ldrld(student, teacher, alpha=1.0, beta=1.0, k=2, temperature=1.0) == pytest.approx(expected)
+
+
+def test_wkd_l_moves_mass_at_its_cost() -> None:
+    assert wkd_l_cost([[1.0, 0.0], [0.0, 2.0]], sharpen=0.0)[0] == pytest.approx([1e-8, 1.0 + 1e-8])
+    # ¼ of the mass moves between classes 0.2 apart; the entropy costs little at reg 0.02
+    cost = [[1e-8, 0.2], [0.2, 1e-8]]
+    assert transport([0.5, 0.5], [0.75, 0.25], cost, reg=0.02, iterations=2000) == pytest.approx(0.05, rel=1e-2)
 
 
 def test_hint_forms() -> None:
