@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tutelage.errors import TutelageError, unknown
 from tutelage.losses.labels import labeled_mean, require_labels
-from tutelage.losses.logits import require_logits, require_temperature, softmax_cross_entropy
+from tutelage.losses.logits import require_logits, require_positive, require_temperature, softmax_cross_entropy
 from tutelage.losses.precision import full_precision
 
 Version = Literal[1, 2]
@@ -79,8 +79,7 @@ def gkl_loss(
     require_logits(student_logits, teacher_logits, "gkl")
     require_labels(labels, student_logits, "gkl")
     require_temperature(temperature, "gkl")
-    if weight_temperature <= 0:
-        raise TutelageError(f"gkl: weight_temperature {weight_temperature} must be positive; the usual value is 4.0")
+    require_positive(weight_temperature, "weight_temperature", "gkl", usual=4.0)
     if version not in VERSIONS:
         raise unknown("gkl version", str(version), map(str, VERSIONS))
     teacher_logits = teacher_logits.detach()

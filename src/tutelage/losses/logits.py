@@ -17,8 +17,13 @@ def require_logits(student: Tensor, teacher: Tensor, place: str) -> None:
 
 def require_temperature(temperature: float, place: str, usual: float = 4.0) -> None:
     """Raise TutelageError unless ``temperature`` is positive."""
-    if temperature <= 0:
-        raise TutelageError(f"{place}: temperature {temperature} must be positive; the usual value is {usual}")
+    require_positive(temperature, "temperature", place, usual)
+
+
+def require_positive(value: float, name: str, place: str, usual: float) -> None:
+    """Raise TutelageError unless the setting ``name`` is positive."""
+    if value <= 0:
+        raise TutelageError(f"{place}: {name} {value} must be positive; the usual value is {usual}")
 
 
 def softmax_kl(student: Tensor, teacher: Tensor) -> Tensor:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutelage.errors import TutelageError
 from tutelage.losses.labels import labeled_mean, log_odds, of_label, require_labels
-from tutelage.losses.logits import binary_kl, require_logits, require_temperature
+from tutelage.losses.logits import binary_kl, require_logits, require_positive, require_temperature
 from tutelage.losses.precision import full_precision
 from tutelage.losses.standardization import standardize as standardized
 
@@ -66,8 +65,7 @@ def rld_loss(
     require_logits(student_logits, teacher_logits, "rld")
     require_labels(labels, student_logits, "rld")
     require_temperature(temperature, "rld")
-    if alpha_temperature <= 0:
-        raise TutelageError(f"rld: alpha_temperature {alpha_temperature} must be positive; the usual value is 1.0")
+    require_positive(alpha_temperature, "alpha_temperature", "rld", usual=1.0)
     teacher_logits = teacher_logits.detach()
     if standardize:
         student_logits, teacher_logits = standardized(student_logits), standardized(teacher_logits)

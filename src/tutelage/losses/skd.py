@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tutelage.errors import TutelageError, unknown
-from tutelage.losses.logits import require_logits, require_temperature, softmax_kl
+from tutelage.errors import unknown
+from tutelage.losses.logits import require_logits, require_positive, require_temperature, softmax_kl
 from tutelage.losses.precision import full_precision
 from tutelage.losses.shapes import unit_norm
 
@@ -64,10 +64,9 @@ def skd_loss(
     """
     require_logits(student_logits, teacher_logits, "skd")
     require_temperature(temperature, "skd")
+    require_positive(ridge, "ridge", "skd", usual=0.1)
     if form not in FORMS:
         raise unknown("skd form", form, FORMS)
-    if ridge <= 0:
-        raise TutelageError(f"skd: ridge {ridge} must be positive; the usual value is 0.1")
     teacher_logits = teacher_logits.detach()
     divergence = softmax_kl(student_logits / temperature, teacher_logits / temperature).mean()
     if form == "paper":

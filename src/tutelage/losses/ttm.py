@@ -9,8 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutelage.errors import TutelageError
-from tutelage.losses.logits import require_logits, softmax_kl
+from tutelage.losses.logits import require_logits, require_positive, softmax_kl
 from tutelage.losses.precision import full_precision
 
 
@@ -52,8 +51,7 @@ def ttm_loss(
         tensor(0.)
     """
     require_logits(student_logits, teacher_logits, "ttm")
-    if gamma <= 0:
-        raise TutelageError(f"ttm: gamma {gamma} must be positive; the usual value is 0.1")
+    require_positive(gamma, "gamma", "ttm", usual=0.1)
     teacher = gamma * teacher_logits.detach()
     divergence = softmax_kl(student_logits, teacher)
     if weighted:

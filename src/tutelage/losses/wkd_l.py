@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.losses.labels import labeled_mean, require_labels
-from tutelage.losses.logits import require_logits, require_temperature
+from tutelage.losses.logits import require_logits, require_positive, require_temperature
 from tutelage.losses.precision import full_precision
 from tutelage.losses.shapes import unit_norm
 from tutelage.losses.target_class import target_class_loss
@@ -139,8 +139,7 @@ def wkd_l_transport_loss(
     require_logits(student_logits, teacher_logits, "wkd_l")
     require_labels(labels, student_logits, "wkd_l")
     require_temperature(temperature, "wkd_l", usual=6.0)
-    if reg <= 0:
-        raise TutelageError(f"wkd_l: reg {reg} must be positive; the usual value is 0.05")
+    require_positive(reg, "reg", "wkd_l", usual=0.05)
     classes = student_logits.shape[1]
     if cost.shape != (classes, classes):
         raise TutelageError(
