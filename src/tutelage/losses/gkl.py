@@ -83,13 +83,13 @@ def gkl_loss(
     if version not in VERSIONS:
         raise unknown("gkl version", str(version), map(str, VERSIONS))
     teacher_logits = teacher_logits.detach()
+    power = gamma if version == 2 else 1.0
     if class_means is None:
-        weights = F.softmax(teacher_logits / weight_temperature, dim=1)
+        # The power of the logarithm: a probability that underflows has a power that does not.
+        weights = (power * F.log_softmax(teacher_logits / weight_temperature, dim=1)).exp()
     else:
         _require_square(class_means, student_logits.shape[1])
-        weights = class_means.detach()[labels.clamp_min(0)]
-    if version == 2:
-        weights = weights**gamma
+        weights = class_means.detach()[labels.clamp_min(0)] ** power
     weights = weights * (labels >= 0)[:, None]
     total = weights.sum(1)
     error = 2 * total * _weighted_variation(teacher_logits - student_logits, weights)
