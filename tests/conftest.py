@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def settled() -> Iterator[None]:
     """Every test runs in a process that is prepared for many short runs."""
     settle()
+    forkserver.ensure_running()  # before a study starts it with less that is imported
     yield
     gc.unfreeze()  # or what bindings hold is reported as leaked
 

@@ -17,8 +17,13 @@ from typing import Any
 import torch
 
 FORKED = multiprocessing.get_context("forkserver")
-# What a first run imports besides is named too.
-FORKED.set_forkserver_preload(["tutelage.study", "tutelage.export", "tutelage.report", "torch.utils.tensorboard"])
+# What a first run imports besides is named too: the first optimizer imports torch._dynamo, which takes seconds.
+FORKED.set_forkserver_preload(
+    [
+        *("tutelage.study", "tutelage.export", "tutelage.report", "tutelage.training.engine"),
+        *("torch.utils.tensorboard", "torch._dynamo", "accelerate", "timm"),
+    ]
+)
 
 
 def settle() -> None:
