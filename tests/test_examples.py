@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.examples import run_script
+from harness.marks import quickly
 from tutelage.methods import METHODS
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -30,7 +31,7 @@ def test_every_example_is_run() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {*LINES, "sharded_weights.py", "digits.py"}
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", quickly(LINES, LINES.keys() - {"lightning_module.py"}))
 def test_example(name: str, tmp_path: Path) -> None:
     if name == "lightning_module.py":
         pytest.importorskip("lightning")

@@ -49,6 +49,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("start", ["spawn", "forkserver"])
+@pytest.mark.chaos
 def test_worker_processes_know_the_methods_of_the_script(start: str, tmp_path: Path) -> None:
     (tmp_path / "my_methods.py").write_text(MODULE, encoding="utf-8")
     (tmp_path / "script.py").write_text(SCRIPT, encoding="utf-8")

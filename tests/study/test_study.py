@@ -57,6 +57,7 @@ def test_a_study(shared: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureF
         study(shared, grid, {"epochs": 3})
 
 
+@pytest.mark.chaos
 def test_a_run_that_fails_does_not_stop_the_others(shared: dict[str, Any], tmp_path: Path) -> None:
     grid = {"grid": {"optimizer.lr": [0.05, 1e30]}, "seeds": 1, "method": "none", "out": str(tmp_path / "out")}
     done = study({**shared, "epochs": 1}, grid)

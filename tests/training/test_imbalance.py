@@ -127,7 +127,9 @@ def test_balanced_sampling_shows_classes_equally_often_and_all_images_in_turn(ra
     assert (labels + 1).bincount().tolist() == [62, 31, 31]
 
 
-@pytest.mark.parametrize("settings", [{"class_weights": "balanced"}, {"sampling": "balanced"}])
+@pytest.mark.parametrize(
+    "settings", [{"class_weights": "balanced"}, pytest.param({"sampling": "balanced"}, marks=pytest.mark.chaos)]
+)
 def test_balanced_runs_resume_exactly_and_report_balanced_accuracy(
     rare: Path, tmp_path: Path, settings: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,14 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "settings", "stages"), CASES, ids=[case[0] for case in CASES])
+# The others are trained in other tests too.
+QUICK = ("fsp", "ofd", "at_gradient", "fitnets")
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "stages"),
+    [pytest.param(*case, id=case[0], marks=[pytest.mark.chaos] * (case[0] not in QUICK)) for case in CASES],
+)
 def test_a_run_of_each_method(
     method: str, settings: dict[str, Any], stages: list[str], teachers: list[Path], tmp_path: Path
 ) -> None:

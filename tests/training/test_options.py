@@ -59,6 +59,7 @@ def test_bf16_trains_and_says_so(tmp_path: Path) -> None:
     assert all(0 < record["train/loss"] < 10 for record in records(tmp_path / "run"))
 
 
+@pytest.mark.chaos
 def test_adamw_with_warmup_learns(tmp_path: Path) -> None:
     optimizer = {"name": "adamw", "lr": 3e-3}
     run = {**RUN, "epochs": 6, "batch_size": 32, "optimizer": optimizer, "schedule": {"name": "cosine", "warmup": 1}}

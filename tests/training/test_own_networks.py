@@ -207,6 +207,7 @@ def test_a_module_is_evaluated_and_exported(tmp_path: Path) -> None:
         export_student(network, data="digits")
 
 
+@pytest.mark.chaos
 def test_a_report_takes_them_again(tmp_path: Path) -> None:
     teacher, student = trained(), Tiny()
     run = tmp_path / "run"

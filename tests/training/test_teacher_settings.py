@@ -273,6 +273,7 @@ def test_a_headless_teacher_teaches_features(headless: Path, tmp_path: Path) -> 
     assert record(tmp_path / "other")["top1"] > 30
 
 
+@pytest.mark.chaos
 def test_a_headless_teacher_gets_a_classifier(headless: Path, tmp_path: Path) -> None:
     teacher = {"name": str(headless), "finetune": "head", "epochs": 1}
     distill(**{**RUN, "epochs": 1, "teacher": teacher, "out": tmp_path / "run"})

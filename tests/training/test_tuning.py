@@ -103,6 +103,7 @@ def test_trials_leave_no_trace(pair: dict[str, Any], tmp_path: Path) -> None:
     assert all(torch.equal(value, given.students[-1][name]) for name, value in tried.students[-1].items())
 
 
+@pytest.mark.chaos
 def test_a_staged_method_is_tuned_and_starts_in_its_first_stage(pair: dict[str, Any], tmp_path: Path) -> None:
     job = tune(build_job(load(DistillSettings, {**pair, "method": "fitnets", "epochs": 2}))).job
     assert job.settings.compile == "off"
