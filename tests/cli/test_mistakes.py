@@ -166,7 +166,7 @@ def test_what_no_run_made_is_left_alone(content: str, fail: Fail) -> None:
     for more in ([], ["overwrite=true"]):
         text = fail("train", *TINY, "model=resnet8", "out=mine", *more)
         assert "mine exists and is not a run folder" in text
-        assert "choose another out=…" in text
+        assert "set another out=…" in text
     assert kept.read_text() == "years: of work"
     assert "file exists" in fail("train", *TINY, "model=resnet8", f"out={_file('file')}", "overwrite=true")
 

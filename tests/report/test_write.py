@@ -138,7 +138,7 @@ def test_mistakes_are_told_before_any_work(home: Path, runs: dict[str, Path], co
     assert "set out, as in out=report.html" in refused(runs["kd"], runs["none-0"])
     assert "does not exist" in refused(tmp_path / "nowhere")
     assert "is not a run folder" in refused(home / "digits")
-    assert "is a folder; set a file" in refused(runs["kd"], out=tmp_path)
+    assert "exists and is not a file; set another out" in refused(runs["kd"], out=tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.png").touch()
     assert "is not empty; set overwrite=true" in refused(runs["kd"], figures=tmp_path / "full")

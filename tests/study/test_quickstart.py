@@ -30,7 +30,7 @@ def test_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(TutelageError, match="set another folder"):
+    with pytest.raises(TutelageError, match="is not a quickstart; set another out"):
         quickstart(tmp_path)
 
 

@@ -6,11 +6,11 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from tutelage.distillation.reading import read_batch, read_taps
+from tutelage.distillation.reading import places_of, read_batch, read_taps
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.taps import tapped
-from tutelage.terms import Stage
+from tutelage.terms import LOGITS, Stage
 
 
 def check_classes(teacher: int | None, classes: int | None) -> None:
@@ -73,13 +73,14 @@ def check_differentiable(student: nn.Module, stage: Stage, size: tuple[int, int]
     computed = [tap for tap in stage.student_computed if tap.differentiates]
     if not computed:
         return
-    reader = tapped(student, stage.student_taps, logits=True, frozen=("",))
+    places = places_of(student, stage.student_taps)
+    reader = tapped(student, [place for place in places.values() if place != LOGITS], logits=True, frozen=("",))
     parameters = list(reader.parameters())
     images = torch.zeros(2, 3, *size, device=parameters[0].device, dtype=parameters[0].dtype)
     labels = torch.zeros(2, dtype=torch.int64, device=images.device)
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     try:
-        features = read_batch(lambda x: read_taps(reader, x), images, labels, computed)
+        features = read_batch(lambda x: read_taps(reader, x, places), images, labels, computed)
         torch.autograd.grad([features[tap].square().sum() for tap in computed], trained, allow_unused=True)
     except RuntimeError as error:
         if "derivative for" not in str(error):

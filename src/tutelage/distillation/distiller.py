@@ -10,7 +10,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.distillation.base import BaseTeacher
-from tutelage.distillation.reading import read_batch, read_taps
+from tutelage.distillation.reading import places_of, read_batch, read_taps
 from tutelage.distillation.sharding import hand_back, is_sharded, shard_layers
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.task import task_loss
@@ -18,7 +18,7 @@ from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
 from tutelage.taps import set_unregistered, tapped
-from tutelage.terms import LOGITS, Stage
+from tutelage.terms import EPOCH, INDEX, LABELS, LOGITS, Stage, Target, epoch_at
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -148,7 +148,10 @@ class Distiller(nn.Module):
         self.terms = nn.ModuleList(stage.terms).to(somewhere.device, somewhere.dtype)
         self.student.requires_grad_(True)
         frozen_modules = stage.frozen_modules(self.student)
-        reader = tapped(self.student, stage.student_taps, logits=stage.student_logits, frozen=frozen_modules)
+        self._places = places_of(self.student, stage.student_taps)
+        logits = stage.student_logits or LOGITS in self._places.values()
+        modules = [place for place in self._places.values() if place != LOGITS]
+        reader = tapped(self.student, modules, logits=logits, frozen=frozen_modules)
         reached = {id(parameter) for parameter in reader.parameters()}
         for name, parameter in self.student.named_parameters():
             parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))
@@ -160,7 +163,11 @@ class Distiller(nn.Module):
         return stage
 
     def forward(
-        self, images: Tensor, labels: Tensor | None = None, targets: Sequence[Tensor] | None = None
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        targets: Sequence[Target] | None = None,
+        index: Tensor | None = None,
     ) -> DistillerOutput:
         """Return loss, logits and weighted terms of a batch.
 
@@ -168,17 +175,27 @@ class Distiller(nn.Module):
             images: (B, 3, H, W), in the range that the normalizations expect.
             labels: (B,), −1 if unlabeled, or soft labels (B, K); not needed in a stage without cross-entropy.
             targets: The result of :meth:`targets` for these images; by default the teacher computes it.
+            index: (B,), the numbers of the samples in the training set; only needed if a term reads them
+                (``Stage.needs_index``).
 
         Raises:
-            TutelageError: If the stage needs labels and ``labels`` is None.
+            TutelageError: If the stage needs labels or an index, and none are passed.
         """
         if labels is None and (self.stage.task_weight > 0 or self.stage.terms_need_labels):
             raise TutelageError(f"stage '{self.stage.name}' needs the labels: pass distiller(images, labels)")
+        if index is None and self.stage.needs_index:
+            raise TutelageError(f"stage '{self.stage.name}' needs the samples' numbers: pass distiller(…, index=index)")
         if targets is None:
             targets = self.targets(images, labels)
-        return self.compare(self.features(images, labels), labels, targets)
+        return self.compare(self.features(images, labels), labels, targets, index)
 
-    def compare(self, features: dict[str, Tensor], labels: Tensor | None, targets: Sequence[Tensor]) -> DistillerOutput:
+    def compare(
+        self,
+        features: dict[str, Tensor],
+        labels: Tensor | None,
+        targets: Sequence[Target],
+        index: Tensor | None = None,
+    ) -> DistillerOutput:
         """Return loss, logits and weighted terms, given the student's :meth:`features` and the targets of a batch."""
         values: dict[str, Tensor] = {}
         if self.stage.task_weight > 0:
@@ -186,12 +203,14 @@ class Distiller(nn.Module):
             values[TASK] = self.stage.task_weight * task_loss(
                 features[LOGITS], labels, self.label_smoothing, self.class_weights
             )
+        given = {LABELS: labels, INDEX: index, EPOCH: torch.tensor(epoch_at(self.progress, self.stage.epochs))}
+        read = {**features, **{tap: value for tap, value in given.items() if value is not None}}
         for term, target in zip(self.stage.terms, targets):
-            values[term.name] = term.weight_at(self.progress) * term(features, target)
+            values[term.name] = term.weight_at(self.progress, self.stage.epochs) * term(read, target)
         loss = sum(values.values(), start=torch.zeros(()))  # a scalar can be added to tensors on any device
         return DistillerOutput(loss, features.get(LOGITS), values)
 
-    def targets(self, images: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+    def targets(self, images: Tensor, labels: Tensor | None = None) -> list[Target]:
         """Return the teacher's target for each term of the stage, detached.
 
         ``labels`` (B,) are only needed if a term reads them (``Stage.terms_need_labels``).
@@ -257,7 +276,7 @@ class Distiller(nn.Module):
                 member.shard(mesh, smallest)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
-        return read_taps(self._reader, self.normalization(images))
+        return read_taps(self._reader, self.normalization(images), self._places)
 
     def train(self, mode: bool = True) -> Distiller:
         """Set the mode of the student and the connectors; frozen modules and the teacher stay in eval mode."""

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn as nn
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from tutelage.taps import laid_out
-from tutelage.terms import LOGITS, ComputedTap, Network
+from tutelage.taps import embedding_tap, laid_out, pooled
+from tutelage.terms import EMBEDDING, LOGITS, ComputedTap, Network
 
 
-def read_taps(reader: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """Return the activations at a reader's taps, by tap, with the logits if it runs to the end of the network."""
+def places_of(network: nn.Module, taps: Sequence[str]) -> dict[str, str]:
+    """Return where each tap is read: as it says, but ``EMBEDDING`` at the classifier's input, or else the output."""
+    return {tap: embedding_tap(network) or LOGITS if tap == EMBEDDING else tap for tap in taps}
+
+
+def read_taps(reader: nn.Module, images: Tensor, places: Mapping[str, str]) -> dict[str, Tensor]:
+    """Return what a reader gives for the images, by tap, with the logits if it runs to the end of the network.
+
+    Args:
+        reader: Module that returns (logits or None, {place: feature}).
+        images: The network's input.
+        places: Where each tap is read, see ``places_of``.
+    """
     logits, features = reader(images)
     maps = laid_out(features, images.shape[2:])
-    return maps if logits is None else {**maps, LOGITS: logits}
+    if logits is not None:
+        maps[LOGITS] = logits
+    found = {tap: maps[place] for tap, place in places.items()}
+    if EMBEDDING in found:
+        found[EMBEDDING] = pooled(found[EMBEDDING])
+    return found if logits is None else {**found, LOGITS: logits}
 
 
 def read_batch(

@@ -10,11 +10,11 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.distillation.base import BaseTeacher
-from tutelage.distillation.reading import read_batch, read_taps
+from tutelage.distillation.reading import places_of, read_batch, read_taps
 from tutelage.distillation.sharding import shard_layers, shard_rest
-from tutelage.models import ModelSpec, find_heads, main_output, parameter_count, weights_hash
-from tutelage.taps import folded, tapped, with_batch_statistics
-from tutelage.terms import ComputedTap
+from tutelage.models import ModelSpec, main_output, parameter_count, weights_hash
+from tutelage.taps import embedding_tap, folded, pooled, tapped, with_batch_statistics
+from tutelage.terms import LOGITS, ComputedTap
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -46,6 +46,7 @@ class Teacher(BaseTeacher):
         self.network = network.requires_grad_(False)
         self.normalization = normalization if normalization is not None else nn.Identity()
         self._reader: nn.Module = network
+        self._places: dict[str, str] = {}
         self._computed: Sequence[ComputedTap] = ()
         self._copied = False
         self.eval()
@@ -68,10 +69,13 @@ class Teacher(BaseTeacher):
         computed: Sequence[ComputedTap] = (),
     ) -> None:
         """Set which activations :meth:`features` returns; see :meth:`BaseTeacher.read`."""
+        self._places = places_of(self.network, taps)
+        logits = logits or LOGITS in self._places.values()
+        modules = [place for place in self._places.values() if place != LOGITS]
         if mode == "batch":
-            reader = tapped(with_batch_statistics(self.network), taps, logits=logits, frozen=("",)).eval()
+            reader = tapped(with_batch_statistics(self.network), modules, logits=logits, frozen=("",)).eval()
         else:
-            reader = folded(self.network, taps, logits=logits)
+            reader = folded(self.network, modules, logits=logits)
         self._reader = reader.requires_grad_(False)
         self._computed = computed
         self._copied = False
@@ -98,7 +102,7 @@ class Teacher(BaseTeacher):
         return read_batch(self._read, images, labels, self._computed)
 
     def _read(self, images: Tensor) -> dict[str, Tensor]:
-        features = read_taps(self._reader, self._normalized(images))
+        features = read_taps(self._reader, self._normalized(images), self._places)
         return {tap: feature.clone() for tap, feature in features.items()} if self._copied else features
 
     @torch.no_grad()
@@ -125,17 +129,11 @@ class Teacher(BaseTeacher):
 
     def embedder(self) -> Callable[[Tensor], Tensor]:
         """Return a function that maps images to pooled features (B, D): the classifier's input, or else the output."""
-        heads = [] if self.headless else find_heads(self.network)
-        if not heads:
+        tap = None if self.headless else embedding_tap(self.network)
+        if tap is None:
             return self
-        tap = f"{heads[0]}:in"
         reader = folded(self.network, (tap,), logits=False)
-
-        def embed(images: Tensor) -> Tensor:
-            feature: Tensor = reader(self._normalized(images))[1][tap]
-            return feature.flatten(2).mean(2) if feature.ndim == 4 else feature
-
-        return embed
+        return lambda images: pooled(reader(self._normalized(images))[1][tap])
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tutelage.errors import TutelageError
-from tutelage.models.spec import spec_of
+from tutelage.models.spec import ModelSpec, spec_of
 
 
 def find_heads(model: nn.Module) -> list[str]:
@@ -19,15 +19,19 @@ def find_heads(model: nn.Module) -> list[str]:
     transformers have two), otherwise the last candidate.
 
     Args:
-        model: A network from ``create_model``, which sets the number of classes.
+        model: Any network. If ``create_model`` did not build it, so that its number of classes is not known, all its
+            linear layers are candidates.
 
     Example:
         >>> from tutelage.models import create_model, find_heads
         >>> find_heads(create_model("resnet8"))
         ['fc']
     """
-    classes = spec_of(model).num_classes
-    fitting = [name for name, layer in model.named_modules() if _rows(layer) == classes]
+    spec = getattr(model, "spec", None)
+    if isinstance(spec, ModelSpec):
+        fitting = [name for name, layer in model.named_modules() if _rows(layer) == spec.num_classes]
+    else:
+        fitting = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
     named = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
     named = (named,) if isinstance(named, str) else tuple(named)
     return [name for name in fitting if _is_in(name, named)] or fitting[-1:]

@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from tutelage.taps.batch_statistics import with_batch_statistics
+from tutelage.taps.embedding import EMBEDDING, embedding_tap, pooled
 from tutelage.taps.extraction import tapped
 from tutelage.taps.folding import folded
 from tutelage.taps.hooks import dry_run
@@ -16,17 +17,20 @@ from tutelage.taps.probe import Probe, find_levels, tap_points
 from tutelage.taps.unregistered import set_unregistered
 
 __all__ = [
+    "EMBEDDING",
     "Probe",
     "TapPoint",
     "as_map",
     "before_activation",
     "dry_run",
+    "embedding_tap",
     "find_levels",
     "folded",
     "laid_out",
     "leaves",
     "norm_before",
     "pair_levels",
+    "pooled",
     "set_unregistered",
     "tap_points",
     "tapped",

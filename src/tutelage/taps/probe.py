@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from tutelage.errors import TutelageError
-from tutelage.models import main_output
+from tutelage.models import find_heads, main_output
+from tutelage.taps.embedding import EMBEDDING, embedding_tap
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, dry_run, record_calls
 from tutelage.taps.layout import Size, lay_out
@@ -64,6 +65,9 @@ class Probe:
         self.levels = choose_levels(self.observations)
         self.points = _number_levels([o.point for o in self.observations], self.levels)
         self._shapes = {**self._inputs, **{point.name: point.shape for point in self.points}}
+        place = embedding_tap(model)
+        if place is None or place in self._inputs:
+            self._shapes[EMBEDDING] = tuple(output.shape[1:2]) if place is None else self._inputs[place][:1]
 
     def shape(self, tap: str) -> tuple[int, ...]:
         """Return the shape of a tap's features without the batch, (C, H, W) for maps and grids of tokens.
@@ -74,6 +78,18 @@ class Probe:
         if tap not in self._shapes:
             raise no_such_tap(tap, list(self._shapes), self._repeated)
         return self._shapes[tap]
+
+    @property
+    def classifier(self) -> nn.Module:
+        """The layer that maps the embedding to the logits, with ``weight`` (K, D) and ``bias``.
+
+        Raises:
+            TutelageError: If the network has no classifier.
+        """
+        heads = find_heads(self.model)
+        if not heads:
+            raise TutelageError(f"the network ({type(self.model).__name__}) has no classifier; use one with a head")
+        return self.model.get_submodule(heads[0])
 
     @property
     def stages(self) -> list[TapPoint]:

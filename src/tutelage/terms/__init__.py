@@ -1,5 +1,6 @@
 """Building blocks of methods: terms, what they read, and the stages in which they are trained."""
 
+from tutelage.taps import EMBEDDING
 from tutelage.terms.image_gradient import IMAGE_GRADIENT, MIRRORED_GRADIENT
 from tutelage.terms.kept import Kept
 from tutelage.terms.optimization import (
@@ -9,14 +10,21 @@ from tutelage.terms.optimization import (
     Schedule,
     ScheduleSettings,
 )
-from tutelage.terms.reserved import LOGITS, ComputedTap, Network, is_reserved
+from tutelage.terms.reserved import BATCH, EPOCH, INDEX, LABELS, LOGITS, ComputedTap, Network, is_reserved
 from tutelage.terms.stage import Stage
-from tutelage.terms.term import Term
+from tutelage.terms.term import Target, Term
+from tutelage.terms.weighting import CosineDecay, WarmUp, Weighting, epoch_at
 
 __all__ = [
+    "BATCH",
     "ComputedTap",
+    "CosineDecay",
+    "EMBEDDING",
+    "EPOCH",
     "IMAGE_GRADIENT",
+    "INDEX",
     "Kept",
+    "LABELS",
     "LOGITS",
     "MIRRORED_GRADIENT",
     "Network",
@@ -26,6 +34,10 @@ __all__ = [
     "Schedule",
     "ScheduleSettings",
     "Stage",
+    "Target",
     "Term",
+    "WarmUp",
+    "Weighting",
+    "epoch_at",
     "is_reserved",
 ]

@@ -10,6 +10,18 @@ from torch import Tensor
 LOGITS = "logits"
 """Reserved tap for a network's logits, (B, K)."""
 
+LABELS = "labels"
+"""Reserved tap for the labels of the batch, (B,), −1 if unlabeled."""
+
+INDEX = "index"
+"""Reserved tap for the indices of the samples in the training set, (B,)."""
+
+EPOCH = "epoch"
+"""Reserved tap for the epoch of the stage, from 0, a scalar on the CPU."""
+
+BATCH = (LABELS, INDEX, EPOCH)
+"""Reserved taps that belong to the batch and not to a network; ``match`` receives their values after the target."""
+
 Network = Callable[[Tensor], Mapping[str, Tensor]]
 """Function that runs a network on images and returns its logits and the stage's activations, by tap."""
 
@@ -68,4 +80,4 @@ def is_reserved(tap: str) -> bool:
         >>> is_reserved("logits"), is_reserved("layer3")
         (True, False)
     """
-    return tap == LOGITS or isinstance(tap, ComputedTap)
+    return tap == LOGITS or tap in BATCH or isinstance(tap, ComputedTap)

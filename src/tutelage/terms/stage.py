@@ -8,7 +8,7 @@ from typing import Literal
 import torch.nn as nn
 
 from tutelage.terms.optimization import Optimizer, Schedule
-from tutelage.terms.reserved import ComputedTap, is_reserved
+from tutelage.terms.reserved import INDEX, LABELS, LOGITS, ComputedTap, is_reserved
 from tutelage.terms.term import Term
 
 
@@ -69,12 +69,12 @@ class Stage:
     @property
     def student_logits(self) -> bool:
         """Whether the student must compute its logits."""
-        return self.task_weight > 0 or any(map(is_reserved, self._read_of_student))
+        return self.task_weight > 0 or any(map(_needs_logits, self._read_of_student))
 
     @property
     def teacher_logits(self) -> bool:
         """Whether the teacher must compute its logits, so that it needs the classes of the data."""
-        return any(map(is_reserved, self._read_of_teacher))
+        return any(map(_needs_logits, self._read_of_teacher))
 
     @property
     def needs_teacher(self) -> bool:
@@ -84,7 +84,13 @@ class Stage:
     @property
     def terms_need_labels(self) -> bool:
         """Whether a term reads the labels, not counting the cross-entropy."""
-        return any(tap.needs_labels for tap in (*self.student_computed, *self.teacher_computed))
+        read = (*self._read_of_student, *self._read_of_teacher)
+        return LABELS in read or any(tap.needs_labels for tap in read if isinstance(tap, ComputedTap))
+
+    @property
+    def needs_index(self) -> bool:
+        """Whether a term reads the indices of the samples."""
+        return INDEX in self._read_of_student
 
     @property
     def differentiates(self) -> bool:
@@ -98,3 +104,7 @@ class Stage:
     @property
     def _read_of_teacher(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(tap for term in self.terms for tap in term.teacher_taps))
+
+
+def _needs_logits(tap: str) -> bool:
+    return tap == LOGITS or isinstance(tap, ComputedTap)

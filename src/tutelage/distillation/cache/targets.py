@@ -15,6 +15,7 @@ import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,7 @@ class StoredTargets:
 
     def read(self, view: int, rows: Rows) -> list[Tensor] | None:
         """Return the targets of samples ``rows`` (B,) at ``view``, in float32 on the CPU, or None if any is missing."""
-        targets = []
+        targets: list[Any] = []
         for place, term in enumerate(self._terms):
             stored = self._records(place, view).read(rows) if place in self._encodings else term.target({})
             if stored is None:

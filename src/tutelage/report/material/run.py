@@ -78,7 +78,7 @@ def read_run(folder: Path) -> Run:
         TutelageError: If it is not a run folder, or the run is unfinished or has no accuracy.
     """
     if not RunFolder(folder).is_run():
-        what = "is not a run folder" if folder.is_dir() else "does not exist"
+        what = "is not a run folder: it has no config.yaml" if folder.is_dir() else "does not exist"
         raise TutelageError(f"{folder} {what}; set the folder of a run (tutelage distill … out=FOLDER) or of a study")
     settings, fault = None, ""
     result = Result.read(folder)

@@ -81,7 +81,7 @@ def _bytes_an_image(job: Job, engine: Accelerator) -> float:
     images = torch.zeros(shape, dtype=torch.uint8, device=engine.device)
     labels = torch.zeros(SAMPLED, dtype=torch.int64, device=engine.device)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), engine.autocast():
-        out = job.distiller(images, labels)  # keeps the graph alive, so that no storage is reused
+        out = job.distiller(images, labels, index=labels)  # keeps the graph alive, so that no storage is reused
     del out
     return sum(size for place, size in kept.items() if place not in own) / SAMPLED
 

@@ -33,6 +33,11 @@ class Fed(NamedTuple):
     targets: list[Tensor] | None
     """The cached teacher outputs for the terms, if they were stored."""
 
+    @property
+    def numbers(self) -> Tensor:
+        """``rows`` on the device, (B,)."""
+        return torch.from_numpy(self.rows).to(self.images.device)
+
     def part(self, chosen: np.ndarray) -> Fed:
         """Return the samples that the mask ``chosen`` (B,) selects, without targets."""
         places = torch.from_numpy(np.flatnonzero(chosen)).to(self.images.device)

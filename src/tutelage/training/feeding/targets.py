@@ -133,7 +133,8 @@ def target_shapes(distiller: Distiller, size: tuple[int, int], device: torch.dev
     """Return the shape of each target of the current stage, without the batch, from a dry pass of the teacher."""
     images = torch.zeros(1, 3, *size, dtype=torch.uint8, device=device)
     labels = torch.zeros(1, dtype=torch.int64, device=device)
-    return [tuple(target.shape[1:]) for target in distiller.targets(images, labels)]
+    targets = distiller.targets(images, labels)
+    return [() if isinstance(target, tuple) else tuple(target.shape[1:]) for target in targets]
 
 
 def compute(job: Job, fed: Fed, engine: Accelerator) -> list[Tensor]:

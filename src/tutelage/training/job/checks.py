@@ -97,7 +97,8 @@ def check_smallest_batch(distiller: Distiller, settings: RunSettings, data: Imag
         with torch.random.fork_rng(devices=[]):
             for index in range(len(distiller.stages)):
                 distiller.enter(index)
-                distiller(torch.zeros(1, 3, *data.size, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64))
+                labels = torch.zeros(1, dtype=torch.int64)
+                distiller(torch.zeros(1, 3, *data.size, dtype=torch.uint8), labels, index=labels)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

@@ -16,8 +16,8 @@ def load_run(folder: Path) -> RunSettings:
     Raises:
         TutelageError: If ``folder`` is not a run folder, or its config.yaml is invalid.
     """
-    if not RunFolder(folder).is_run():
-        raise TutelageError(f"{folder} is not a run folder: it has no config.yaml and environment.json")
+    if not RunFolder(folder).config.is_file():
+        raise TutelageError(f"{folder} is not a run folder: it has no config.yaml")
     tree = read_yaml(folder / "config.yaml")
     kind = TrainSettings if "model" in tree else DistillSettings
     try:

@@ -60,9 +60,10 @@ class Step:
         meters: Meters,
         lr: float,
         watch: GradientWatch | None = None,
+        index: Tensor | None = None,
     ) -> None:
         """Take one step at learning rate ``lr``; add the terms to ``meters`` and their gradients to ``watch``."""
-        for part, share, last in _parts(images, labels, targets, self.parts):
+        for part, share, last in _parts(images, labels, targets, index, self.parts):
             # Processes exchange gradients once per step, with the last part.
             with nullcontext() if last else self.engine.no_sync(self.module):
                 out = self.module(*part)
@@ -117,11 +118,12 @@ def moving_average(student: nn.Module, decay: float | None) -> ModelEmaV3 | None
 
 
 def _parts(
-    images: Tensor, labels: Tensor, targets: Sequence[Tensor] | None, count: int
-) -> Iterator[tuple[tuple[Tensor, Tensor, list[Tensor] | None], float, bool]]:
-    """Yield (images, labels, targets) of each part of a batch, its share of the batch, and whether it is the last."""
+    images: Tensor, labels: Tensor, targets: Sequence[Tensor] | None, index: Tensor | None, count: int
+) -> Iterator[tuple[tuple[Tensor, Tensor, list[Tensor] | None, Tensor | None], float, bool]]:
+    """Yield (images, labels, targets, index) of each part, its share of the batch, and whether it is the last."""
     places = torch.arange(len(images)).tensor_split(min(count, len(images)))
     for place in places:
         own = slice(int(place[0]), int(place[-1]) + 1)
         cut = [target[own] for target in targets] if targets is not None else None
-        yield (images[own], labels[own], cut), len(place) / len(images), place is places[-1]
+        part = (images[own], labels[own], cut, index[own] if index is not None else None)
+        yield part, len(place) / len(images), place is places[-1]

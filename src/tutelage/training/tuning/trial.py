@@ -27,9 +27,15 @@ class StepTrial:
     def device(self) -> torch.device:
         return self.images.device
 
+    @property
+    def index(self) -> Tensor:
+        return torch.arange(len(self.images), device=self.device)
+
     def step(self, precision: str) -> float:
         """Take a step with the teacher, without the update, and return its time in seconds."""
-        return self._seconds(precision, lambda: self.distiller(self.images, self.labels).loss.backward())
+        return self._seconds(
+            precision, lambda: self.distiller(self.images, self.labels, index=self.index).loss.backward()
+        )
 
     def teacher_pass(self, precision: str) -> float:
         """Compute the targets of the current stage, and return the time in seconds."""
@@ -39,7 +45,9 @@ class StepTrial:
         """Take a step with given targets, without the update, and return its time in seconds."""
         with _autocast(self.device, precision):
             targets = self.distiller.targets(self.images, self.labels)
-        return self._seconds(precision, lambda: self.distiller(self.images, self.labels, targets).loss.backward())
+        return self._seconds(
+            precision, lambda: self.distiller(self.images, self.labels, targets, self.index).loss.backward()
+        )
 
     def _seconds(self, precision: str, work: Callable[[], object]) -> float:
         wait(self.device)
