@@ -47,6 +47,7 @@ def digits() -> ImageData:
     ],
     ids=str,
 )
+@pytest.mark.chaos
 def test_the_loss_is_the_methods_own(case: Case) -> None:
     distiller = build(case).train()
     assert distiller.teacher is not None
@@ -66,6 +67,7 @@ def test_the_loss_is_the_methods_own(case: Case) -> None:
 
 
 @pytest.mark.parametrize("method", ["kd", "fitnets", "fsp", "none"])
+@pytest.mark.chaos
 def test_it_trains_the_student_alone(method: str, digits: ImageData) -> None:
     torch.manual_seed(0)
     teacher, student = create_model("resnet14", 10), create_model("resnet8", 10)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from harness.marks import quickly
 from tutelage import TutelageError
 from tutelage.bench import bench
 from tutelage.bench.timing import PARTS, Timing, speed_ratio, take_turns
@@ -91,7 +92,7 @@ def test_ratios_are_of_the_turns_not_of_the_medians() -> None:
     assert slow.images_per_second(18) == 2.0
 
 
-@pytest.mark.parametrize("switched_on", [True, False])
+@pytest.mark.parametrize("switched_on", quickly([True, False], {"True"}))
 def test_a_step_measures_gradients_as_a_run_would(switched_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
     look = GradientWatch.look

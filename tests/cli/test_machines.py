@@ -21,7 +21,7 @@ from tutelage.training.display.plan import Plan
 CODES = {signal.SIGTERM: EXIT_CODE, signal.SIGINT: 130}
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.chaos)])
 def test_a_signal_before_training_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     settings = {**SMALL, "model": "resnet8", "out": str(tmp_path / "run")}
     code, shown = signal_after(number, 1, Plan, "add", "train", settings)
@@ -30,7 +30,7 @@ def test_a_signal_before_training_leaves_nothing(number: signal.Signals, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.chaos)])
 def test_a_signal_during_an_export_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     train(**SMALL, model="resnet8", epochs=1, out=tmp_path / "run")
     out = {"out": str(tmp_path / "export"), "images": 16}

@@ -106,6 +106,7 @@ def run_spawned(script: Path, said: Path) -> None:
     runpy.run_path(str(script), run_name="__main__")
 
 
+@pytest.mark.chaos
 def test_a_script_without_main_guard_says_what_it_lacks(folder: Path, tmp_path: Path) -> None:
     settings = {"data": {"name": str(folder), "size": 80, "workers": 1}, "model": "resnet8", "epochs": 1}
     settings |= {"batch_size": 4, "compile": "off", "precision": "fp32", "device": "cpu", "out": str(tmp_path / "run")}

@@ -72,6 +72,7 @@ def test_mistakes_name_the_file(run: Path, tmp_path: Path) -> None:
         predict(tmp_path / "torn.jpg", ["gone.jpg"])
 
 
+@pytest.mark.chaos
 def test_models_side_by_side(run: Path, exported: Path, tmp_path: Path) -> None:
     models = [run, exported / "model.onnx", exported / "model-int8.onnx"]
     found = compare(models, out=tmp_path / "figures.json")

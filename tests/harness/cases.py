@@ -79,6 +79,12 @@ CASES = [
     Case("kd+ofd", "kd+ofd", {}),
 ]
 
+VARIANTS = {
+    *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),
+    *("fitnets-paper-hint", "fitnets-paper-kd", "feature_maps-task", "kd+at", "kd+ofd"),
+}
+"""Other settings of a method whose row stands above: ``make chaos`` checks their gradients."""
+
 
 def network(name: str) -> nn.Module:
     """Returns a teacher whose statistics are not the initial ones."""

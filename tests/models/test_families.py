@@ -136,6 +136,7 @@ def test_shapes_of_a_training_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LEVELS.keys() - {"pyramidnet200_a240", "cifar_resnet50", "vgg19", "fitnet_4"}))
+@pytest.mark.chaos
 def test_memory_format_changes_neither_logits_nor_state(name: str) -> None:
     model = create_model(name, 7).eval()
     images = torch.randn(2, 3, LEVELS[name][0], LEVELS[name][0])

@@ -66,6 +66,7 @@ def test_a_resnet_whose_classes_have_no_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [save_vit, save_resnet])
+@pytest.mark.chaos
 def test_its_classes_can_be_chosen_and_put_in_another_order(tmp_path: Path, kind: Any) -> None:
     kind(tmp_path, PETS)
     model, images = create_model(str(tmp_path)), torch.randn(2, 3, *create_model(str(tmp_path)).spec.input_size)
@@ -140,6 +141,7 @@ def test_the_wrapper_that_transformers_writes(tmp_path: Path) -> None:
     assert (spec.name, spec.num_classes, spec.classes, spec.mean) == ("timm/test_resnet", 3, None, None)
 
 
+@pytest.mark.chaos
 def test_without_transformers_the_wrapper_loads_and_others_say_what_to_install(tmp_path: Path) -> None:
     save_wrapped(tmp_path / "wrapped", PETS)
     (tmp_path / "vit").mkdir()

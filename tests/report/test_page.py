@@ -101,6 +101,7 @@ def test_details_open_by_keyboard(opened: Opened) -> None:
     assert details.locator("tbody tr").count() == len(CLASSES)
 
 
+@pytest.mark.chaos
 def test_nothing_is_wider_than_a_phone(browser: Any, report: Path) -> None:
     phone = Opened(browser, report, viewport={"width": 360, "height": 740}, is_mobile=True)
     phone.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
@@ -110,6 +111,7 @@ def test_nothing_is_wider_than_a_phone(browser: Any, report: Path) -> None:
     phone.context.close()
 
 
+@pytest.mark.chaos
 def test_figures_follow_the_dark(browser: Any, report: Path) -> None:
     """Contrast of text on what it stands on, of the page and within a figure."""
     shades = {}
@@ -152,6 +154,7 @@ def _luminance(colour: str) -> float:
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear))
 
 
+@pytest.mark.chaos
 def test_without_script_and_on_paper_all_is_seen(browser: Any, report: Path) -> None:
     plain = Opened(browser, report, java_script_enabled=False)
     assert plain.page.locator(".tab h3").first.is_visible() and plain.page.locator("[role=tab]").count() == 0

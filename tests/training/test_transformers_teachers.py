@@ -65,6 +65,7 @@ def losses(run: Path) -> list[float]:
     return [line["train/loss"] for line in lines if "train/loss" in line]
 
 
+@pytest.mark.chaos
 def test_cached_targets_train_the_same_student(folders: dict[str, Path], tmp_path: Path) -> None:
     run = {**RUN, "teacher": str(folders["vit"]), "method": "kd+at", "epochs": 2}
     cache = {"views": 2, "folder": str(tmp_path / "cache"), "features": True}
@@ -103,6 +104,7 @@ def test_it_predicts_what_transformers_predicts(folders: dict[str, Path], tmp_pa
         assert dict(ours.classes) == pytest.approx(dict(zip(DIGITS, theirs.tolist())), abs=0.03)
 
 
+@pytest.mark.chaos
 def test_it_is_exported_but_not_as_a_model_folder(folders: dict[str, Path], tmp_path: Path) -> None:
     data = {"name": "digits", "fraction": 0.1}
     record = export_student(folders["resnet"], data=data, format="torch_export", images=16, out=tmp_path / "export")
