@@ -109,6 +109,6 @@ class DataSettings(BaseModel):
         return Rendering(self.background, self.white)
 
     @property
-    def mixing(self) -> tuple[str, ...]:
+    def mixtures(self) -> tuple[str, ...]:
         """Names of the settings that mix images; empty without augmentation."""
         return tuple(name for name in ("mixup", "cutmix") if self.augment and getattr(self, name) > 0)

@@ -47,7 +47,7 @@ class Mixing:
     @classmethod
     def of(cls, settings: DataSettings, classes: int) -> Mixing | None:
         """Return the policy of ``settings`` for this number of classes, or None if images are not mixed."""
-        if not settings.mixing:
+        if not settings.mixtures:
             return None
         return cls(classes, settings.mixup, settings.cutmix, settings.mix_probability, settings.view_seed)
 

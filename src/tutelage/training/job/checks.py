@@ -167,11 +167,11 @@ def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
         TutelageError: If they are; the message names the settings.
     """
     whole = [name for name, method in methods.items() if method.single_samples]
-    if whole and data.mixing:
-        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
+    if whole and data.mixtures:
+        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixtures)
         raise TutelageError(
             f"{given} mixes images, but method={whole[0]} needs single images with their own labels; "
-            f"set {' '.join(f'data.{name}=0' for name in data.mixing)} or another method"
+            f"set {' '.join(f'data.{name}=0' for name in data.mixtures)} or another method"
         )
 
 
@@ -184,8 +184,8 @@ def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
     if settings.cache.views is None:
         return
     given = f"cache.views={settings.cache.views}"
-    if settings.data.mixing:
-        mixed = " and ".join(f"data.{name}={getattr(settings.data, name):g}" for name in settings.data.mixing)
+    if settings.data.mixtures:
+        mixed = " and ".join(f"data.{name}={getattr(settings.data, name):g}" for name in settings.data.mixtures)
         raise TutelageError(
             f"{given} caches targets of single images, but {mixed} mixes each with a different image every epoch; "
             f"remove one of them"
