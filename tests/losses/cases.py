@@ -28,6 +28,7 @@ from oracles.skd import skd
 from oracles.ttm import ttm
 from oracles.wkd_l import wkd_l
 from oracles.wsld import wsld
+from oracles.reviewkd import reviewkd
 from tutelage import losses
 
 Shape = tuple[int, ...]
@@ -115,12 +116,18 @@ def _in_pairs(s_a: Tensor, s_b: Tensor, t_a: Tensor, t_b: Tensor, form: Any = "p
     return losses.fsp_loss((s_a, s_b), (t_a, t_b), form=form, pool=pool)
 
 
+def _in_levels(*maps: Tensor) -> Tensor:
+    levels = len(maps) // 2
+    return losses.reviewkd_loss(maps[:levels], maps[levels:])
+
+
 MAP = (2, 3, 2, 3)
 LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
 ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
 WIDE = (2, 7, 2, 3)  # more channels than MAP has positions
 PAIR = ((2, 3, 6, 6), (2, 4, 3, 3))
 COST = torch.tensor([[1e-8, 0.25, 0.5], [0.25, 1e-8, 0.125], [0.5, 0.125, 1e-8]])
+LEVELS = ((2, 2, 6, 5), (2, 3, 2, 3), (2, 4, 1, 1))
 MARGIN = torch.tensor([-0.25, -0.5, -1.0])
 MEANS = torch.tensor([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.125, 0.125, 0.75]])
 
@@ -162,6 +169,7 @@ CASES = [
         for pool in ("max", "avg")
         for teacher in (PAIR, ((2, 3, 4, 4), (2, 4, 7, 3)))
     ],
+    Case("reviewkd", _in_levels, reviewkd, LEVELS, LEVELS),
     row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),

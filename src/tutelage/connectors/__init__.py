@@ -19,3 +19,6 @@ __all__ = [
     "regressor",
     "scale_gradient",
 ]
+from tutelage.connectors.reviewkd import ReviewKDConnector
+
+__all__ = ["ReviewKDConnector", "adapter", "ofd_connector", "paper_regressor", "projector", "regressor"]

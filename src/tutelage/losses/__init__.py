@@ -35,6 +35,7 @@ from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_ma
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rld import rld_loss
 from tutelage.losses.skd import skd_loss
+from tutelage.losses.reviewkd import hcl_loss, reviewkd_loss
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
@@ -58,6 +59,7 @@ __all__ = [
     "full_precision",
     "gkl_loss",
     "gradient_attention_loss",
+    "hcl_loss",
     "hint_loss",
     "hint_match",
     "hint_target",
@@ -83,4 +85,5 @@ __all__ = [
     "wkd_l_loss",
     "wkd_l_transport_loss",
     "wsld_loss",
+    "reviewkd_loss",
 ]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.losses.precision import full_precision
-from tutelage.losses.shapes import Size, pool_to, require_maps, require_same_batch, require_same_shape, smaller_size
+from tutelage.losses.shapes import Size, fit_to_target, pool_to, require_maps, smaller_size
 
 # At or below this probability of a negative value, the conditional mean is too uncertain to use.
 RARELY_NEGATIVE = 0.001
@@ -156,14 +156,6 @@ def ofd_match(student: Tensor, target: Tensor) -> Tensor:
         >>> ofd_match(torch.tensor([[[[-5.0, 4.0]]]]), target=torch.tensor([[[[-1.0, 2.0]]]]))
         tensor(4.)
     """
-    require_maps(student, "ofd")
-    require_same_batch(student, target, "ofd")
-    student = pool_to(student, (target.shape[2], target.shape[3]))
-    require_same_shape(
-        student,
-        target,
-        "ofd",
-        "add a connector (a 1×1 convolution) for channels, pass `size` to the target if the student's map is smaller",
-    )
+    student = fit_to_target(student, target, "ofd")
     counted = (student > target) | (target > 0)
     return ((student - target) * counted).square().sum() / student.shape[0]

@@ -46,6 +46,23 @@ def pool_to(features: Tensor, size: Size | None, pool: Pool = "avg") -> Tensor:
     return _ANY_RATIO[pool](features, target)
 
 
+def fit_to_target(student: Tensor, target: Tensor, place: str, pool: Pool = "avg") -> Tensor:
+    """Return the student's map pooled to the size of the target.
+
+    Raise TutelageError if the shapes still differ.
+    """
+    require_maps(student, place)
+    require_same_batch(student, target, place)
+    fitted = pool_to(student, (target.shape[2], target.shape[3]), pool)
+    require_same_shape(
+        fitted,
+        target,
+        place,
+        "add a connector (a 1×1 convolution) for channels, pass `size` to the target if the student's map is smaller",
+    )
+    return fitted
+
+
 def unit_norm(vectors: Tensor) -> Tensor:
     """Scale vectors to unit L2 norm along the last dimension.
 

@@ -1,0 +1,42 @@
+"""Methods that compare feature maps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from losses.golden.case import Form, GoldenCase
+from tutelage import connectors, losses
+
+
+def call(case: GoldenCase, module: nn.Module, names: dict[str, str], *inputs: Tensor) -> Tensor:
+    """Call a module in training mode with the case's parameters: ``names`` maps its prefixes to the case's."""
+    parameters = {}
+    for name, own in module.double().named_parameters():
+        prefix = max((prefix for prefix in names if name.startswith(prefix)), key=len)
+        parameters[name] = case.inputs[names[prefix] + name.removeprefix(prefix)]
+        assert parameters[name].shape == own.shape, name
+    return functional_call(module, parameters, inputs)
+
+
+def hcl(case: GoldenCase) -> Tensor:
+    return losses.reviewkd_loss(case.numbered("student"), case.numbered("teacher"))
+
+
+def reviewkd(case: GoldenCase) -> Tensor:
+    students, teachers = case.numbered("student"), case.numbered("teacher")
+    connector = connectors.ReviewKDConnector([s.shape[1:] for s in students], [t.shape[1:] for t in teachers])
+    names = {}
+    for level in range(len(students)):
+        names[f"levels.{level}.attention"] = f"abf.{level}.attention"
+        for part in ("reduce", "expand"):
+            names[f"levels.{level}.{part}.0"] = f"abf.{level}.{part}.conv"
+            names[f"levels.{level}.{part}.1"] = f"abf.{level}.{part}.bn"
+    fused = call(case, connector, names, *students)
+    for level, features in enumerate(fused):
+        assert torch.allclose(features, case.inputs[f"fused.{level}"], rtol=1e-9, atol=1e-12)
+    return losses.reviewkd_loss(fused, teachers)
+
+
+FORMS: dict[str, Form] = {"hcl": hcl, "reviewkd": reviewkd}
