@@ -14,6 +14,7 @@ from torch import Tensor
 from oracles.attention import attention, gradient_attention
 from oracles.ctkd import ctkd
 from oracles.dist import dist
+from oracles.cat_kd import cat_kd
 from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.gkl import gkl
@@ -170,6 +171,10 @@ CASES = [
         for teacher in (PAIR, ((2, 3, 4, 4), (2, 4, 7, 3)))
     ],
     Case("reviewkd", _in_levels, reviewkd, LEVELS, LEVELS),
+    row("simkd", hint, MAP, LARGE, size=(2, 3)),
+    row("simkd", hint, ODD, MAP, size=(2, 2)),
+    row("cat_kd", cat_kd, LARGE, ODD),
+    row("cat_kd", cat_kd, LARGE, LARGE, resolution=3, normalize=False),
     row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),

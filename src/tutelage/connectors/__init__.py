@@ -20,5 +20,14 @@ __all__ = [
     "scale_gradient",
 ]
 from tutelage.connectors.reviewkd import ReviewKDConnector
+from tutelage.connectors.simkd import simkd_projector
 
-__all__ = ["ReviewKDConnector", "adapter", "ofd_connector", "paper_regressor", "projector", "regressor"]
+__all__ = [
+    "ReviewKDConnector",
+    "adapter",
+    "ofd_connector",
+    "paper_regressor",
+    "projector",
+    "regressor",
+    "simkd_projector",
+]

@@ -23,6 +23,7 @@ from tutelage.losses.attention import (
 )
 from tutelage.losses.ctkd import ctkd_loss, ctkd_strength
 from tutelage.losses.dist import dist_loss
+from tutelage.losses.cat_kd import cat_kd_loss, cat_kd_match, cat_kd_target, class_map
 from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.gkl import gkl_loss
@@ -36,6 +37,8 @@ from tutelage.losses.precision import full_precision
 from tutelage.losses.rld import rld_loss
 from tutelage.losses.skd import skd_loss
 from tutelage.losses.reviewkd import hcl_loss, reviewkd_loss
+from tutelage.losses.shapes import pool_to
+from tutelage.losses.simkd import simkd_loss, simkd_match, simkd_target
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
@@ -50,6 +53,10 @@ __all__ = [
     "ctkd_loss",
     "ctkd_strength",
     "dist_loss",
+    "cat_kd_loss",
+    "cat_kd_match",
+    "cat_kd_target",
+    "class_map",
     "dkd_loss",
     "ensemble_target",
     "fsp_loss",
@@ -85,5 +92,10 @@ __all__ = [
     "wkd_l_loss",
     "wkd_l_transport_loss",
     "wsld_loss",
+    "pool_to",
     "reviewkd_loss",
+    "simkd_loss",
+    "simkd_match",
+    "simkd_target",
+    "standardize",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase
 from tutelage import connectors, losses
@@ -39,4 +40,24 @@ def reviewkd(case: GoldenCase) -> Tensor:
     return losses.reviewkd_loss(fused, teachers)
 
 
-FORMS: dict[str, Form] = {"hcl": hcl, "reviewkd": reviewkd}
+def simkd(case: GoldenCase) -> Tensor:
+    student, teacher = case.inputs["student"], case.inputs["teacher"]
+    projector = connectors.simkd_projector(student.shape[1:], teacher.shape[1:], case.params["factor"])
+    names = {}
+    for layer in range(3):
+        names[f"{3 * layer + 1}."] = f"projector.{layer}.conv."
+        names[f"{3 * layer + 2}."] = f"projector.{layer}.bn."
+    projected = call(case, projector, names, student)
+    assert torch.allclose(projected, case.inputs["projected"], rtol=1e-9, atol=1e-12)
+    return losses.simkd_loss(projected, teacher)
+
+
+def cat_kd(case: GoldenCase) -> dict[str, Tensor]:
+    student, teacher, params = case.inputs["student.class_map"], case.inputs["teacher.class_map"], case.params
+    ce = params["ce"] * F.cross_entropy(student.mean((2, 3)), case.inputs["labels"])
+    options = {"resolution": params["resolution"], "normalize": params["normalise"]}
+    cat = params["beta"] * losses.cat_kd_loss(student, teacher, **options)
+    return {"loss": ce + cat, "loss.ce": ce, "loss.cat": cat}
+
+
+FORMS: dict[str, Form] = {"hcl": hcl, "reviewkd": reviewkd, "simkd": simkd, "cat_kd": cat_kd}
