@@ -30,6 +30,7 @@ from oracles.ttm import ttm
 from oracles.wkd_l import wkd_l
 from oracles.wsld import wsld
 from oracles.reviewkd import reviewkd
+from oracles.sdd import sdd, sdd_nkd
 from tutelage import losses
 
 Shape = tuple[int, ...]
@@ -122,6 +123,10 @@ def _in_levels(*maps: Tensor) -> Tensor:
     return losses.reviewkd_loss(maps[:levels], maps[levels:])
 
 
+def _kd(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+    return losses.kd_loss(student, teacher, temperature=2.0)
+
+
 MAP = (2, 3, 2, 3)
 LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
 ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
@@ -175,6 +180,8 @@ CASES = [
     row("simkd", hint, ODD, MAP, size=(2, 2)),
     row("cat_kd", cat_kd, LARGE, ODD),
     row("cat_kd", cat_kd, LARGE, LARGE, resolution=3, normalize=False),
+    Case("sdd", partial(losses.sdd_loss, loss=_kd), sdd, ((4, 5, 3),), ((4, 5, 3),), classes=3),
+    Case("sdd_nkd", losses.sdd_nkd_loss, sdd_nkd, ((4, 5),), ((4, 5),), classes=5, zero_if_equal=False),
     row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),

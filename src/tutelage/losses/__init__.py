@@ -37,6 +37,7 @@ from tutelage.losses.precision import full_precision
 from tutelage.losses.rld import rld_loss
 from tutelage.losses.skd import skd_loss
 from tutelage.losses.reviewkd import hcl_loss, reviewkd_loss
+from tutelage.losses.sdd import region_logits, sdd_loss, sdd_nkd_loss
 from tutelage.losses.shapes import pool_to
 from tutelage.losses.simkd import simkd_loss, simkd_match, simkd_target
 from tutelage.losses.standardization import standardize
@@ -93,7 +94,10 @@ __all__ = [
     "wkd_l_transport_loss",
     "wsld_loss",
     "pool_to",
+    "region_logits",
     "reviewkd_loss",
+    "sdd_loss",
+    "sdd_nkd_loss",
     "simkd_loss",
     "simkd_match",
     "simkd_target",

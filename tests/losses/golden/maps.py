@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -9,6 +12,7 @@ from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase
 from tutelage import connectors, losses
+from tutelage.losses.sdd import LogitLoss
 
 
 def call(case: GoldenCase, module: nn.Module, names: dict[str, str], *inputs: Tensor) -> Tensor:
@@ -60,4 +64,35 @@ def cat_kd(case: GoldenCase) -> dict[str, Tensor]:
     return {"loss": ce + cat, "loss.ce": ce, "loss.cat": cat}
 
 
-FORMS: dict[str, Form] = {"hcl": hcl, "reviewkd": reviewkd, "simkd": simkd, "cat_kd": cat_kd}
+def sdd(case: GoldenCase, loss: LogitLoss) -> Tensor:
+    """The official windows are pooled from a 4 x 4 grid."""
+    logits = {}
+    for network in ("student", "teacher"):
+        features, weight, bias = (case.inputs[f"{network}.{name}"] for name in ("map", "fc.weight", "fc.bias"))
+        logits[network] = losses.region_logits(features, weight, bias, sizes=json.loads(case.params["M"]), grid=4)
+        assert torch.allclose(logits[network].mT, case.inputs[f"{network}.regions"], rtol=1e-9, atol=1e-12)
+    return losses.sdd_loss(logits["student"], logits["teacher"], case.inputs["labels"], loss=loss)
+
+
+def sdd_kd(case: GoldenCase) -> Tensor:
+    return sdd(case, lambda student, teacher, _: losses.kd_loss(student, teacher, case.params["T"]))
+
+
+def sdd_dkd(case: GoldenCase) -> Tensor:
+    options = {"alpha": case.params["alpha"], "beta": case.params["beta"], "temperature": case.params["T"]}
+    return sdd(case, partial(losses.dkd_loss, **options))
+
+
+def sdd_nkd(case: GoldenCase) -> Tensor:
+    return sdd(case, partial(losses.sdd_nkd_loss, temperature=case.params["T"], gamma=case.params["gamma"]))
+
+
+FORMS: dict[str, Form] = {
+    "hcl": hcl,
+    "reviewkd": reviewkd,
+    "simkd": simkd,
+    "cat_kd": cat_kd,
+    "sdd_kd": sdd_kd,
+    "sdd_dkd": sdd_dkd,
+    "sdd_nkd": sdd_nkd,
+}
