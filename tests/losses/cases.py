@@ -22,6 +22,8 @@ from oracles.hint import hint
 from oracles.kd import kd
 from oracles.ldrld import ldrld
 from oracles.nkd import nkd, target_class
+from oracles.mgd import mgd
+from oracles.norm import norm
 from oracles.nst import nst
 from oracles.ofd import ofd
 from oracles.rld import rld
@@ -31,6 +33,7 @@ from oracles.wkd_l import wkd_l
 from oracles.wsld import wsld
 from oracles.reviewkd import reviewkd
 from oracles.sdd import sdd, sdd_nkd
+from oracles.wkd_f import wkd_f
 from tutelage import losses
 
 Shape = tuple[int, ...]
@@ -182,6 +185,12 @@ CASES = [
     row("cat_kd", cat_kd, LARGE, LARGE, resolution=3, normalize=False),
     Case("sdd", partial(losses.sdd_loss, loss=_kd), sdd, ((4, 5, 3),), ((4, 5, 3),), classes=3),
     Case("sdd_nkd", losses.sdd_nkd_loss, sdd_nkd, ((4, 5),), ((4, 5),), classes=5, zero_if_equal=False),
+    row("norm", norm, (2, 6, 2, 3), LARGE, size=(2, 3)),
+    row("norm", norm, (2, 9, 5, 2), MAP, size=(2, 2)),
+    row("mgd", mgd, MAP, LARGE, size=(2, 3)),
+    row("mgd", mgd, ODD, MAP, size=(2, 2)),
+    row("wkd_f", wkd_f, MAP, LARGE),
+    row("wkd_f", wkd_f, ODD, LARGE, ratio=4.0, grid=2, eps=1e-3),
     row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),

@@ -4,6 +4,8 @@ They are built from probed shapes, trained with the student and dropped after tr
 """
 
 from tutelage.connectors.class_means import ClassMeans
+from tutelage.connectors.mgd import MGDGenerator
+from tutelage.connectors.norm import NormConnector
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
 from tutelage.connectors.temperature import GlobalTemperature, InstanceTemperature, scale_gradient
@@ -23,6 +25,8 @@ from tutelage.connectors.reviewkd import ReviewKDConnector
 from tutelage.connectors.simkd import simkd_projector
 
 __all__ = [
+    "MGDGenerator",
+    "NormConnector",
     "ReviewKDConnector",
     "adapter",
     "ofd_connector",

@@ -31,6 +31,8 @@ from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.ldrld import ldrld_loss
 from tutelage.losses.nkd import nkd_loss
+from tutelage.losses.mgd import Masked, mgd_loss, mgd_mask, mgd_match, mgd_target
+from tutelage.losses.norm import norm_logits, norm_loss, norm_match, norm_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
@@ -45,8 +47,10 @@ from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
 from tutelage.losses.wkd_l import wkd_l_cost, wkd_l_loss, wkd_l_transport_loss
 from tutelage.losses.wsld import wsld_loss
+from tutelage.losses.wkd_f import wkd_f_loss, wkd_f_match, wkd_f_target
 
 __all__ = [
+    "Masked",
     "attention_loss",
     "attention_map",
     "attention_match",
@@ -76,6 +80,14 @@ __all__ = [
     "kd_target",
     "ldrld_loss",
     "nkd_loss",
+    "mgd_loss",
+    "mgd_mask",
+    "mgd_match",
+    "mgd_target",
+    "norm_logits",
+    "norm_loss",
+    "norm_match",
+    "norm_target",
     "nst_loss",
     "nst_match",
     "nst_target",
@@ -102,4 +114,7 @@ __all__ = [
     "simkd_match",
     "simkd_target",
     "standardize",
+    "wkd_f_loss",
+    "wkd_f_match",
+    "wkd_f_target",
 ]

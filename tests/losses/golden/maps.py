@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase
+from losses.golden.seed import batch_norm
 from tutelage import connectors, losses
 from tutelage.losses.sdd import LogitLoss
 
@@ -87,6 +88,46 @@ def sdd_nkd(case: GoldenCase) -> Tensor:
     return sdd(case, partial(losses.sdd_nkd_loss, temperature=case.params["T"], gamma=case.params["gamma"]))
 
 
+def norm(case: GoldenCase) -> dict[str, Tensor]:
+    inputs, params = case.inputs, case.params
+    student, teacher = inputs["student.map"], inputs["teacher.map"]
+    connector = connectors.NormConnector(student.shape[1], teacher.shape[1], params["N"])
+    names = {}
+    for part in ("expand", "reduce"):
+        names[f"{part}.0"] = f"{part}.conv"
+        names[f"{part}.1"] = f"{part}.bn"
+    restored, expanded = call(case, connector, names, student)
+    logits = F.linear(restored.mean((2, 3)), inputs["student.fc.weight"], inputs["student.fc.bias"])
+    assert torch.allclose(logits, inputs["student.logits"], rtol=1e-9, atol=1e-12)
+    ours = losses.norm_logits(logits, scale=params["ceta"])
+    theirs = losses.norm_logits(inputs["teacher.logits"], scale=params["ceta"])
+    parts = {
+        "loss.ce": F.cross_entropy(ours, inputs["labels"]),
+        "loss.kl": losses.kd_loss(ours, theirs, params["T"]),
+        "loss.norm": losses.norm_loss(expanded, teacher),
+    }
+    weights = (params["gamma"], params["alpha"], params["step_weight"] * params["beta"])
+    return {"loss": sum(weight * part for weight, part in zip(weights, parts.values())), **parts}
+
+
+def mgd(case: GoldenCase) -> Tensor:
+    student, teacher = case.inputs["student"], case.inputs["teacher"]
+    generator = connectors.MGDGenerator(student.shape[1], teacher.shape[1])
+    names = {"align.": "align.", "generator.0.": "generator.0.", "generator.2.": "generator.1."}
+    return case.params["alpha"] * losses.mgd_loss(call(case, generator, names, student, case.inputs["mask"]), teacher)
+
+
+def wkd_f(case: GoldenCase) -> dict[str, Tensor]:
+    """The official connector has a bias, which the batch normalization after it takes out again."""
+    weight, bias = case.inputs["connector.conv.weight"], case.inputs["connector.conv.bias"]
+    connected = F.relu(batch_norm(case, "connector.bn", F.conv2d(case.inputs["student"], weight, bias)))
+    options = {"grid": case.params["grid"], "eps": case.params["eps"]}
+    of_deviations = losses.wkd_f_loss(connected, case.inputs["teacher"], ratio=0.0, **options)
+    loss = losses.wkd_f_loss(connected, case.inputs["teacher"], ratio=case.params["ratio"], **options)
+    of_means = (loss - of_deviations) / case.params["ratio"]
+    return {"loss": loss, "loss.mean": of_means, "loss.std": of_deviations}
+
+
 FORMS: dict[str, Form] = {
     "hcl": hcl,
     "reviewkd": reviewkd,
@@ -95,4 +136,7 @@ FORMS: dict[str, Form] = {
     "sdd_kd": sdd_kd,
     "sdd_dkd": sdd_dkd,
     "sdd_nkd": sdd_nkd,
+    "norm": norm,
+    "mgd": mgd,
+    "wkd_f": wkd_f,
 }
