@@ -33,6 +33,7 @@ from oracles.wkd_l import wkd_l
 from oracles.wsld import wsld
 from oracles.reviewkd import reviewkd
 from oracles.sdd import sdd, sdd_nkd
+from oracles.semckd import semckd
 from oracles.wkd_f import wkd_f
 from tutelage import losses
 
@@ -126,6 +127,10 @@ def _in_levels(*maps: Tensor) -> Tensor:
     return losses.reviewkd_loss(maps[:levels], maps[levels:])
 
 
+def _two_by_two(attention: Tensor, *maps: Tensor) -> Tensor:
+    return losses.semckd_loss((maps[:2], maps[2:4]), maps[4:], attention)
+
+
 def _kd(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     return losses.kd_loss(student, teacher, temperature=2.0)
 
@@ -191,6 +196,7 @@ CASES = [
     row("mgd", mgd, ODD, MAP, size=(2, 2)),
     row("wkd_f", wkd_f, MAP, LARGE),
     row("wkd_f", wkd_f, ODD, LARGE, ratio=4.0, grid=2, eps=1e-3),
+    Case("semckd", _two_by_two, semckd, ((2, 2, 2), MAP, MAP, LARGE, MAP), (MAP, ODD)),
     row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),

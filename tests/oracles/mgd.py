@@ -1,4 +1,4 @@
-"""Yang et al. 2022, equation 5: the squared distance of the generated map to the teacher's, per image."""
+"""Yang et al. 2022: the squared distance of the generated map to the teacher's, per image."""
 
 from __future__ import annotations
 

@@ -22,12 +22,14 @@ __all__ = [
     "scale_gradient",
 ]
 from tutelage.connectors.reviewkd import ReviewKDConnector
+from tutelage.connectors.semckd import SemCKDConnector
 from tutelage.connectors.simkd import simkd_projector
 
 __all__ = [
     "MGDGenerator",
     "NormConnector",
     "ReviewKDConnector",
+    "SemCKDConnector",
     "adapter",
     "ofd_connector",
     "paper_regressor",

@@ -40,6 +40,7 @@ from tutelage.losses.rld import rld_loss
 from tutelage.losses.skd import skd_loss
 from tutelage.losses.reviewkd import hcl_loss, reviewkd_loss
 from tutelage.losses.sdd import region_logits, sdd_loss, sdd_nkd_loss
+from tutelage.losses.semckd import semckd_loss
 from tutelage.losses.shapes import pool_to
 from tutelage.losses.simkd import simkd_loss, simkd_match, simkd_target
 from tutelage.losses.standardization import standardize
@@ -110,6 +111,7 @@ __all__ = [
     "reviewkd_loss",
     "sdd_loss",
     "sdd_nkd_loss",
+    "semckd_loss",
     "simkd_loss",
     "simkd_match",
     "simkd_target",

@@ -1,6 +1,6 @@
 """SDD: a logit loss on the logits of image regions instead of the whole image.
 
-Wei, Luo and Luo, "Scaled Decoupled Distillation", CVPR 2024, https://arxiv.org/abs/2403.13512.
+Wei, Luo and Luo, "Scale Decoupled Distillation", CVPR 2024, https://arxiv.org/abs/2403.13512.
 """
 
 from __future__ import annotations

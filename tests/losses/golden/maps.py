@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from tutelage import connectors, losses
 from tutelage.losses.sdd import LogitLoss
 
 
-def call(case: GoldenCase, module: nn.Module, names: dict[str, str], *inputs: Tensor) -> Tensor:
+def call(case: GoldenCase, module: nn.Module, names: dict[str, str], *inputs: Any) -> Any:
     """Call a module in training mode with the case's parameters: ``names`` maps its prefixes to the case's."""
     parameters = {}
     for name, own in module.double().named_parameters():
@@ -128,6 +129,23 @@ def wkd_f(case: GoldenCase) -> dict[str, Tensor]:
     return {"loss": loss, "loss.mean": of_means, "loss.std": of_deviations}
 
 
+def semckd(case: GoldenCase) -> Tensor:
+    students, teachers = case.numbered("student"), case.numbered("teacher")
+    shapes = [[maps.shape[1:] for maps in network] for network in (students, teachers)]
+    connector = connectors.SemCKDConnector(*shapes, batch_size=len(students[0]), factor=case.params["factor"])
+    names = {}
+    for ours, theirs, count in (("queries", "query", len(students)), ("keys", "key", len(teachers))):
+        for layer in range(count):
+            names |= {f"{ours}.{layer}.{2 * part}": f"{theirs}.{layer}.{part}" for part in range(2)}
+    parts = ["0.conv", "0.bn", "", "1.conv", "1.bn", "", "2.conv"]
+    for i in range(len(students)):
+        for j in range(len(teachers)):
+            names |= {f"projections.{i}.{j}.{n}": f"regressor.{i}.{j}.{part}" for n, part in enumerate(parts)}
+    projected, attention = call(case, connector, names, students, teachers)
+    assert torch.allclose(attention, case.inputs["attention"], rtol=1e-9, atol=1e-12)
+    return losses.semckd_loss(projected, teachers, attention)
+
+
 FORMS: dict[str, Form] = {
     "hcl": hcl,
     "reviewkd": reviewkd,
@@ -139,4 +157,5 @@ FORMS: dict[str, Form] = {
     "norm": norm,
     "mgd": mgd,
     "wkd_f": wkd_f,
+    "semckd": semckd,
 }
