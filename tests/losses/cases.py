@@ -12,29 +12,29 @@ import torch
 from torch import Tensor
 
 from oracles.attention import attention, gradient_attention
+from oracles.cat_kd import cat_kd
 from oracles.ctkd import ctkd
 from oracles.dist import dist
-from oracles.cat_kd import cat_kd
 from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd
 from oracles.ldrld import ldrld
-from oracles.nkd import nkd, target_class
 from oracles.mgd import mgd
+from oracles.nkd import nkd, target_class
 from oracles.norm import norm
 from oracles.nst import nst
 from oracles.ofd import ofd
-from oracles.rld import rld
-from oracles.skd import skd
-from oracles.ttm import ttm
-from oracles.wkd_l import wkd_l
-from oracles.wsld import wsld
 from oracles.reviewkd import reviewkd
+from oracles.rld import rld
 from oracles.sdd import sdd, sdd_nkd
 from oracles.semckd import semckd
+from oracles.skd import skd
+from oracles.ttm import ttm
 from oracles.wkd_f import wkd_f
+from oracles.wkd_l import wkd_l
+from oracles.wsld import wsld
 from tutelage import losses
 
 Shape = tuple[int, ...]

@@ -1,6 +1,7 @@
 """Student-side adapters that map student features to the shape of the teacher's.
 
-They are built from probed shapes, trained with the student and dropped after training.
+They are built from probed shapes and trained with the student. Most are dropped after training; those of SimKD and NORM
+are deployed with the student.
 """
 
 from tutelage.connectors.class_means import ClassMeans
@@ -8,24 +9,15 @@ from tutelage.connectors.mgd import MGDGenerator
 from tutelage.connectors.norm import NormConnector
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
+from tutelage.connectors.reviewkd import ReviewKDConnector
+from tutelage.connectors.semckd import SemCKDConnector
+from tutelage.connectors.simkd import simkd_projector
 from tutelage.connectors.temperature import GlobalTemperature, InstanceTemperature, scale_gradient
 
 __all__ = [
     "ClassMeans",
     "GlobalTemperature",
     "InstanceTemperature",
-    "adapter",
-    "ofd_connector",
-    "paper_regressor",
-    "projector",
-    "regressor",
-    "scale_gradient",
-]
-from tutelage.connectors.reviewkd import ReviewKDConnector
-from tutelage.connectors.semckd import SemCKDConnector
-from tutelage.connectors.simkd import simkd_projector
-
-__all__ = [
     "MGDGenerator",
     "NormConnector",
     "ReviewKDConnector",
@@ -35,5 +27,6 @@ __all__ = [
     "paper_regressor",
     "projector",
     "regressor",
+    "scale_gradient",
     "simkd_projector",
 ]

@@ -21,34 +21,34 @@ from tutelage.losses.attention import (
     attention_target,
     gradient_attention_loss,
 )
+from tutelage.losses.cat_kd import cat_kd_loss, cat_kd_match, cat_kd_target, class_map
 from tutelage.losses.ctkd import ctkd_loss, ctkd_strength
 from tutelage.losses.dist import dist_loss
-from tutelage.losses.cat_kd import cat_kd_loss, cat_kd_match, cat_kd_target, class_map
 from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.gkl import gkl_loss
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.ldrld import ldrld_loss
-from tutelage.losses.nkd import nkd_loss
 from tutelage.losses.mgd import Masked, mgd_loss, mgd_mask, mgd_match, mgd_target
+from tutelage.losses.nkd import nkd_loss
 from tutelage.losses.norm import norm_logits, norm_loss, norm_match, norm_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
-from tutelage.losses.rld import rld_loss
-from tutelage.losses.skd import skd_loss
 from tutelage.losses.reviewkd import hcl_loss, reviewkd_loss
+from tutelage.losses.rld import rld_loss
 from tutelage.losses.sdd import region_logits, sdd_loss, sdd_nkd_loss
 from tutelage.losses.semckd import semckd_loss
 from tutelage.losses.shapes import pool_to
 from tutelage.losses.simkd import simkd_loss, simkd_match, simkd_target
+from tutelage.losses.skd import skd_loss
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.ttm import ttm_loss
+from tutelage.losses.wkd_f import wkd_f_loss, wkd_f_match, wkd_f_target
 from tutelage.losses.wkd_l import wkd_l_cost, wkd_l_loss, wkd_l_transport_loss
 from tutelage.losses.wsld import wsld_loss
-from tutelage.losses.wkd_f import wkd_f_loss, wkd_f_match, wkd_f_target
 
 __all__ = [
     "Masked",
@@ -56,13 +56,13 @@ __all__ = [
     "attention_map",
     "attention_match",
     "attention_target",
-    "ctkd_loss",
-    "ctkd_strength",
-    "dist_loss",
     "cat_kd_loss",
     "cat_kd_match",
     "cat_kd_target",
     "class_map",
+    "ctkd_loss",
+    "ctkd_strength",
+    "dist_loss",
     "dkd_loss",
     "ensemble_target",
     "fsp_loss",
@@ -80,11 +80,11 @@ __all__ = [
     "kd_match",
     "kd_target",
     "ldrld_loss",
-    "nkd_loss",
     "mgd_loss",
     "mgd_mask",
     "mgd_match",
     "mgd_target",
+    "nkd_loss",
     "norm_logits",
     "norm_loss",
     "norm_match",
@@ -97,26 +97,25 @@ __all__ = [
     "ofd_match",
     "ofd_measured_margin",
     "ofd_target",
-    "rld_loss",
-    "skd_loss",
-    "standardize",
-    "target_class_loss",
-    "ttm_loss",
-    "wkd_l_cost",
-    "wkd_l_loss",
-    "wkd_l_transport_loss",
-    "wsld_loss",
     "pool_to",
     "region_logits",
     "reviewkd_loss",
+    "rld_loss",
     "sdd_loss",
     "sdd_nkd_loss",
     "semckd_loss",
     "simkd_loss",
     "simkd_match",
     "simkd_target",
+    "skd_loss",
     "standardize",
+    "target_class_loss",
+    "ttm_loss",
     "wkd_f_loss",
     "wkd_f_match",
     "wkd_f_target",
+    "wkd_l_cost",
+    "wkd_l_loss",
+    "wkd_l_transport_loss",
+    "wsld_loss",
 ]

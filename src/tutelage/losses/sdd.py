@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.losses.cat_kd import class_map
-from tutelage.losses.labels import labeled_mean, of_label, require_labels
-from tutelage.losses.logits import require_logits, require_temperature, softmax_cross_entropy
+from tutelage.losses.labels import labeled_mean, require_labels
+from tutelage.losses.logits import require_temperature, softmax_cross_entropy
 from tutelage.losses.precision import full_precision
 from tutelage.losses.shapes import pool_to, require_same_shape
+from tutelage.losses.target_class import target_class_loss
 
 LogitLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 SIZES = (1, 2, 4)
@@ -84,7 +84,7 @@ def sdd_loss(student: Tensor, teacher: Tensor, labels: Tensor, *, loss: LogitLos
         The loss, a scalar.
 
     Raises:
-        TutelageError: If the shapes differ.
+        TutelageError: If the shapes differ or ``labels`` are not class indices.
 
     Example:
         >>> import torch
@@ -96,6 +96,7 @@ def sdd_loss(student: Tensor, teacher: Tensor, labels: Tensor, *, loss: LogitLos
     require_same_shape(
         student, teacher, "sdd", "both networks need one logit per class and maps at least as large as the largest size"
     )
+    require_labels(labels, student, "sdd")
     teacher = teacher.detach()
     regions = labels[:, None].expand(student.shape[:2])
     right = teacher.argmax(2) == regions
@@ -136,10 +137,7 @@ def sdd_nkd_loss(
         >>> round(sdd_nkd_loss(logits, logits, torch.tensor([3, 8])).item(), 4)
         3.6841
     """
-    require_logits(student, teacher, "sdd nkd")
-    require_labels(labels, student, "sdd nkd")
     require_temperature(temperature, "sdd nkd", usual=1.0)
-    teacher = teacher.detach()
-    target_class = of_label(-F.softmax(teacher, dim=1) * F.log_softmax(student, dim=1), labels)
-    all_classes = softmax_cross_entropy(student / temperature, teacher / temperature)
-    return labeled_mean(target_class + gamma * temperature**2 * all_classes, labels)
+    all_classes = softmax_cross_entropy(student / temperature, teacher.detach() / temperature)
+    of_all_classes = temperature**2 * labeled_mean(all_classes, labels)
+    return target_class_loss(student, teacher, labels) + gamma * of_all_classes

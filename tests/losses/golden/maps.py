@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import partial
 from typing import Any
 
@@ -118,15 +119,42 @@ def mgd(case: GoldenCase) -> Tensor:
     return case.params["alpha"] * losses.mgd_loss(call(case, generator, names, student, case.inputs["mask"]), teacher)
 
 
+def connected(case: GoldenCase, student: Tensor) -> Tensor:
+    """The official connector of WKD has a bias, which the batch normalization after it takes out again."""
+    convolved = F.conv2d(student, case.inputs["connector.conv.weight"], case.inputs["connector.conv.bias"])
+    return F.relu(batch_norm(case, "connector.bn", convolved))
+
+
 def wkd_f(case: GoldenCase) -> dict[str, Tensor]:
-    """The official connector has a bias, which the batch normalization after it takes out again."""
-    weight, bias = case.inputs["connector.conv.weight"], case.inputs["connector.conv.bias"]
-    connected = F.relu(batch_norm(case, "connector.bn", F.conv2d(case.inputs["student"], weight, bias)))
-    options = {"grid": case.params["grid"], "eps": case.params["eps"]}
-    of_deviations = losses.wkd_f_loss(connected, case.inputs["teacher"], ratio=0.0, **options)
-    loss = losses.wkd_f_loss(connected, case.inputs["teacher"], ratio=case.params["ratio"], **options)
-    of_means = (loss - of_deviations) / case.params["ratio"]
-    return {"loss": loss, "loss.mean": of_means, "loss.std": of_deviations}
+    maps = connected(case, case.inputs["student"]), case.inputs["teacher"]
+    ratio, options = case.params["ratio"], {"grid": case.params["grid"], "eps": case.params["eps"]}
+    loss, of_deviations = (losses.wkd_f_loss(*maps, ratio=value, **options) for value in (ratio, 0.0))
+    return {"loss": loss, "loss.mean": (loss - of_deviations) / ratio, "loss.std": of_deviations}
+
+
+def wkd_total(case: GoldenCase) -> dict[str, Tensor]:
+    params, (student, teacher, labels) = case.params, logits_and_labels(case)
+    decayed = max(0, params["epoch"] - params["decay_from"]) / (params["epochs"] - params["decay_from"])
+    factor = (1 + math.cos(math.pi * decayed)) / 2
+    of_logits = losses.wkd_l_loss(
+        student,
+        teacher,
+        labels,
+        cost=losses.wkd_l_cost(case.inputs["teacher.fc.weight"], sharpen=params["sharpen"]),
+        weight=factor * params["logit_weight"],
+        temperature=params["T"],
+        reg=params["reg"],
+        iterations=params["iters"],
+    )
+    maps = connected(case, case.inputs["student.map"]), case.inputs["teacher.map"]
+    of_maps = losses.wkd_f_loss(*maps, ratio=params["ratio"], grid=params["grid"], eps=params["eps"])
+    ce = params["ce"] * F.cross_entropy(student, labels)
+    kd = of_logits + factor * params["feature_weight"] * of_maps
+    return {"loss": ce + kd, "loss.ce": ce, "loss.kd": kd}
+
+
+def logits_and_labels(case: GoldenCase) -> tuple[Tensor, Tensor, Tensor]:
+    return case.inputs["student.logits"], case.inputs["teacher.logits"], case.inputs["labels"]
 
 
 def semckd(case: GoldenCase) -> Tensor:
@@ -157,5 +185,6 @@ FORMS: dict[str, Form] = {
     "norm": norm,
     "mgd": mgd,
     "wkd_f": wkd_f,
+    "wkd_total": wkd_total,
     "semckd": semckd,
 }
