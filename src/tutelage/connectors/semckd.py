@@ -47,7 +47,7 @@ class SemCKDConnector(nn.Module):
         self.batch_size = batch_size
         self.queries = nn.ModuleList(_embedding(batch_size, length) for _ in student)
         self.keys = nn.ModuleList(_embedding(batch_size, length) for _ in teacher)
-        self.projections = nn.ModuleList(nn.ModuleList(_projection(s[0], t[0]) for t in teacher) for s in student)
+        self.projections = nn.ModuleList(_projection(s[0], t[0]) for s in student for t in teacher)
 
     def forward(self, students: Sequence[Tensor], teachers: Sequence[Tensor]) -> tuple[list[list[Tensor]], Tensor]:
         """Return the student's maps by student and teacher layer, and the attention (B, I, J)."""
@@ -58,12 +58,10 @@ class SemCKDConnector(nn.Module):
             )
         queries = torch.stack([_embed(network, maps) for network, maps in zip(self.queries, students)], dim=1)
         keys = torch.stack([_embed(network, maps.detach()) for network, maps in zip(self.keys, teachers)], dim=1)
+        projections = iter(self.projections)
         projected = [
-            [
-                projection(pool_to(maps, (teacher.shape[2], teacher.shape[3])))
-                for projection, teacher in zip(row, teachers)  # type: ignore[arg-type]
-            ]
-            for row, maps in zip(self.projections, students)
+            [next(projections)(pool_to(maps, (teacher.shape[2], teacher.shape[3]))) for teacher in teachers]
+            for maps in students
         ]
         return projected, (queries @ keys.mT).softmax(dim=2)
 

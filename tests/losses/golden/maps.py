@@ -164,11 +164,12 @@ def semckd(case: GoldenCase) -> Tensor:
     names = {}
     for ours, theirs, count in (("queries", "query", len(students)), ("keys", "key", len(teachers))):
         for layer in range(count):
-            names |= {f"{ours}.{layer}.{2 * part}": f"{theirs}.{layer}.{part}" for part in range(2)}
+            names |= {f"{ours}.{layer}.{2 * part}.": f"{theirs}.{layer}.{part}." for part in range(2)}
     parts = ["0.conv", "0.bn", "", "1.conv", "1.bn", "", "2.conv"]
     for i in range(len(students)):
         for j in range(len(teachers)):
-            names |= {f"projections.{i}.{j}.{n}": f"regressor.{i}.{j}.{part}" for n, part in enumerate(parts)}
+            place = i * len(teachers) + j
+            names |= {f"projections.{place}.{n}.": f"regressor.{i}.{j}.{part}." for n, part in enumerate(parts)}
     projected, attention = call(case, connector, names, students, teachers)
     assert torch.allclose(attention, case.inputs["attention"], rtol=1e-9, atol=1e-12)
     return losses.semckd_loss(projected, teachers, attention)
