@@ -14,6 +14,7 @@ from torch import Tensor
 from oracles.attention import attention, gradient_attention
 from oracles.cat_kd import cat_kd
 from oracles.ctkd import ctkd
+from oracles.deit import deit
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
@@ -25,6 +26,7 @@ from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
 from oracles.norm import norm
 from oracles.nst import nst
+from oracles.ofa import ofa
 from oracles.ofd import ofd
 from oracles.reviewkd import reviewkd
 from oracles.rld import rld
@@ -32,6 +34,7 @@ from oracles.sdd import sdd, sdd_nkd
 from oracles.semckd import semckd
 from oracles.skd import skd
 from oracles.ttm import ttm
+from oracles.vkd import vkd
 from oracles.wkd_f import wkd_f
 from oracles.wkd_l import wkd_l
 from oracles.wsld import wsld
@@ -197,6 +200,10 @@ CASES = [
     row("wkd_f", wkd_f, MAP, LARGE),
     row("wkd_f", wkd_f, ODD, LARGE, ratio=4.0, grid=2, eps=1e-3),
     Case("semckd", _two_by_two, semckd, ((2, 2, 2), MAP, MAP, LARGE, MAP), (MAP, ODD)),
+    row("vkd", vkd, (4, 5), (4, 5), zero_if_equal=False),
+    row("ofa", ofa, (4, 5), (4, 5), classes=5, zero_if_equal=False),
+    row("ofa", ofa, (4, 5), (4, 5), classes=5, zero_if_equal=False, eps=1.3, temperature=2.0),
+    row("deit", deit, (4, 5), (4, 5), zero_if_equal=False),
     row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),

@@ -7,12 +7,14 @@ are deployed with the student.
 from tutelage.connectors.class_means import ClassMeans
 from tutelage.connectors.mgd import MGDGenerator
 from tutelage.connectors.norm import NormConnector
+from tutelage.connectors.ofa import OFAExits
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
 from tutelage.connectors.reviewkd import ReviewKDConnector
 from tutelage.connectors.semckd import SemCKDConnector
 from tutelage.connectors.simkd import simkd_projector
 from tutelage.connectors.temperature import GlobalTemperature, InstanceTemperature, scale_gradient
+from tutelage.connectors.vkd import orthogonal_projector
 
 __all__ = [
     "ClassMeans",
@@ -20,10 +22,12 @@ __all__ = [
     "InstanceTemperature",
     "MGDGenerator",
     "NormConnector",
+    "OFAExits",
     "ReviewKDConnector",
     "SemCKDConnector",
     "adapter",
     "ofd_connector",
+    "orthogonal_projector",
     "paper_regressor",
     "projector",
     "regressor",

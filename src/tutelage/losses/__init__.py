@@ -23,6 +23,7 @@ from tutelage.losses.attention import (
 )
 from tutelage.losses.cat_kd import cat_kd_loss, cat_kd_match, cat_kd_target, class_map
 from tutelage.losses.ctkd import ctkd_loss, ctkd_strength
+from tutelage.losses.deit import deit_loss, deit_match, deit_target
 from tutelage.losses.dist import dist_loss
 from tutelage.losses.dkd import dkd_loss
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
@@ -34,6 +35,7 @@ from tutelage.losses.mgd import Masked, mgd_loss, mgd_mask, mgd_match, mgd_targe
 from tutelage.losses.nkd import nkd_loss
 from tutelage.losses.norm import norm_logits, norm_loss, norm_match, norm_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
+from tutelage.losses.ofa import ofa_loss
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.reviewkd import hcl_loss, reviewkd_loss
@@ -45,7 +47,9 @@ from tutelage.losses.simkd import simkd_loss, simkd_match, simkd_target
 from tutelage.losses.skd import skd_loss
 from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
+from tutelage.losses.tf_kd import tf_kd_loss
 from tutelage.losses.ttm import ttm_loss
+from tutelage.losses.vkd import vkd_loss, vkd_match, vkd_target
 from tutelage.losses.wkd_f import wkd_f_loss, wkd_f_match, wkd_f_target
 from tutelage.losses.wkd_l import wkd_l_cost, wkd_l_loss, wkd_l_transport_loss
 from tutelage.losses.wsld import wsld_loss
@@ -62,6 +66,9 @@ __all__ = [
     "class_map",
     "ctkd_loss",
     "ctkd_strength",
+    "deit_loss",
+    "deit_match",
+    "deit_target",
     "dist_loss",
     "dkd_loss",
     "ensemble_target",
@@ -92,6 +99,7 @@ __all__ = [
     "nst_loss",
     "nst_match",
     "nst_target",
+    "ofa_loss",
     "ofd_loss",
     "ofd_margin",
     "ofd_match",
@@ -110,7 +118,11 @@ __all__ = [
     "skd_loss",
     "standardize",
     "target_class_loss",
+    "tf_kd_loss",
     "ttm_loss",
+    "vkd_loss",
+    "vkd_match",
+    "vkd_target",
     "wkd_f_loss",
     "wkd_f_match",
     "wkd_f_target",
