@@ -34,6 +34,7 @@ from oracles.sdd import sdd, sdd_nkd
 from oracles.semckd import semckd
 from oracles.skd import skd
 from oracles.ttm import ttm
+from oracles.vitkd import vitkd
 from oracles.vkd import vkd
 from oracles.wkd_f import wkd_f
 from oracles.wkd_l import wkd_l
@@ -134,6 +135,12 @@ def _two_by_two(attention: Tensor, *maps: Tensor) -> Tensor:
     return losses.semckd_loss((maps[:2], maps[2:4]), maps[4:], attention)
 
 
+def _masked(
+    low: Tensor, high: Tensor, teacher_low: Tensor, teacher_high: Tensor, mask: Tensor, **options: float
+) -> Tensor:
+    return losses.vitkd_loss(low, high, mask > 0, teacher_low, teacher_high, **options)
+
+
 def _kd(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     return losses.kd_loss(student, teacher, temperature=2.0)
 
@@ -204,6 +211,13 @@ CASES = [
     row("ofa", ofa, (4, 5), (4, 5), classes=5, zero_if_equal=False),
     row("ofa", ofa, (4, 5), (4, 5), classes=5, zero_if_equal=False, eps=1.3, temperature=2.0),
     row("deit", deit, (4, 5), (4, 5), zero_if_equal=False),
+    Case(
+        "vitkd",
+        partial(_masked, alpha=0.5, beta=2.0, ratio=0.25),
+        partial(vitkd, alpha=0.5, beta=2.0, ratio=0.25),
+        ((2, 2, 4, 3), (2, 4, 3)),
+        ((2, 2, 4, 3), (2, 4, 3), (2, 4)),
+    ),
     row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),

@@ -14,6 +14,7 @@ from tutelage.connectors.reviewkd import ReviewKDConnector
 from tutelage.connectors.semckd import SemCKDConnector
 from tutelage.connectors.simkd import simkd_projector
 from tutelage.connectors.temperature import GlobalTemperature, InstanceTemperature, scale_gradient
+from tutelage.connectors.vitkd import ViTKDConnector
 from tutelage.connectors.vkd import orthogonal_projector
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "OFAExits",
     "ReviewKDConnector",
     "SemCKDConnector",
+    "ViTKDConnector",
     "adapter",
     "ofd_connector",
     "orthogonal_projector",

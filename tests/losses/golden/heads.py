@@ -79,11 +79,27 @@ def tfkd_self(case: GoldenCase) -> Tensor:
     return (1 - params["alpha"]) * ce + weight * losses.kd_loss(student, case.inputs["teacher"], params["T"])
 
 
+def vitkd(case: GoldenCase) -> Tensor:
+    inputs, params = case.inputs, case.params
+    early, last = inputs["student.low"], inputs["student.high"]
+    connector = connectors.ViTKDConnector(last.shape[2], inputs["teacher.high"].shape[2], early_layers=early.shape[1])
+    names = {
+        "generator.0.": "generator.0.",
+        "generator.2.": "generator.1.",
+        "align": "align",
+        "mask_token": "mask_token",
+    }
+    low, high, mask = call(case, connector, names, *early.unbind(1), last, mask=inputs["mask"].bool())
+    weights = {name: params[name] for name in ("alpha", "beta", "ratio")}
+    return losses.vitkd_loss(low, high, mask, inputs["teacher.low"], inputs["teacher.high"], **weights)
+
+
 FORMS: dict[str, Form] = {
     "vkd": vkd,
     "ofa": ofa,
     "ofa_exits": ofa_exits,
     "deit": deit,
+    "vitkd": vitkd,
     "tfkd_reg": tfkd_reg,
     "tfkd_self": tfkd_self,
 }

@@ -18,14 +18,14 @@ from tutelage import connectors, losses
 from tutelage.losses.sdd import LogitLoss
 
 
-def call(case: GoldenCase, module: nn.Module, names: dict[str, str], *inputs: Any) -> Any:
+def call(case: GoldenCase, module: nn.Module, names: dict[str, str], *inputs: Any, **options: Any) -> Any:
     """Call a module in training mode with the case's parameters: ``names`` maps its prefixes to the case's."""
     parameters = {}
     for name, own in module.double().named_parameters():
         prefix = max((prefix for prefix in names if name.startswith(prefix)), key=len)
         parameters[name] = case.inputs[names[prefix] + name.removeprefix(prefix)]
         assert parameters[name].shape == own.shape, name
-    return functional_call(module, parameters, inputs)
+    return functional_call(module, parameters, inputs, options)
 
 
 def hcl(case: GoldenCase) -> Tensor:
