@@ -49,6 +49,7 @@ from tutelage.losses.standardization import standardize
 from tutelage.losses.target_class import target_class_loss
 from tutelage.losses.tf_kd import tf_kd_loss
 from tutelage.losses.ttm import ttm_loss
+from tutelage.losses.uskd import uskd_loss
 from tutelage.losses.vitkd import vitkd_loss, vitkd_mask
 from tutelage.losses.vkd import vkd_loss, vkd_match, vkd_target
 from tutelage.losses.wkd_f import wkd_f_loss, wkd_f_match, wkd_f_target
@@ -121,6 +122,7 @@ __all__ = [
     "target_class_loss",
     "tf_kd_loss",
     "ttm_loss",
+    "uskd_loss",
     "vitkd_loss",
     "vitkd_mask",
     "vkd_loss",

@@ -94,11 +94,19 @@ def vitkd(case: GoldenCase) -> Tensor:
     return losses.vitkd_loss(low, high, mask, inputs["teacher.low"], inputs["teacher.high"], **weights)
 
 
+def uskd(case: GoldenCase) -> Tensor:
+    inputs = case.inputs
+    weak = F.linear(inputs["middle"], inputs["weak.weight"], inputs["weak.bias"])
+    labels = inputs["labels"] if "labels" in inputs else inputs["labels.soft"]
+    return losses.uskd_loss(inputs["student"], weak, labels, **case.params)
+
+
 FORMS: dict[str, Form] = {
     "vkd": vkd,
     "ofa": ofa,
     "ofa_exits": ofa_exits,
     "deit": deit,
+    "uskd": uskd,
     "vitkd": vitkd,
     "tfkd_reg": tfkd_reg,
     "tfkd_self": tfkd_self,
