@@ -7,6 +7,7 @@ import math
 import pytest
 
 from oracles.attention import attention, gradient_attention
+from oracles.cat_kd import cat_kd
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp, fsp_matrix
@@ -15,12 +16,18 @@ from oracles.hint import hint
 from oracles.kd import kd
 from oracles.ldrld import ldrld
 from oracles.maps import pool_map
+from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
+from oracles.norm import norm
 from oracles.nst import nst
+from oracles.ofa import ofa
 from oracles.ofd import ofd, ofd_margin
+from oracles.reviewkd import hcl
 from oracles.rld import rld
+from oracles.sdd import sdd
 from oracles.skd import direction, share_to_median
 from oracles.ttm import ttm
+from oracles.wkd_f import wkd_f
 from oracles.wkd_l import transport, wkd_l_cost
 from oracles.wsld import wsld
 
@@ -145,3 +152,24 @@ def test_ofd_margin_of_known_expectations() -> None:
 def test_ofd_counts_a_sample_only_where_it_must() -> None:
     # student ≤ clipped teacher ≤ 0: free; above it, or teacher positive: counted
     assert ofd([[[[-2.0, 0.5, 1.0]]]], [[[[-5.0, -5.0, 3.0]]]], [-1.0]) == pytest.approx(1.5**2 + 2.0**2)
+
+
+def test_losses_of_maps() -> None:
+    # pooled to 1 x 1 both maps are 0: (4 + 0 / 2) / (1 + 1 / 2)
+    assert hcl([[[[2.0, -2.0]]]], [[[[0.0, 0.0]]]]) == pytest.approx(8 / 3)
+    assert cat_kd([[[[3.0, 4.0]]]], [[[[4.0, 3.0]]]]) == pytest.approx(0.04)
+    assert norm([[[[1.0]], [[3.0]]]], [[[[1.0]]]]) == pytest.approx(0 + 4)
+    assert mgd([[[[1.0, 2.0]]]], [[[[0.0, 0.0]]]]) == pytest.approx(1 + 4)
+    # means 1 and 0, unbiased variances 2 and 0
+    assert wkd_f([[[[0.0, 2.0]]]], [[[[0.0, 0.0]]]], ratio=3.0, eps=0.0) == pytest.approx(3 + 2)
+
+
+def test_sdd_counts_an_ambiguous_region_twice() -> None:
+    logit = 2 * math.log(3)
+    one = 4 * (0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+    teacher = [[[logit, 0.0], [0.0, logit]]]
+    assert sdd([[[0.0, 0.0], [0.0, 0.0]]], teacher, labels=[0]) == pytest.approx((one + 2 * one) / 2)
+
+
+def test_ofa_of_equal_logits() -> None:
+    assert ofa([[0.0, 0.0]], [[0.0, 0.0]], labels=[0], eps=2.0) == pytest.approx((1.5**2 - 1 + 0.5**2) * math.log(2))
