@@ -106,14 +106,20 @@ def _moments(features: Tensor, grid: int, eps: float) -> Tensor:
     if grid < 1:
         raise TutelageError(f"wkd_f: grid {grid} must be positive; the usual values are 1 and 4")
     height, width = features.shape[2:]
-    cells = []
-    for rows in _windows(height, grid):
-        for columns in _windows(width, grid):
-            cell = features[:, :, rows, columns].flatten(2)
-            # One value has no unbiased variance; it counts as 0.
-            variance, mean = torch.var_mean(cell, dim=2, correction=min(1, cell.shape[2] - 1))
-            cells.append(torch.stack([mean, (variance + eps).sqrt()], dim=1))
-    return torch.stack(cells, dim=3)
+    if height % grid == 0 and width % grid == 0:
+        return _moments_of_cells(features, grid, eps)
+    windows = [features[:, :, rows, columns] for rows in _windows(height, grid) for columns in _windows(width, grid)]
+    return torch.cat([_moments_of_cells(window, 1, eps) for window in windows], dim=3)
+
+
+def _moments_of_cells(features: Tensor, grid: int, eps: float) -> Tensor:
+    """The same for sides that are multiples of the grid."""
+    cells = features.unflatten(3, (grid, -1)).unflatten(2, (grid, -1))
+    mean = cells.mean((3, 5), keepdim=True)
+    count = cells.shape[3] * cells.shape[5]
+    # One value has no unbiased variance; it counts as 0.
+    variance = (cells - mean).square().sum((3, 5)) / max(1, count - 1)
+    return torch.stack([mean[:, :, :, 0, :, 0], (variance + eps).sqrt()], dim=1).flatten(3)
 
 
 def _windows(length: int, count: int) -> list[slice]:
