@@ -104,7 +104,8 @@ class PlainLoss:
         if self.stage.task_weight > 0:
             loss = self.stage.task_weight * F.cross_entropy(ours[LOGITS], labels, ignore_index=-1)
         for term, connector, naive in zip(self.stage.terms, self.connectors, self.losses):
-            student = [connector(ours[tap]) for tap in term.student_taps]
+            adapted = connector(*(ours[tap] for tap in term.student_taps))
+            student = list(adapted) if isinstance(adapted, tuple) else [adapted]
             loss = loss + term.weight * naive(student, [theirs[tap] for tap in term.teacher_taps])
         return loss
 

@@ -45,6 +45,7 @@ def work(folder: Path, seen: Queue[list[str]]) -> None:
     seen.put(asked)
 
 
+@pytest.mark.chaos
 def test_no_connection_and_no_secret(tmp_path: Path) -> None:
     need("onnx")
     seen = FORKED.Queue()

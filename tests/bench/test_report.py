@@ -51,6 +51,7 @@ def test_kd_has_every_variant_and_leaves_one_file(tmp_path: Path, monkeypatch: p
     ("method", "missing"),
     [("ofd", {"cached": "statistics of each batch"}), ("at_gradient", {"cached": "at_gradient"})],
 )
+@pytest.mark.chaos
 def test_what_cannot_be_measured_is_named(method: str, missing: dict[str, str]) -> None:
     report = bench(**SMALL, method=method)
     assert report.missing.keys() == missing.keys()

@@ -126,6 +126,7 @@ def test_a_training_step(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ELSE)
+@pytest.mark.chaos
 def test_shapes_of_a_training_step(name: str) -> None:
     with torch.device("meta"):
         model = create_model(name, 7)

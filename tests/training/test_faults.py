@@ -39,11 +39,10 @@ def stopped(folder: Path, step: int, model: str, *signals: signal.Signals) -> No
 @pytest.mark.parametrize(
     ("number", "step", "model"),
     [
-        (signal.SIGTERM, STEPS + 2, "resnet8"),
-        (signal.SIGINT, STEPS, "resnet8"),
-        (signal.SIGINT, 2, "torchvision/mobilenet_v3_small"),
+        pytest.param(signal.SIGTERM, STEPS + 2, "resnet8", id="within an epoch"),
+        pytest.param(signal.SIGINT, STEPS, "resnet8", id="at its end"),
+        pytest.param(signal.SIGINT, 2, "torchvision/mobilenet_v3_small", id="with dropout", marks=pytest.mark.chaos),
     ],
-    ids=["within an epoch", "at its end", "with dropout"],
 )
 def test_a_run_that_is_stopped_loses_no_step(number: signal.Signals, step: int, model: str, tmp_path: Path) -> None:
     expected = EXIT_CODE if number == signal.SIGTERM else 130

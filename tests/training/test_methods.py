@@ -36,7 +36,7 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 # The others are trained in other tests too.
-QUICK = ("fsp", "ofd", "at_gradient", "fitnets")
+QUICK = ("ofd", "fitnets")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def draw_on_one_rank(rank: int, out: str) -> Tensor:
     return drawn[0]
 
 
+@pytest.mark.chaos
 def test_processes_draw_different_masks(pool: Pool, tmp_path: Path) -> None:
     first, second = pool.run(draw_on_one_rank, str(tmp_path / "run"))
     assert not torch.equal(first, second)
