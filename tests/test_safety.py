@@ -8,6 +8,8 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.marks import need
 from harness.processes import FORKED, settle
 from tutelage import distill, evaluate, train
