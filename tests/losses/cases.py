@@ -17,6 +17,7 @@ from oracles.hint import hint
 from oracles.kd import kd
 from oracles.nst import nst
 from oracles.ofd import ofd
+from oracles.rkd import rkd
 from tutelage import losses
 
 Shape = tuple[int, ...]
@@ -39,6 +40,8 @@ class Case:
     plain_gradient: bool = True
     # True where a sample's loss depends on the rest of the batch: halves then do not average to the whole
     relational: bool = False
+    # False where the loss of features against themselves is not 0 (a margin, a variance)
+    zero_at_teacher: bool = True
 
     def inputs(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
         generator = torch.Generator().manual_seed(seed)
@@ -67,6 +70,7 @@ def row(
     teacher: Shape | tuple[Shape, ...],
     plain_gradient: bool = True,
     relational: bool = False,
+    zero_at_teacher: bool = True,
     classes: int | None = None,
     **options: Any,
 ) -> Case:
@@ -86,6 +90,7 @@ def row(
         classes=classes,
         plain_gradient=plain_gradient,
         relational=relational,
+        zero_at_teacher=zero_at_teacher,
     )
 
 
@@ -141,7 +146,9 @@ CASES = [
         for pool in ("max", "avg")
         for teacher in (PAIR, ((2, 3, 4, 4), (2, 4, 7, 3)))
     ],
-    row("ofd", ofd, MAP, MAP, margin=MARGIN),
+    row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_at_teacher=False),  # a teacher below the margin is clipped
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),
+    row("rkd", rkd, (4, 3), (4, 5), relational=True),
+    row("rkd", rkd, (4, 3), (4, 3), relational=True, w_d=1.0, w_a=2.0),
 ]

@@ -24,6 +24,7 @@ from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
+from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
 
 __all__ = [
     "attention_loss",
@@ -51,4 +52,7 @@ __all__ = [
     "ofd_match",
     "ofd_measured_margin",
     "ofd_target",
+    "rkd_loss",
+    "rkd_match",
+    "rkd_target",
 ]

@@ -1,5 +1,5 @@
 """How each golden case is computed with tutelage's own losses: one module per family, one function per file stem."""
 
-from losses.golden import seed
+from losses.golden import relations, seed
 
-FORMS = {**seed.FORMS}
+FORMS = {**seed.FORMS, **relations.FORMS}
