@@ -18,6 +18,7 @@ from oracles.kd import kd
 from oracles.nst import nst
 from oracles.ofd import ofd
 from oracles.rkd import rkd
+from oracles.sp import sp
 from tutelage import losses
 
 Shape = tuple[int, ...]
@@ -151,4 +152,6 @@ CASES = [
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),
     row("rkd", rkd, (4, 3), (4, 5), relational=True),
     row("rkd", rkd, (4, 3), (4, 3), relational=True, w_d=1.0, w_a=2.0),
+    row("sp", sp, (4, 3, 2, 2), (4, 5, 3, 1), relational=True),
+    row("sp", sp, (4, 3, 2, 2), (4, 3, 2, 2), relational=True),
 ]

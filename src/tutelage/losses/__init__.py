@@ -25,6 +25,7 @@ from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
+from tutelage.losses.sp import sp_loss, sp_match, sp_target
 
 __all__ = [
     "attention_loss",
@@ -55,4 +56,7 @@ __all__ = [
     "rkd_loss",
     "rkd_match",
     "rkd_target",
+    "sp_loss",
+    "sp_match",
+    "sp_target",
 ]

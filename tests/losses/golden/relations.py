@@ -16,21 +16,30 @@ def rkd(case: GoldenCase) -> dict[str, Tensor]:
         "loss.distance": losses.rkd_loss(*pair, w_d=1.0, w_a=0.0),
         "loss.angle": losses.rkd_loss(*pair, w_d=0.0, w_a=1.0),
     }
-    values["loss"] = values["loss"] + case.params["w_a"] * _directions_of_nothing(*pair)
+    values["loss"] = values["loss"] + case.params["w_a"] * _at_repeated_samples(*pair)
     return {name: values[name] for name in case.losses}  # some cases have no parts
 
 
-def _directions_of_nothing(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return 0 with the gradient that only the official angles have at repeated samples.
-
-    The official code divides differences shorter than 1e-12 by 1e-12, so the gradient of a difference of 0 is 1e12
-    times too large (1.3e11 in the stored case). Our loss gives such a difference no direction and no gradient.
-    """
+def _at_repeated_samples(student: Tensor, teacher: Tensor) -> Tensor:
     differences = student[None] - student[:, None]
     directions, theirs = (unit_norm((x[None] - x[:, None]).detach()) for x in (student, teacher))
     slopes = (directions @ directions.mT - theirs @ theirs.mT).clamp(-1, 1)
-    repeated = (differences == 0).all(2, keepdim=True)
-    return 2 * (repeated * differences * 1e12 * (slopes @ directions)).sum() / len(student) ** 3
+    return normalized_nothing(differences, 2 * slopes @ directions / len(student) ** 3)
 
 
-FORMS: dict[str, Form] = {"rkd": rkd}
+def normalized_nothing(vectors: Tensor, slopes: Tensor) -> Tensor:
+    """Return 0 with the gradient that only the official code has at vectors of zeros, given that of their directions.
+
+    It divides vectors shorter than 1e-12 by 1e-12, so their gradient is 1e12 times too large. Ours is 0.
+    """
+    return ((vectors == 0).all(-1, keepdim=True) * vectors * 1e12 * slopes.detach()).sum()
+
+
+def sp(case: GoldenCase) -> Tensor:
+    student, teacher = case.inputs["student"], case.inputs["teacher"]
+    products, theirs = (x.flatten(1) @ x.flatten(1).mT for x in (student, teacher))
+    slopes = 2 * (unit_norm(products) - unit_norm(theirs)) / len(student) ** 2
+    return losses.sp_loss(student, teacher) + normalized_nothing(products, slopes)
+
+
+FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp}
