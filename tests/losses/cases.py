@@ -17,6 +17,7 @@ from oracles.hint import hint
 from oracles.kd import kd
 from oracles.nst import nst
 from oracles.ofd import ofd
+from oracles.pkt import pkt
 from oracles.rkd import rkd
 from oracles.sp import sp
 from tutelage import losses
@@ -154,4 +155,6 @@ CASES = [
     row("rkd", rkd, (4, 3), (4, 3), relational=True, w_d=1.0, w_a=2.0),
     row("sp", sp, (4, 3, 2, 2), (4, 5, 3, 1), relational=True),
     row("sp", sp, (4, 3, 2, 2), (4, 3, 2, 2), relational=True),
+    row("pkt", pkt, (4, 3), (4, 5), relational=True),
+    row("pkt", pkt, (4, 3), (4, 3), relational=True),
 ]

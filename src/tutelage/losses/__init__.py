@@ -23,6 +23,7 @@ from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
+from tutelage.losses.pkt import pkt_loss, pkt_match, pkt_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
 from tutelage.losses.sp import sp_loss, sp_match, sp_target
@@ -53,6 +54,9 @@ __all__ = [
     "ofd_match",
     "ofd_measured_margin",
     "ofd_target",
+    "pkt_loss",
+    "pkt_match",
+    "pkt_target",
     "rkd_loss",
     "rkd_match",
     "rkd_target",

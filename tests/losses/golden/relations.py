@@ -42,4 +42,8 @@ def sp(case: GoldenCase) -> Tensor:
     return losses.sp_loss(student, teacher) + normalized_nothing(products, slopes)
 
 
-FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp}
+def pkt(case: GoldenCase) -> Tensor:
+    return losses.pkt_loss(case.inputs["student"], case.inputs["teacher"])
+
+
+FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt}
