@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from oracles.attention import attention, gradient_attention
+from oracles.cc import cc
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd
@@ -157,4 +158,6 @@ CASES = [
     row("sp", sp, (4, 3, 2, 2), (4, 3, 2, 2), relational=True),
     row("pkt", pkt, (4, 3), (4, 5), relational=True),
     row("pkt", pkt, (4, 3), (4, 3), relational=True),
+    row("cc", cc, (4, 3), (4, 5), relational=True),
+    row("cc", cc, (4, 3), (4, 3), relational=True, gamma=0.7, order=3),
 ]

@@ -18,6 +18,7 @@ from tutelage.losses.attention import (
     attention_target,
     gradient_attention_loss,
 )
+from tutelage.losses.cc import cc_loss, cc_match, cc_target
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
@@ -33,6 +34,9 @@ __all__ = [
     "attention_map",
     "attention_match",
     "attention_target",
+    "cc_loss",
+    "cc_match",
+    "cc_target",
     "ensemble_target",
     "fsp_loss",
     "fsp_match",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase
 from tutelage import losses
@@ -46,4 +47,19 @@ def pkt(case: GoldenCase) -> Tensor:
     return losses.pkt_loss(case.inputs["student"], case.inputs["teacher"])
 
 
-FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt}
+def cc(case: GoldenCase) -> Tensor:
+    embedded = linear(case, "embed_student", "student"), linear(case, "embed_teacher", "teacher")
+    return losses.cc_match(*embedded, form="consecutive")
+
+
+def cc_kernel(case: GoldenCase) -> Tensor:
+    options = {"gamma": case.params["gamma"], "order": case.params["P_order"]}
+    return losses.cc_loss(case.inputs["student"], case.inputs["teacher"], **options)
+
+
+def linear(case: GoldenCase, layer: str, features: str) -> Tensor:
+    """Apply the case's own linear layer to one of its inputs."""
+    return F.linear(case.inputs[features], case.inputs[f"{layer}.weight"], case.inputs[f"{layer}.bias"])
+
+
+FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt, "cc": cc, "cc_kernel": cc_kernel}
