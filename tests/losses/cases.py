@@ -21,6 +21,7 @@ from oracles.ofd import ofd
 from oracles.pkt import pkt
 from oracles.rkd import rkd
 from oracles.sp import sp
+from oracles.vid import vid
 from tutelage import losses
 
 Shape = tuple[int, ...]
@@ -111,6 +112,7 @@ ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
 WIDE = (2, 7, 2, 3)  # more channels than MAP has positions
 PAIR = ((2, 3, 6, 6), (2, 4, 3, 3))
 MARGIN = torch.tensor([-0.25, -0.5, -1.0])
+RHO = torch.tensor([0.5, 1.0, 3.0])
 
 CASES = [
     row("kd", kd, (4, 7), (4, 7)),
@@ -160,4 +162,6 @@ CASES = [
     row("pkt", pkt, (4, 3), (4, 3), relational=True),
     row("cc", cc, (4, 3), (4, 5), relational=True),
     row("cc", cc, (4, 3), (4, 3), relational=True, gamma=0.7, order=3),
+    row("vid", vid, MAP, LARGE, rho=RHO, size=(2, 3)),
+    row("vid", vid, MAP, MAP, rho=RHO, zero_at_teacher=False),
 ]

@@ -5,5 +5,13 @@ They are built from probed shapes, trained with the student and dropped after tr
 
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
+from tutelage.connectors.vid import VIDRegressor
 
-__all__ = ["adapter", "ofd_connector", "paper_regressor", "projector", "regressor"]
+__all__ = [
+    "VIDRegressor",
+    "adapter",
+    "ofd_connector",
+    "paper_regressor",
+    "projector",
+    "regressor",
+]

@@ -28,6 +28,7 @@ from tutelage.losses.pkt import pkt_loss, pkt_match, pkt_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
 from tutelage.losses.sp import sp_loss, sp_match, sp_target
+from tutelage.losses.vid import vid_loss, vid_match, vid_target
 
 __all__ = [
     "attention_loss",
@@ -67,4 +68,7 @@ __all__ = [
     "sp_loss",
     "sp_match",
     "sp_target",
+    "vid_loss",
+    "vid_match",
+    "vid_target",
 ]

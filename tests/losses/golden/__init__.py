@@ -1,5 +1,5 @@
 """How each golden case is computed with tutelage's own losses: one module per family, one function per file stem."""
 
-from losses.golden import relations, seed
+from losses.golden import features, relations, seed
 
-FORMS = {**seed.FORMS, **relations.FORMS}
+FORMS = {**seed.FORMS, **relations.FORMS, **features.FORMS}
