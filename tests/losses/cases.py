@@ -13,6 +13,7 @@ from torch import Tensor
 
 from oracles.attention import attention, gradient_attention
 from oracles.cc import cc
+from oracles.crd import crd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd
@@ -106,12 +107,18 @@ def _in_pairs(s_a: Tensor, s_b: Tensor, t_a: Tensor, t_b: Tensor, form: Any = "p
     return losses.fsp_loss((s_a, s_b), (t_a, t_b), form=form, pool=pool)
 
 
+def _crd(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """CRD trains an embedding of the teacher, too; here it is fixed."""
+    return losses.crd_loss(student, teacher.detach(), LOG_Z.to(student), n_data=20, temperature=temperature)
+
+
 MAP = (2, 3, 2, 3)
 LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
 ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
 WIDE = (2, 7, 2, 3)  # more channels than MAP has positions
 PAIR = ((2, 3, 6, 6), (2, 4, 3, 3))
 MARGIN = torch.tensor([-0.25, -0.5, -1.0])
+LOG_Z = torch.tensor([1.5, 2.5], dtype=torch.float64)
 RHO = torch.tensor([0.5, 1.0, 3.0])
 
 CASES = [
@@ -164,4 +171,15 @@ CASES = [
     row("cc", cc, (4, 3), (4, 3), relational=True, gamma=0.7, order=3),
     row("vid", vid, MAP, LARGE, rho=RHO, size=(2, 3)),
     row("vid", vid, MAP, MAP, rho=RHO, zero_at_teacher=False),
+    *[
+        Case(
+            f"crd(temperature={temperature})",
+            partial(_crd, temperature=temperature),
+            partial(crd, log_z=LOG_Z.tolist(), n_data=20, temperature=temperature),
+            ((4, 3),),
+            ((4, 3),),
+            zero_at_teacher=False,
+        )
+        for temperature in (0.07, 1.0)
+    ],
 ]

@@ -3,11 +3,15 @@
 They are built from probed shapes, trained with the student and dropped after training.
 """
 
+from tutelage.connectors.crd import CRDContrast, CRDEmbedding, CRDMemory
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
 from tutelage.connectors.vid import VIDRegressor
 
 __all__ = [
+    "CRDContrast",
+    "CRDEmbedding",
+    "CRDMemory",
     "VIDRegressor",
     "adapter",
     "ofd_connector",

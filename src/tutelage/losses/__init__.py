@@ -19,6 +19,7 @@ from tutelage.losses.attention import (
     gradient_attention_loss,
 )
 from tutelage.losses.cc import cc_loss, cc_match, cc_target
+from tutelage.losses.crd import crd_log_z, crd_loss, crd_similarities
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
@@ -38,6 +39,9 @@ __all__ = [
     "cc_loss",
     "cc_match",
     "cc_target",
+    "crd_log_z",
+    "crd_loss",
+    "crd_similarities",
     "ensemble_target",
     "fsp_loss",
     "fsp_match",

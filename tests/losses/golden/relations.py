@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -62,4 +63,19 @@ def linear(case: GoldenCase, layer: str, features: str) -> Tensor:
     return F.linear(case.inputs[features], case.inputs[f"{layer}.weight"], case.inputs[f"{layer}.bias"])
 
 
-FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt, "cc": cc, "cc_kernel": cc_kernel}
+def crd(case: GoldenCase) -> dict[str, Tensor]:
+    """Two steps; the banks before the second are the official ones after the first (see also test_crd.py)."""
+    options = {"n_data": case.params["n_data"], "temperature": case.params["T"]}
+    log_z = torch.stack([case.inputs["Z_student"], case.inputs["Z_teacher"]]).log()
+    parts = {}
+    for step, banks in ((1, "bank_{}"), (2, "bank_{}_after.1")):
+        student = unit_norm(linear(case, "embed_student", f"student.{step}"))
+        teacher = unit_norm(linear(case, "embed_teacher", f"teacher.{step}"))
+        contrast = case.inputs[f"contrast.{step}"]
+        of_student = losses.crd_similarities(student, case.inputs[banks.format("teacher")], contrast)
+        of_teacher = losses.crd_similarities(teacher, case.inputs[banks.format("student")], contrast)
+        parts[f"loss.step{step}"] = losses.crd_loss(of_student, of_teacher, log_z, **options)
+    return {"loss": parts["loss.step1"] + parts["loss.step2"], **parts}
+
+
+FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt, "cc": cc, "cc_kernel": cc_kernel, "crd": crd}
