@@ -16,6 +16,7 @@ from oracles.cc import cc
 from oracles.crd import crd
 from oracles.fsp import fsp
 from oracles.hint import hint
+from oracles.ickd import ickd
 from oracles.kd import kd
 from oracles.nst import nst
 from oracles.ofd import ofd
@@ -182,4 +183,6 @@ CASES = [
         )
         for temperature in (0.07, 1.0)
     ],
+    row("ickd", ickd, MAP, LARGE),
+    row("ickd", ickd, WIDE, WIDE),
 ]

@@ -1,4 +1,4 @@
-"""Tian et al. 2020, equations 9 to 11: log h(T, S) + Σ log (1 − h(T, S')), h = P / (P + N/M), P = exp(<a, b>/τ) / Z."""
+"""Tian et al. 2020: log h(T, S) + Σ log (1 − h(T, S')), h = P / (P + N/M), P = exp(<a, b>/τ) / Z."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tung and Mori 2019, equations 1 to 4: G̃ = Q Qᵀ, G its rows of unit norm, and ‖G_T − G_S‖²_F / b²."""
+"""Tung and Mori 2019: G̃ = Q Qᵀ, G its rows of unit norm, and ‖G_T − G_S‖²_F / b²."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ahn et al. 2019, equations 4 and 5: Σ log σ_c + (t − μ)² / (2 σ_c²), with σ_c² = log(1 + exp(ρ_c)) + ε."""
+"""Ahn et al. 2019: Σ log σ_c + (t − μ)² / (2 σ_c²), with σ_c² = log(1 + exp(ρ_c)) + ε."""
 
 from __future__ import annotations
 

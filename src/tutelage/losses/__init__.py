@@ -22,6 +22,7 @@ from tutelage.losses.cc import cc_loss, cc_match, cc_target
 from tutelage.losses.crd import crd_log_z, crd_loss, crd_similarities
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
+from tutelage.losses.ickd import ickd_loss, ickd_match, ickd_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
@@ -52,6 +53,9 @@ __all__ = [
     "hint_loss",
     "hint_match",
     "hint_target",
+    "ickd_loss",
+    "ickd_match",
+    "ickd_target",
     "kd_loss",
     "kd_match",
     "kd_target",

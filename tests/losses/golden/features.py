@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from torch import Tensor
 
-import torch
-from torch import Tensor, nn
-
-from losses.golden.case import Form, GoldenCase
+from losses.golden.case import Form, GoldenCase, with_weights
 from tutelage import connectors, losses
-
-
-def with_weights(case: GoldenCase, module: nn.Module, names: Mapping[str, str], *inputs: Tensor) -> object:
-    """Return the module's output with the case's own weights, given the module's name of each part."""
-    state = module.state_dict()
-    weights = {}
-    for theirs, ours in names.items():
-        for name, value in case.inputs.items():
-            own = ours + name.removeprefix(theirs)
-            if name.startswith(theirs) and own in state:
-                weights[own] = value
-    return torch.func.functional_call(module.double(), weights, inputs)
 
 
 def vid(case: GoldenCase) -> Tensor:

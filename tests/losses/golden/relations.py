@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from losses.golden.case import Form, GoldenCase
-from tutelage import losses
+from losses.golden.case import Form, GoldenCase, with_weights
+from tutelage import connectors, losses
 from tutelage.losses.shapes import unit_norm
 
 
@@ -78,4 +78,11 @@ def crd(case: GoldenCase) -> dict[str, Tensor]:
     return {"loss": parts["loss.step1"] + parts["loss.step2"], **parts}
 
 
-FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt, "cc": cc, "cc_kernel": cc_kernel, "crd": crd}
+def ickd(case: GoldenCase) -> Tensor:
+    student, teacher = case.inputs["student"], case.inputs["teacher"]
+    connector = connectors.projector(student.shape[1:], teacher.shape[1:], relu=False)
+    names = {"connector.conv": "0", "connector.bn": "1"}
+    return losses.ickd_loss(with_weights(case, connector, names, student), teacher)
+
+
+FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt, "cc": cc, "cc_kernel": cc_kernel, "crd": crd, "ickd": ickd}
