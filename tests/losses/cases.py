@@ -18,6 +18,7 @@ from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.ickd import ickd
 from oracles.kd import kd
+from oracles.kdsvd import kdsvd
 from oracles.nst import nst
 from oracles.ofd import ofd
 from oracles.pkt import pkt
@@ -113,6 +114,10 @@ def _crd(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return losses.crd_loss(student, teacher.detach(), LOG_Z.to(student), n_data=20, temperature=temperature)
 
 
+def _kdsvd(s_a: Tensor, s_b: Tensor, t_a: Tensor, t_b: Tensor) -> Tensor:
+    return losses.kdsvd_loss((s_a, s_b), (t_a, t_b))
+
+
 MAP = (2, 3, 2, 3)
 LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
 ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
@@ -185,4 +190,11 @@ CASES = [
     ],
     row("ickd", ickd, MAP, LARGE),
     row("ickd", ickd, WIDE, WIDE),
+    *[
+        Case(f"kdsvd{students}{teachers}".replace(" ", ""), _kdsvd, kdsvd, students, teachers)
+        for students, teachers in (
+            (((2, 3, 2, 3), (2, 4, 3, 2)), ((2, 3, 3, 3), (2, 4, 2, 3))),
+            (((2, 5, 2, 2), (2, 3, 2, 1)), ((2, 5, 2, 2), (2, 3, 2, 1))),
+        )
+    ],
 ]

@@ -24,6 +24,7 @@ from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.ickd import ickd_loss, ickd_match, ickd_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
+from tutelage.losses.kdsvd import kdsvd_loss, kdsvd_match, kdsvd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
 from tutelage.losses.pkt import pkt_loss, pkt_match, pkt_target
@@ -59,6 +60,9 @@ __all__ = [
     "kd_loss",
     "kd_match",
     "kd_target",
+    "kdsvd_loss",
+    "kdsvd_match",
+    "kdsvd_target",
     "nst_loss",
     "nst_match",
     "nst_target",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -85,4 +87,20 @@ def ickd(case: GoldenCase) -> Tensor:
     return losses.ickd_loss(with_weights(case, connector, names, student), teacher)
 
 
-FORMS: dict[str, Form] = {"rkd": rkd, "sp": sp, "pkt": pkt, "cc": cc, "cc_kernel": cc_kernel, "crd": crd, "ickd": ickd}
+def kdsvd(case: GoldenCase) -> Tensor:
+    """The value depends on the signs of the teacher's vectors, which are those of the file."""
+    targets = [case.inputs[f"teacher.v.{i}"] * case.inputs[f"teacher.s.{i}"][:, None] for i in range(3)]
+    pairs = zip(pairwise(case.numbered("student")), pairwise(targets))
+    return torch.stack([losses.kdsvd_match(*students, *theirs) for students, theirs in pairs]).sum()
+
+
+FORMS: dict[str, Form] = {
+    "rkd": rkd,
+    "sp": sp,
+    "pkt": pkt,
+    "cc": cc,
+    "cc_kernel": cc_kernel,
+    "crd": crd,
+    "ickd": ickd,
+    "kdsvd": kdsvd,
+}
