@@ -17,6 +17,7 @@ from oracles.crd import crd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.ickd import ickd
+from oracles.itrd import itrd
 from oracles.kd import kd
 from oracles.kdsvd import kdsvd
 from oracles.nst import nst
@@ -196,5 +197,17 @@ CASES = [
             (((2, 3, 2, 3), (2, 4, 3, 2)), ((2, 3, 3, 3), (2, 4, 2, 3))),
             (((2, 5, 2, 2), (2, 3, 2, 1)), ((2, 5, 2, 2), (2, 3, 2, 1))),
         )
+    ],
+    *[
+        Case(
+            f"itrd({','.join(f'{key}={value}' for key, value in options.items())})",
+            partial(losses.itrd_loss, **options),
+            partial(itrd, **options),
+            ((4, 3),),
+            ((4, 3),),
+            relational=True,
+            zero_at_teacher=False,
+        )
+        for options in ({"lambda_mutual": 0.0}, {"lambda_corr": 0.0, "lambda_mutual": 1.0}, {"alpha_it": 1.01})
     ],
 ]

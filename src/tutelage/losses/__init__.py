@@ -23,6 +23,7 @@ from tutelage.losses.crd import crd_log_z, crd_loss, crd_similarities
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.ickd import ickd_loss, ickd_match, ickd_target
+from tutelage.losses.itrd import itrd_correlation_loss, itrd_loss, itrd_mutual_loss, itrd_target
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.kdsvd import kdsvd_loss, kdsvd_match, kdsvd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
@@ -57,6 +58,10 @@ __all__ = [
     "ickd_loss",
     "ickd_match",
     "ickd_target",
+    "itrd_correlation_loss",
+    "itrd_loss",
+    "itrd_mutual_loss",
+    "itrd_target",
     "kd_loss",
     "kd_match",
     "kd_target",

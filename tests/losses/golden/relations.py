@@ -94,6 +94,15 @@ def kdsvd(case: GoldenCase) -> Tensor:
     return torch.stack([losses.kdsvd_match(*students, *theirs) for students, theirs in pairs]).sum()
 
 
+def itrd(case: GoldenCase) -> dict[str, Tensor]:
+    """The embedding is used for the mutual information only if the widths differ."""
+    student, teacher, embedded = case.inputs["student"], case.inputs["teacher"], linear(case, "embed", "student")
+    correlation = losses.itrd_correlation_loss(embedded, teacher, alpha_it=case.params["alpha_it"])
+    mutual = losses.itrd_mutual_loss(student if student.shape == teacher.shape else embedded, teacher)
+    loss = case.params["lambda_corr"] * correlation + case.params["lambda_mutual"] * mutual
+    return {"loss": loss, "loss.correlation": correlation, "loss.mutual": mutual}
+
+
 FORMS: dict[str, Form] = {
     "rkd": rkd,
     "sp": sp,
@@ -103,4 +112,5 @@ FORMS: dict[str, Form] = {
     "crd": crd,
     "ickd": ickd,
     "kdsvd": kdsvd,
+    "itrd": itrd,
 }
