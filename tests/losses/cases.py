@@ -25,6 +25,7 @@ from oracles.ofd import ofd
 from oracles.pkt import pkt
 from oracles.rkd import rkd
 from oracles.sp import sp
+from oracles.srrl import srrl
 from oracles.vid import vid
 from tutelage import losses
 
@@ -119,6 +120,13 @@ def _kdsvd(s_a: Tensor, s_b: Tensor, t_a: Tensor, t_b: Tensor) -> Tensor:
     return losses.kdsvd_loss((s_a, s_b), (t_a, t_b))
 
 
+CLASSES = torch.tensor([[1.0, -0.5, 0.25], [0.5, 2.0, -1.0]], dtype=torch.float64)
+
+
+def _classifier(embeddings: Tensor) -> Tensor:
+    return embeddings @ CLASSES.to(embeddings).mT
+
+
 MAP = (2, 3, 2, 3)
 LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
 ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
@@ -209,5 +217,17 @@ CASES = [
             zero_at_teacher=False,
         )
         for options in ({"lambda_mutual": 0.0}, {"lambda_corr": 0.0, "lambda_mutual": 1.0}, {"alpha_it": 1.01})
+    ],
+    *[
+        Case(
+            f"srrl(weight={weight}){teacher}".replace(" ", ""),
+            lambda s, t, w=weight: losses.srrl_loss(s, t, _classifier, weight=w),
+            partial(srrl, classes=CLASSES.tolist(), weight=weight),
+            (MAP,),
+            (teacher,),
+            losses.srrl_target,
+            lambda s, t, w=weight: losses.srrl_match(s, t, _classifier, weight=w),
+        )
+        for weight, teacher in ((1.0, MAP), (0.5, LARGE))
     ],
 ]

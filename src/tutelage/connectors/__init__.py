@@ -6,6 +6,7 @@ They are built from probed shapes, trained with the student and dropped after tr
 from tutelage.connectors.crd import CRDContrast, CRDEmbedding, CRDMemory
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
+from tutelage.connectors.srrl import srrl_connector
 from tutelage.connectors.vid import VIDRegressor
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "paper_regressor",
     "projector",
     "regressor",
+    "srrl_connector",
 ]

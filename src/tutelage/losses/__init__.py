@@ -32,6 +32,7 @@ from tutelage.losses.pkt import pkt_loss, pkt_match, pkt_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
 from tutelage.losses.sp import sp_loss, sp_match, sp_target
+from tutelage.losses.srrl import srrl_loss, srrl_match, srrl_target
 from tutelage.losses.vid import vid_loss, vid_match, vid_target
 
 __all__ = [
@@ -85,6 +86,9 @@ __all__ = [
     "sp_loss",
     "sp_match",
     "sp_target",
+    "srrl_loss",
+    "srrl_match",
+    "srrl_target",
     "vid_loss",
     "vid_match",
     "vid_target",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor
+from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase, with_weights
 from tutelage import connectors, losses
@@ -16,4 +20,31 @@ def vid(case: GoldenCase) -> Tensor:
     return losses.vid_loss(mean, teacher, rho, eps=case.params["eps"])
 
 
-FORMS: dict[str, Form] = {"vid": vid}
+def srrl(case: GoldenCase) -> dict[str, Tensor]:
+    student, teacher = case.inputs["student.map"], case.inputs["teacher.map"]
+    connector = connectors.srrl_connector(student.shape[1], teacher.shape[1])
+    names = {"connector.conv": "0", "connector.bn": "1"}
+    connected = with_weights(case, connector, names, student)
+    cross_entropy = F.cross_entropy(case.inputs["student.logits"], case.inputs["labels"])
+    loss = losses.srrl_loss(connected, teacher, _teachers_classifier(case), weight=case.params["weight"])
+    return {"loss": cross_entropy + loss, "loss.ce": cross_entropy}
+
+
+def srrl_simkd(case: GoldenCase) -> Tensor:
+    """The SimKD toolbox connects embeddings instead of maps."""
+    student, teacher = case.inputs["student"], case.inputs["teacher"]
+    connector = connectors.srrl_connector(student.shape[1], teacher.shape[1])
+    names = {"connector.conv": "0", "connector.bn": "1"}
+    connected = with_weights(case, connector, names, student[:, :, None, None])
+    return losses.srrl_loss(connected, teacher, _teachers_classifier(case))
+
+
+def _teachers_classifier(case: GoldenCase) -> Callable[[Tensor], Tensor]:
+    return partial(F.linear, weight=case.inputs["teacher.fc.weight"], bias=case.inputs["teacher.fc.bias"])
+
+
+FORMS: dict[str, Form] = {
+    "vid": vid,
+    "srrl": srrl,
+    "srrl_simkd": srrl_simkd,
+}
