@@ -22,6 +22,7 @@ from oracles.kd import kd
 from oracles.kdsvd import kdsvd
 from oracles.nst import nst
 from oracles.ofd import ofd
+from oracles.pefd import pefd
 from oracles.pkt import pkt
 from oracles.rkd import rkd
 from oracles.sp import sp
@@ -230,4 +231,5 @@ CASES = [
         )
         for weight, teacher in ((1.0, MAP), (0.5, LARGE))
     ],
+    row("pefd", pefd, (4, 3), (4, 3)),
 ]

@@ -5,6 +5,7 @@ They are built from probed shapes, trained with the student and dropped after tr
 
 from tutelage.connectors.crd import CRDContrast, CRDEmbedding, CRDMemory
 from tutelage.connectors.overhaul import ofd_connector
+from tutelage.connectors.pefd import ProjectorEnsemble
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
 from tutelage.connectors.srrl import srrl_connector
 from tutelage.connectors.vid import VIDRegressor
@@ -13,6 +14,7 @@ __all__ = [
     "CRDContrast",
     "CRDEmbedding",
     "CRDMemory",
+    "ProjectorEnsemble",
     "VIDRegressor",
     "adapter",
     "ofd_connector",

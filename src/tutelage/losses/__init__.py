@@ -28,6 +28,7 @@ from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.kdsvd import kdsvd_loss, kdsvd_match, kdsvd_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
 from tutelage.losses.ofd import ofd_loss, ofd_margin, ofd_match, ofd_measured_margin, ofd_target
+from tutelage.losses.pefd import pefd_loss, pefd_match, pefd_target
 from tutelage.losses.pkt import pkt_loss, pkt_match, pkt_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
@@ -77,6 +78,9 @@ __all__ = [
     "ofd_match",
     "ofd_measured_margin",
     "ofd_target",
+    "pefd_loss",
+    "pefd_match",
+    "pefd_target",
     "pkt_loss",
     "pkt_match",
     "pkt_target",

@@ -43,8 +43,15 @@ def _teachers_classifier(case: GoldenCase) -> Callable[[Tensor], Tensor]:
     return partial(F.linear, weight=case.inputs["teacher.fc.weight"], bias=case.inputs["teacher.fc.bias"])
 
 
+def pefd(case: GoldenCase) -> Tensor:
+    student, teacher = case.inputs["student"], case.inputs["teacher"]
+    ensemble = connectors.ProjectorEnsemble(student.shape[1], teacher.shape[1], case.params["projectors"])
+    return losses.pefd_loss(with_weights(case, ensemble, {"projector": "projectors"}, student), teacher)
+
+
 FORMS: dict[str, Form] = {
     "vid": vid,
     "srrl": srrl,
     "srrl_simkd": srrl_simkd,
+    "pefd": pefd,
 }
