@@ -26,6 +26,7 @@ from oracles.pefd import pefd
 from oracles.pkt import pkt
 from oracles.rkd import rkd
 from oracles.sp import sp
+from oracles.srd import srd
 from oracles.srrl import srrl
 from oracles.vid import vid
 from tutelage import losses
@@ -232,4 +233,6 @@ CASES = [
         for weight, teacher in ((1.0, MAP), (0.5, LARGE))
     ],
     row("pefd", pefd, (4, 3), (4, 3)),
+    row("srd", srd, (4, 3), (4, 3), relational=True, zero_at_teacher=False),
+    row("srd", srd, (4, 3), (4, 3), relational=True, zero_at_teacher=False, exponent=2.5, bn_eps=0.1),
 ]

@@ -33,6 +33,7 @@ from tutelage.losses.pkt import pkt_loss, pkt_match, pkt_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
 from tutelage.losses.sp import sp_loss, sp_match, sp_target
+from tutelage.losses.srd import srd_loss, srd_match, srd_target
 from tutelage.losses.srrl import srrl_loss, srrl_match, srrl_target
 from tutelage.losses.vid import vid_loss, vid_match, vid_target
 
@@ -90,6 +91,9 @@ __all__ = [
     "sp_loss",
     "sp_match",
     "sp_target",
+    "srd_loss",
+    "srd_match",
+    "srd_target",
     "srrl_loss",
     "srrl_match",
     "srrl_target",

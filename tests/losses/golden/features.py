@@ -49,9 +49,20 @@ def pefd(case: GoldenCase) -> Tensor:
     return losses.pefd_loss(with_weights(case, ensemble, {"projector": "projectors"}, student), teacher)
 
 
+def srd(case: GoldenCase) -> dict[str, Tensor]:
+    """The official loss pools the maps, weights this part by 2 and adds the KL divergence at temperature 1."""
+    weight, bias = case.inputs["projector.weight"], case.inputs["projector.bias"]
+    student = F.linear(case.inputs["student.map"].mean((2, 3)), weight, bias)
+    options = {"exponent": case.params["exponent"], "bn_eps": case.params["bn_eps"]}
+    representation = losses.srd_loss(student, case.inputs["teacher.map"].mean((2, 3)), **options)
+    logits = losses.kd_loss(case.inputs["student.logits"], case.inputs["teacher.logits"], case.params["T"])
+    return {"loss": 2 * representation + logits, "loss.representation": representation}
+
+
 FORMS: dict[str, Form] = {
     "vid": vid,
     "srrl": srrl,
     "srrl_simkd": srrl_simkd,
     "pefd": pefd,
+    "srd": srd,
 }
