@@ -15,6 +15,7 @@ from oracles.attention import attention, gradient_attention
 from oracles.cc import cc
 from oracles.crd import crd
 from oracles.fsp import fsp
+from oracles.ft import ft
 from oracles.hint import hint
 from oracles.ickd import ickd
 from oracles.itrd import itrd
@@ -235,4 +236,7 @@ CASES = [
     row("pefd", pefd, (4, 3), (4, 3)),
     row("srd", srd, (4, 3), (4, 3), relational=True, zero_at_teacher=False),
     row("srd", srd, (4, 3), (4, 3), relational=True, zero_at_teacher=False, exponent=2.5, bn_eps=0.1),
+    row("ft", ft, MAP, LARGE, size=(2, 3)),
+    row("ft", ft, MAP, MAP, form="repdistiller"),
+    row("ft", ft, ODD, WIDE, form="repdistiller", size=(2, 2)),
 ]

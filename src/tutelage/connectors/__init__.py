@@ -4,6 +4,7 @@ They are built from probed shapes, trained with the student and dropped after tr
 """
 
 from tutelage.connectors.crd import CRDContrast, CRDEmbedding, CRDMemory
+from tutelage.connectors.factors import Paraphraser, translator
 from tutelage.connectors.overhaul import ofd_connector
 from tutelage.connectors.pefd import ProjectorEnsemble
 from tutelage.connectors.regressor import adapter, paper_regressor, projector, regressor
@@ -14,6 +15,7 @@ __all__ = [
     "CRDContrast",
     "CRDEmbedding",
     "CRDMemory",
+    "Paraphraser",
     "ProjectorEnsemble",
     "VIDRegressor",
     "adapter",
@@ -22,4 +24,5 @@ __all__ = [
     "projector",
     "regressor",
     "srrl_connector",
+    "translator",
 ]

@@ -21,6 +21,7 @@ from tutelage.losses.attention import (
 from tutelage.losses.cc import cc_loss, cc_match, cc_target
 from tutelage.losses.crd import crd_log_z, crd_loss, crd_similarities
 from tutelage.losses.fsp import fsp_loss, fsp_match, fsp_matrix, fsp_target
+from tutelage.losses.ft import ft_loss, ft_match, ft_paraphraser_loss, ft_target
 from tutelage.losses.hint import hint_loss, hint_match, hint_target
 from tutelage.losses.ickd import ickd_loss, ickd_match, ickd_target
 from tutelage.losses.itrd import itrd_correlation_loss, itrd_loss, itrd_mutual_loss, itrd_target
@@ -53,6 +54,10 @@ __all__ = [
     "fsp_match",
     "fsp_matrix",
     "fsp_target",
+    "ft_loss",
+    "ft_match",
+    "ft_paraphraser_loss",
+    "ft_target",
     "full_precision",
     "gradient_attention_loss",
     "hint_loss",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase, with_weights
@@ -59,10 +59,58 @@ def srd(case: GoldenCase) -> dict[str, Tensor]:
     return {"loss": 2 * representation + logits, "loss.representation": representation}
 
 
+def ft(case: GoldenCase) -> Tensor:
+    return losses.ft_loss(*_factors(case, norm=False))
+
+
+def ft_paraphraser(case: GoldenCase) -> Tensor:
+    teacher = case.inputs["teacher"]
+    reconstruction = with_weights(case, _Reconstruction(_paraphraser(case)), _names("paraphraser", "whole."), teacher)
+    return losses.ft_paraphraser_loss(reconstruction, teacher)
+
+
+def ft_repdistiller(case: GoldenCase) -> Tensor:
+    return losses.ft_loss(*_factors(case, norm=True), form="repdistiller")
+
+
+class _Reconstruction(nn.Module):
+    def __init__(self, whole: connectors.Paraphraser) -> None:
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.whole.reconstruct(features)
+
+
+def _factors(case: GoldenCase, norm: bool) -> tuple[Tensor, Tensor]:
+    """The factors of student and teacher."""
+    student, teacher = case.inputs["student"], case.inputs["teacher"]
+    paraphraser = _paraphraser(case)
+    factor = with_weights(case, paraphraser, _names("paraphraser"), teacher)
+    places = range(3)
+    step = 3 if norm else 2
+    names = {f"translator.conv{i}": f"{step * i}" for i in places}
+    names |= {f"translator.bn{i}": f"{step * i + 1}" for i in places if norm}
+    module = connectors.translator(student.shape[1], factor.shape[1], norm=norm)
+    return with_weights(case, module, names, student), factor
+
+
+def _paraphraser(case: GoldenCase) -> connectors.Paraphraser:
+    return connectors.Paraphraser(case.inputs["teacher"].shape[1], k=case.params["k"])
+
+
+def _names(theirs: str, prefix: str = "") -> dict[str, str]:
+    convolutions = {f"{theirs}.conv{i}": f"{prefix}encoder.{2 * i}" for i in range(3)}
+    return convolutions | {f"{theirs}.deconv{i}": f"{prefix}decoder.{2 * i}" for i in range(3)}
+
+
 FORMS: dict[str, Form] = {
     "vid": vid,
     "srrl": srrl,
     "srrl_simkd": srrl_simkd,
     "pefd": pefd,
     "srd": srd,
+    "ft": ft,
+    "ft_paraphraser": ft_paraphraser,
+    "ft_repdistiller": ft_repdistiller,
 }
