@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oracles.ab import ab
 from oracles.attention import attention, gradient_attention
 from oracles.cc import cc
 from oracles.crd import crd
@@ -239,4 +240,6 @@ CASES = [
     row("ft", ft, MAP, LARGE, size=(2, 3)),
     row("ft", ft, MAP, MAP, form="repdistiller"),
     row("ft", ft, ODD, WIDE, form="repdistiller", size=(2, 2)),
+    row("ab", ab, MAP, LARGE, size=(2, 3)),
+    row("ab", ab, ODD, MAP, margin=2.0, size=(2, 2)),
 ]

@@ -3,6 +3,7 @@
 They are built from probed shapes, trained with the student and dropped after training.
 """
 
+from tutelage.connectors.boundary import ab_connector
 from tutelage.connectors.crd import CRDContrast, CRDEmbedding, CRDMemory
 from tutelage.connectors.factors import Paraphraser, translator
 from tutelage.connectors.overhaul import ofd_connector
@@ -18,6 +19,7 @@ __all__ = [
     "Paraphraser",
     "ProjectorEnsemble",
     "VIDRegressor",
+    "ab_connector",
     "adapter",
     "ofd_connector",
     "paper_regressor",

@@ -11,6 +11,7 @@ All losses return a scalar averaged over the batch. They run with autocast off: 
 float32; float32 and float64 inputs keep their precision.
 """
 
+from tutelage.losses.ab import ab_loss, ab_match, ab_target
 from tutelage.losses.attention import (
     attention_loss,
     attention_map,
@@ -39,6 +40,9 @@ from tutelage.losses.srrl import srrl_loss, srrl_match, srrl_target
 from tutelage.losses.vid import vid_loss, vid_match, vid_target
 
 __all__ = [
+    "ab_loss",
+    "ab_match",
+    "ab_target",
     "attention_loss",
     "attention_map",
     "attention_match",

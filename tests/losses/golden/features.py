@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -104,6 +105,19 @@ def _names(theirs: str, prefix: str = "") -> dict[str, str]:
     return convolutions | {f"{theirs}.deconv{i}": f"{prefix}decoder.{2 * i}" for i in range(3)}
 
 
+def ab(case: GoldenCase) -> dict[str, Tensor]:
+    """The official weights: 3/1000 for the deepest tap, half of that for the one before, and so on."""
+    students, teachers = case.numbered("student"), case.numbered("teacher")
+    parts = {}
+    for place, (student, teacher) in enumerate(zip(students, teachers)):
+        connector = connectors.ab_connector(student.shape[1:], teacher.shape[1:])
+        names = {f"connector.{place}.conv": "0", f"connector.{place}.bn": "1"}
+        connected = with_weights(case, connector, names, student)
+        weight = 3 / 1000 / 2 ** (len(students) - 1 - place)
+        parts[f"loss.tap{place}"] = weight * losses.ab_loss(connected, teacher, margin=case.params["margin"])
+    return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+
 FORMS: dict[str, Form] = {
     "vid": vid,
     "srrl": srrl,
@@ -113,4 +127,5 @@ FORMS: dict[str, Form] = {
     "ft": ft,
     "ft_paraphraser": ft_paraphraser,
     "ft_repdistiller": ft_repdistiller,
+    "ab": ab,
 }
