@@ -53,8 +53,8 @@ class Case:
     plain_gradient: bool = True
     # True where a sample's loss depends on the rest of the batch: halves then do not average to the whole
     relational: bool = False
-    # False where the loss of features against themselves is not 0 (a margin, a variance)
-    zero_at_teacher: bool = True
+    # False where networks that agree still have a loss: a cross-entropy, a sharpened or clipped target
+    zero_if_equal: bool = True
 
     def inputs(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
         generator = torch.Generator().manual_seed(seed)
@@ -83,8 +83,8 @@ def row(
     teacher: Shape | tuple[Shape, ...],
     plain_gradient: bool = True,
     relational: bool = False,
-    zero_at_teacher: bool = True,
     classes: int | None = None,
+    zero_if_equal: bool = True,
     **options: Any,
 ) -> Case:
     """A case whose loss and halves are ``family``_loss, _target and _match; ``size`` goes to the halves alone."""
@@ -103,7 +103,7 @@ def row(
         classes=classes,
         plain_gradient=plain_gradient,
         relational=relational,
-        zero_at_teacher=zero_at_teacher,
+        zero_if_equal=zero_if_equal,
     )
 
 
@@ -177,7 +177,7 @@ CASES = [
         for pool in ("max", "avg")
         for teacher in (PAIR, ((2, 3, 4, 4), (2, 4, 7, 3)))
     ],
-    row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_at_teacher=False),  # a teacher below the margin is clipped
+    row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
     row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
     row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),
     row("rkd", rkd, (4, 3), (4, 5), relational=True),
@@ -189,7 +189,7 @@ CASES = [
     row("cc", cc, (4, 3), (4, 5), relational=True),
     row("cc", cc, (4, 3), (4, 3), relational=True, gamma=0.7, order=3),
     row("vid", vid, MAP, LARGE, rho=RHO, size=(2, 3)),
-    row("vid", vid, MAP, MAP, rho=RHO, zero_at_teacher=False),
+    row("vid", vid, MAP, MAP, rho=RHO, zero_if_equal=False),
     *[
         Case(
             f"crd(temperature={temperature})",
@@ -197,7 +197,7 @@ CASES = [
             partial(crd, log_z=LOG_Z.tolist(), n_data=20, temperature=temperature),
             ((4, 3),),
             ((4, 3),),
-            zero_at_teacher=False,
+            zero_if_equal=False,
         )
         for temperature in (0.07, 1.0)
     ],
@@ -218,7 +218,7 @@ CASES = [
             ((4, 3),),
             ((4, 3),),
             relational=True,
-            zero_at_teacher=False,
+            zero_if_equal=False,
         )
         for options in ({"lambda_mutual": 0.0}, {"lambda_corr": 0.0, "lambda_mutual": 1.0}, {"alpha_it": 1.01})
     ],
@@ -235,8 +235,8 @@ CASES = [
         for weight, teacher in ((1.0, MAP), (0.5, LARGE))
     ],
     row("pefd", pefd, (4, 3), (4, 3)),
-    row("srd", srd, (4, 3), (4, 3), relational=True, zero_at_teacher=False),
-    row("srd", srd, (4, 3), (4, 3), relational=True, zero_at_teacher=False, exponent=2.5, bn_eps=0.1),
+    row("srd", srd, (4, 3), (4, 3), relational=True, zero_if_equal=False),
+    row("srd", srd, (4, 3), (4, 3), relational=True, zero_if_equal=False, exponent=2.5, bn_eps=0.1),
     row("ft", ft, MAP, LARGE, size=(2, 3)),
     row("ft", ft, MAP, MAP, form="repdistiller"),
     row("ft", ft, ODD, WIDE, form="repdistiller", size=(2, 2)),

@@ -9,11 +9,11 @@ import math
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from torch import Tensor
 
 from tutelage.errors import TutelageError
-from tutelage.losses.crd import crd_log_z, crd_loss, crd_similarities
-from tutelage.losses.shapes import unit_norm
+from tutelage.losses import crd_log_z, crd_loss, crd_similarities
 
 
 class CRDEmbedding(nn.Linear):
@@ -37,7 +37,7 @@ class CRDEmbedding(nn.Linear):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the unit vectors (B, dim) of embeddings (B, D)."""
-        return unit_norm(super().forward(embeddings))
+        return F.normalize(super().forward(embeddings), dim=1)
 
 
 class CRDMemory(nn.Module):
@@ -99,11 +99,11 @@ class CRDMemory(nn.Module):
             crd_similarities(student, self.teacher_bank, contrast),
             crd_similarities(teacher, self.student_bank, contrast),
         )
-        options = {"n_data": len(self.student_bank), "temperature": self.temperature}
-        estimates = torch.stack([crd_log_z(values, **options) for values in similarities])
-        self.log_z.copy_(torch.where(self.log_z.isnan(), estimates, self.log_z))
+        n_data = len(self.student_bank)
+        estimates = [crd_log_z(values, n_data=n_data, temperature=self.temperature) for values in similarities]
+        self.log_z.copy_(torch.where(self.log_z.isnan(), torch.stack(estimates), self.log_z))
         self._used = student.detach(), teacher.detach(), index
-        return crd_loss(*similarities, self.log_z, **options)
+        return crd_loss(*similarities, self.log_z, n_data=n_data, temperature=self.temperature)
 
     @torch.no_grad()
     def _update(self) -> None:
@@ -113,7 +113,8 @@ class CRDMemory(nn.Module):
         student, teacher, index = self._used
         self._used = None
         for bank, new in ((self.student_bank, student), (self.teacher_bank, teacher)):
-            bank[index] = unit_norm(self.momentum * bank[index] + (1 - self.momentum) * new.to(bank.dtype))
+            moved = self.momentum * bank[index] + (1 - self.momentum) * new.to(bank.dtype)
+            bank[index] = F.normalize(moved, dim=1)
 
 
 class CRDContrast(nn.Module):

@@ -9,7 +9,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.errors import TutelageError
-from tutelage.losses.shapes import pool_to
+from tutelage.losses import pool_to
 
 Shape = tuple[int, ...]
 

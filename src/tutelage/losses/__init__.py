@@ -34,6 +34,7 @@ from tutelage.losses.pefd import pefd_loss, pefd_match, pefd_target
 from tutelage.losses.pkt import pkt_loss, pkt_match, pkt_target
 from tutelage.losses.precision import full_precision
 from tutelage.losses.rkd import rkd_loss, rkd_match, rkd_target
+from tutelage.losses.shapes import pool_to
 from tutelage.losses.sp import sp_loss, sp_match, sp_target
 from tutelage.losses.srd import srd_loss, srd_match, srd_target
 from tutelage.losses.srrl import srrl_loss, srrl_match, srrl_target
@@ -94,6 +95,7 @@ __all__ = [
     "pkt_loss",
     "pkt_match",
     "pkt_target",
+    "pool_to",
     "rkd_loss",
     "rkd_match",
     "rkd_target",

@@ -27,10 +27,27 @@ def smaller_size(a: Tensor, b: Tensor) -> Size:
 
 
 def pool_to(features: Tensor, size: Size | None, pool: Pool = "avg") -> Tensor:
-    """Pool features (B, C, H, W) down to ``size``.
+    """Pool feature maps down to ``size``.
 
-    A side that is already as small keeps its size; a ``size`` of None keeps both. As in adaptive pooling, output row i
-    of h covers the input rows from ⌊i·H/h⌋ up to but not including ⌈(i+1)·H/h⌉.
+    A side that is already as small keeps its size. As in adaptive pooling, output row i of h covers the input rows from
+    ⌊i·H/h⌋ up to but not including ⌈(i+1)·H/h⌉.
+
+    Args:
+        features: The feature maps (B, C, H, W).
+        size: Height and width to pool to. None keeps both.
+        pool: "avg" or "max".
+
+    Returns:
+        The pooled maps (B, C, h, w).
+
+    Raises:
+        TutelageError: If ``pool`` is unknown.
+
+    Example:
+        >>> import torch
+        >>> from tutelage.losses import pool_to
+        >>> pool_to(torch.randn(2, 16, 8, 3), (4, 4)).shape
+        torch.Size([2, 16, 4, 3])
     """
     if pool not in _ANY_RATIO:
         raise unknown("pool", pool, _ANY_RATIO)
