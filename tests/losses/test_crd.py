@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,16 @@ def test_state_continues_where_it_was_saved() -> None:
         for _ in range(2)
     ]
     memory = CRDMemory(6, 4)
+    start = memory.state_dict()["student_bank"].clone()
     memory(*batches[0])
+    twin = copy.deepcopy(memory)
     resumed = CRDMemory(6, 4)
+    resumed(*batches[1])  # what it would have learned from this is dropped
     resumed.load_state_dict(memory.state_dict())
-    assert resumed(*batches[1]).equal(memory(*batches[1]))
+    expected = memory(*batches[1])
+    assert not memory.student_bank.equal(start)
+    assert resumed(*batches[1]).equal(expected)
+    assert twin(*batches[1]).equal(expected)
 
 
 def test_blocks_of_products_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:

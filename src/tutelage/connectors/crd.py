@@ -76,7 +76,8 @@ class CRDMemory(nn.Module):
         self.register_buffer("teacher_bank", torch.empty(n_data, dim).uniform_(-bound, bound))
         self.register_buffer("log_z", torch.full((2,), math.nan))
         self._used: tuple[Tensor, Tensor, Tensor] | None = None
-        self.register_state_dict_pre_hook(lambda module, prefix, keep_vars: self._update())
+        self.register_state_dict_pre_hook(_update_before_saving)
+        self.register_load_state_dict_pre_hook(_forget_before_loading)
 
     student_bank: Tensor
     teacher_bank: Tensor
@@ -113,8 +114,16 @@ class CRDMemory(nn.Module):
         student, teacher, index = self._used
         self._used = None
         for bank, new in ((self.student_bank, student), (self.teacher_bank, teacher)):
-            moved = self.momentum * bank[index] + (1 - self.momentum) * new.to(bank.dtype)
+            moved = self.momentum * bank[index] + (1 - self.momentum) * new.to(bank)
             bank[index] = F.normalize(moved, dim=1)
+
+
+def _update_before_saving(memory: CRDMemory, *_: object) -> None:
+    memory._update()
+
+
+def _forget_before_loading(memory: CRDMemory, *_: object) -> None:
+    memory._used = None
 
 
 class CRDContrast(nn.Module):
