@@ -11,16 +11,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oracles.ab import ab
 from oracles.attention import attention, gradient_attention
 from oracles.cat_kd import cat_kd
+from oracles.cc import cc
+from oracles.crd import crd
 from oracles.ctkd import ctkd
 from oracles.deit import deit
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
+from oracles.ft import ft
 from oracles.gkl import gkl
 from oracles.hint import hint
+from oracles.ickd import ickd
+from oracles.itrd import itrd
 from oracles.kd import kd
+from oracles.kdsvd import kdsvd
 from oracles.ldrld import ldrld
 from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
@@ -28,12 +35,19 @@ from oracles.norm import norm
 from oracles.nst import nst
 from oracles.ofa import ofa
 from oracles.ofd import ofd
+from oracles.pefd import pefd
+from oracles.pkt import pkt
 from oracles.reviewkd import reviewkd
+from oracles.rkd import rkd
 from oracles.rld import rld
 from oracles.sdd import sdd, sdd_nkd
 from oracles.semckd import semckd
 from oracles.skd import skd
+from oracles.sp import sp
+from oracles.srd import srd
+from oracles.srrl import srrl
 from oracles.ttm import ttm
+from oracles.vid import vid
 from oracles.vitkd import vitkd
 from oracles.vkd import vkd
 from oracles.wkd_f import wkd_f
@@ -145,6 +159,22 @@ def _kd(student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     return losses.kd_loss(student, teacher, temperature=2.0)
 
 
+def _crd(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """CRD trains an embedding of the teacher, too; here it is fixed."""
+    return losses.crd_loss(student, teacher.detach(), LOG_Z.to(student), n_data=20, temperature=temperature)
+
+
+def _kdsvd(s_a: Tensor, s_b: Tensor, t_a: Tensor, t_b: Tensor) -> Tensor:
+    return losses.kdsvd_loss((s_a, s_b), (t_a, t_b))
+
+
+CLASSES = torch.tensor([[1.0, -0.5, 0.25], [0.5, 2.0, -1.0]], dtype=torch.float64)
+
+
+def _classifier(embeddings: Tensor) -> Tensor:
+    return embeddings @ CLASSES.to(embeddings).mT
+
+
 MAP = (2, 3, 2, 3)
 LARGE = (2, 3, 4, 6)  # of MAP, a whole multiple
 ODD = (2, 3, 5, 2)  # against MAP: higher, and narrower, by no whole ratio
@@ -154,6 +184,8 @@ COST = torch.tensor([[1e-8, 0.25, 0.5], [0.25, 1e-8, 0.125], [0.5, 0.125, 1e-8]]
 LEVELS = ((2, 2, 6, 5), (2, 3, 2, 3), (2, 4, 1, 1))
 MARGIN = torch.tensor([-0.25, -0.5, -1.0])
 MEANS = torch.tensor([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.125, 0.125, 0.75]])
+LOG_Z = torch.tensor([1.5, 2.5], dtype=torch.float64)
+RHO = torch.tensor([0.5, 1.0, 3.0])
 
 CASES = [
     row("kd", kd, (4, 7), (4, 7)),
@@ -244,4 +276,69 @@ CASES = [
     row("ldrld", ldrld, (4, 5), (4, 5), alpha=1.0, k=2, temperature=1.5),
     row("wkd_l", wkd_l, (4, 3), (4, 3), classes=3, zero_if_equal=False, cost=COST),
     row("wkd_l", wkd_l, (4, 3), (4, 3), classes=3, zero_if_equal=False, cost=COST, weight=5.0, reg=0.2, iterations=3),
+    row("ofd", ofd, MAP, MAP, margin=MARGIN, zero_if_equal=False),
+    row("ofd", ofd, MAP, LARGE, margin=MARGIN, size=(2, 3)),
+    row("ofd", ofd, ODD, MAP, margin=MARGIN, size=(2, 2)),
+    row("rkd", rkd, (4, 3), (4, 5), relational=True),
+    row("rkd", rkd, (4, 3), (4, 3), relational=True, w_d=1.0, w_a=2.0),
+    row("sp", sp, (4, 3, 2, 2), (4, 5, 3, 1), relational=True),
+    row("sp", sp, (4, 3, 2, 2), (4, 3, 2, 2), relational=True),
+    row("pkt", pkt, (4, 3), (4, 5), relational=True),
+    row("pkt", pkt, (4, 3), (4, 3), relational=True),
+    row("cc", cc, (4, 3), (4, 5), relational=True),
+    row("cc", cc, (4, 3), (4, 3), relational=True, gamma=0.7, order=3),
+    row("vid", vid, MAP, LARGE, rho=RHO, size=(2, 3)),
+    row("vid", vid, MAP, MAP, rho=RHO, zero_if_equal=False),
+    *[
+        Case(
+            f"crd(temperature={temperature})",
+            partial(_crd, temperature=temperature),
+            partial(crd, log_z=LOG_Z.tolist(), n_data=20, temperature=temperature),
+            ((4, 3),),
+            ((4, 3),),
+            zero_if_equal=False,
+        )
+        for temperature in (0.07, 1.0)
+    ],
+    row("ickd", ickd, MAP, LARGE),
+    row("ickd", ickd, WIDE, WIDE),
+    *[
+        Case(f"kdsvd{students}{teachers}".replace(" ", ""), _kdsvd, kdsvd, students, teachers)
+        for students, teachers in (
+            (((2, 3, 2, 3), (2, 4, 3, 2)), ((2, 3, 3, 3), (2, 4, 2, 3))),
+            (((2, 5, 2, 2), (2, 3, 2, 1)), ((2, 5, 2, 2), (2, 3, 2, 1))),
+        )
+    ],
+    *[
+        Case(
+            f"itrd({','.join(f'{key}={value}' for key, value in options.items())})",
+            partial(losses.itrd_loss, **options),
+            partial(itrd, **options),
+            ((4, 3),),
+            ((4, 3),),
+            relational=True,
+            zero_if_equal=False,
+        )
+        for options in ({"lambda_mutual": 0.0}, {"lambda_corr": 0.0, "lambda_mutual": 1.0}, {"alpha_it": 1.01})
+    ],
+    *[
+        Case(
+            f"srrl(weight={weight}){teacher}".replace(" ", ""),
+            lambda s, t, w=weight: losses.srrl_loss(s, t, _classifier, weight=w),
+            partial(srrl, classes=CLASSES.tolist(), weight=weight),
+            (MAP,),
+            (teacher,),
+            losses.srrl_target,
+            lambda s, t, w=weight: losses.srrl_match(s, t, _classifier, weight=w),
+        )
+        for weight, teacher in ((1.0, MAP), (0.5, LARGE))
+    ],
+    row("pefd", pefd, (4, 3), (4, 3)),
+    row("srd", srd, (4, 3), (4, 3), relational=True, zero_if_equal=False),
+    row("srd", srd, (4, 3), (4, 3), relational=True, zero_if_equal=False, exponent=2.5, bn_eps=0.1),
+    row("ft", ft, MAP, LARGE, size=(2, 3)),
+    row("ft", ft, MAP, MAP, form="repdistiller"),
+    row("ft", ft, ODD, WIDE, form="repdistiller", size=(2, 2)),
+    row("ab", ab, MAP, LARGE, size=(2, 3)),
+    row("ab", ab, ODD, MAP, margin=2.0, size=(2, 2)),
 ]

@@ -6,14 +6,17 @@ import math
 
 import pytest
 
+from oracles.ab import ab
 from oracles.attention import attention, gradient_attention
 from oracles.cat_kd import cat_kd
+from oracles.crd import crd
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp, fsp_matrix
 from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd
+from oracles.kdsvd import eigenvectors
 from oracles.ldrld import ldrld
 from oracles.maps import pool_map
 from oracles.mgd import mgd
@@ -23,10 +26,13 @@ from oracles.nst import nst
 from oracles.ofa import ofa
 from oracles.ofd import ofd, ofd_margin
 from oracles.reviewkd import hcl
+from oracles.rkd import rkd
 from oracles.rld import rld
 from oracles.sdd import sdd
 from oracles.skd import direction, share_to_median
+from oracles.sp import sp
 from oracles.ttm import ttm
+from oracles.vid import vid
 from oracles.wkd_f import wkd_f
 from oracles.wkd_l import transport, wkd_l_cost
 from oracles.wsld import wsld
@@ -173,3 +179,35 @@ def test_sdd_counts_an_ambiguous_region_twice() -> None:
 
 def test_ofa_of_equal_logits() -> None:
     assert ofa([[0.0, 0.0]], [[0.0, 0.0]], labels=[0], eps=2.0) == pytest.approx((1.5**2 - 1 + 0.5**2) * math.log(2))
+
+
+def test_rkd_of_a_line_and_a_triangle() -> None:
+    # distances 1, 2, 1 of mean 4/3 against three equal ones; angles of 0 and 180 degrees against 60
+    line, triangle = [[0.0], [1.0], [2.0]], [[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]]
+    assert rkd(line, triangle, w_d=1.0, w_a=0.0) == pytest.approx(2 * (0.25**2 + 0.5**2 / 2) / 9)
+    assert rkd(line, triangle, w_d=0.0, w_a=1.0) == pytest.approx((4 * 0.5**2 / 2 + 2 * (1.5 - 0.5)) / 27)
+
+
+def test_sp_of_two_samples() -> None:
+    # rows (1, 0) and (0, 1) against (1, 1) / √2 twice
+    student, teacher = [[[[1.0, 0.0]]], [[[0.0, 1.0]]]], [[[[1.0]]], [[[1.0]]]]
+    assert sp(student, teacher) == pytest.approx(1 - 1 / math.sqrt(2))
+
+
+def test_vid_of_unit_variance() -> None:
+    assert vid([[[[3.0]]]], [[[[1.0]]]], [math.log(math.e - 1)], eps=0.0) == pytest.approx(2.0)
+
+
+def test_crd_of_one_negative() -> None:
+    # all probabilities and the noise are 1, so every share is a half
+    assert crd([[0.0, 0.0]], [[0.0, 0.0]], [0.0, 0.0], n_data=1) == pytest.approx(4 * math.log(2), rel=1e-6)
+
+
+def test_ab_counts_wrong_signs_and_small_margins() -> None:
+    assert ab([[[[-2.0, 0.0, 3.0]]]], [[[[-1.0, 1.0, -1.0]]]]) == pytest.approx(0 + 1 + 16)
+
+
+def test_eigenvectors_of_a_symmetric_matrix() -> None:
+    first, second = eigenvectors([[2.0, 1.0], [1.0, 2.0]])
+    assert [abs(value) for value in (*first, *second)] == pytest.approx([math.sqrt(0.5)] * 4)
+    assert first[0] * first[1] > 0 > second[0] * second[1]

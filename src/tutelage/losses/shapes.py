@@ -99,6 +99,15 @@ def require_maps(features: Tensor, place: str) -> None:
         )
 
 
+def require_embeddings(features: Tensor, place: str) -> None:
+    """Raise TutelageError unless ``features`` is (B, D)."""
+    if features.ndim != 2:
+        raise TutelageError(
+            f"{place}: expected embeddings (B, D), got shape {tuple(features.shape)}; "
+            "pass the input of the classifier, or average feature maps over their positions"
+        )
+
+
 def require_same_batch(student: Tensor, teacher: Tensor, place: str) -> None:
     """Raise TutelageError unless both tensors hold the same number of samples."""
     if student.shape[0] != teacher.shape[0]:

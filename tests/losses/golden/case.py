@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 FOLDER = Path(__file__).resolve().parents[2] / "golden"
 
@@ -46,3 +47,15 @@ def read_case(path: Path) -> GoldenCase:
         if name not in losses and not name.startswith("grad.")
     }
     return GoldenCase(inputs, params, losses, gradients)
+
+
+def with_weights(case: GoldenCase, module: nn.Module, names: Mapping[str, str], *inputs: Tensor) -> Any:
+    """Return the module's output with the case's own weights, given the module's name of each part."""
+    state = module.state_dict()
+    weights = {}
+    for theirs, ours in names.items():
+        for name, value in case.inputs.items():
+            own = ours + name.removeprefix(theirs)
+            if name.startswith(theirs) and own in state:
+                weights[own] = value
+    return torch.func.functional_call(module.double(), weights, inputs)
