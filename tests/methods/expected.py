@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,9 @@ class Networks:
         teacher = self.t["logits"] if teacher is None else teacher
         return kd(self.s["logits"].tolist(), teacher.tolist(), temperature)
 
+    def on_logits(self, oracle: Callable[..., float], *labels: list[int], **options: object) -> float:
+        return oracle(self.s["logits"].tolist(), self.t["logits"].tolist(), *labels, **options)
+
     def connected(self, term: str) -> list:
         """The student's feature behind the connector of ``term``."""
         found = next(each for each in self.distiller.stage.terms if each.name == term)
@@ -133,6 +136,8 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=torch.stack(n.t_logits).mean(0))}
         case "kd-ensemble-probabilities":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=mean_probability(n.t_logits, 4.0))}
+        case "kd-standardized":
+            return {"ce": 0.1 * ce, "kd": 9 * n.on_logits(kd, temperature=2.0, standardize=True)}
         case "at":
             return {"ce": ce, **n.attention()}
         case "at-paper-max":

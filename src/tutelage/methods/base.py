@@ -155,6 +155,11 @@ class Method(BaseModel, ABC):
         """Whether the method needs a teacher."""
         return True
 
+    def implying(self, **implied: object) -> dict[str, object]:
+        """Return the settings that were set, and the values ``implied`` by one of them for those that were not."""
+        chosen = {name: getattr(self, name) for name in self.model_fields_set}
+        return implied | {name: value for name, value in chosen.items() if value is not None}
+
     @abstractmethod
     def stages(self, pair: Pair) -> list[Stage]:
         """Return the stages for ``pair``, in order."""
