@@ -78,6 +78,7 @@ CASES = [
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
     Case("kd-standardized", "kd", {"kd": {"standardize": True}}),
+    Case("dkd", "dkd", {}),
 ]
 
 

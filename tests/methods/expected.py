@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
+from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd, soften
@@ -182,4 +183,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"map.layer2": n.hint("map.layer2", "block2")}
         case "feature_maps-task":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd()}
+        case "dkd":
+            return {"ce": ce, "dkd": n.on_logits(dkd, labels.tolist()) / 20}
     raise AssertionError(f"write down what {case.name} computes")
