@@ -79,6 +79,7 @@ CASES = [
     Case("kd+ofd", "kd+ofd", {}),
     Case("kd-standardized", "kd", {"kd": {"standardize": True}}),
     Case("dkd", "dkd", {}),
+    Case("dist", "dist", {}),
 ]
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
+from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
@@ -185,4 +186,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd()}
         case "dkd":
             return {"ce": ce, "dkd": n.on_logits(dkd, labels.tolist()) / 20}
+        case "dist":
+            return {"ce": ce, "dist": 2 * n.on_logits(dist)}
     raise AssertionError(f"write down what {case.name} computes")
