@@ -80,6 +80,7 @@ CASES = [
     Case("kd-standardized", "kd", {"kd": {"standardize": True}}),
     Case("dkd", "dkd", {}),
     Case("dist", "dist", {}),
+    Case("ttm", "ttm", {"ttm": {"weighted": True}}),
 ]
 
 

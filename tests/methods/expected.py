@@ -18,6 +18,7 @@ from oracles.hint import hint
 from oracles.kd import kd, soften
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.ttm import ttm
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -188,4 +189,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "dkd": n.on_logits(dkd, labels.tolist()) / 20}
         case "dist":
             return {"ce": ce, "dist": 2 * n.on_logits(dist)}
+        case "ttm":
+            return {"ce": ce, "ttm": 4 * n.on_logits(ttm, gamma=0.2, weighted=True)}
     raise AssertionError(f"write down what {case.name} computes")
