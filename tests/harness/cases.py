@@ -81,6 +81,7 @@ CASES = [
     Case("dkd", "dkd", {}),
     Case("dist", "dist", {}),
     Case("ttm", "ttm", {"ttm": {"weighted": True}}),
+    Case("nkd", "nkd", {}),
 ]
 
 

@@ -16,6 +16,7 @@ from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd, soften
+from oracles.nkd import nkd
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.ttm import ttm
@@ -191,4 +192,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "dist": 2 * n.on_logits(dist)}
         case "ttm":
             return {"ce": ce, "ttm": 4 * n.on_logits(ttm, gamma=0.2, weighted=True)}
+        case "nkd":
+            return {"ce": ce, "nkd": n.on_logits(nkd, labels.tolist())}
     raise AssertionError(f"write down what {case.name} computes")
