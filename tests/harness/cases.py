@@ -82,6 +82,7 @@ CASES = [
     Case("dist", "dist", {}),
     Case("ttm", "ttm", {"ttm": {"weighted": True}}),
     Case("nkd", "nkd", {}),
+    Case("rld", "rld", {}),
 ]
 
 

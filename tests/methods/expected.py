@@ -19,6 +19,7 @@ from oracles.kd import kd, soften
 from oracles.nkd import nkd
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.rld import rld
 from oracles.ttm import ttm
 from tutelage.distillation import Distiller
 
@@ -194,4 +195,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "ttm": 4 * n.on_logits(ttm, gamma=0.2, weighted=True)}
         case "nkd":
             return {"ce": ce, "nkd": n.on_logits(nkd, labels.tolist())}
+        case "rld":
+            return {"ce": ce, "rld": n.on_logits(rld, labels.tolist()) / 20}
     raise AssertionError(f"write down what {case.name} computes")
