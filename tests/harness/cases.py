@@ -83,6 +83,7 @@ CASES = [
     Case("ttm", "ttm", {"ttm": {"weighted": True}}),
     Case("nkd", "nkd", {}),
     Case("rld", "rld", {}),
+    Case("skd", "skd", {}),
 ]
 
 

@@ -20,6 +20,7 @@ from oracles.nkd import nkd
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.rld import rld
+from oracles.skd import skd
 from oracles.ttm import ttm
 from tutelage.distillation import Distiller
 
@@ -197,4 +198,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "nkd": n.on_logits(nkd, labels.tolist())}
         case "rld":
             return {"ce": ce, "rld": n.on_logits(rld, labels.tolist()) / 20}
+        case "skd":
+            return {"ce": 0.1 * ce, "skd": 0.9 * n.on_logits(skd)}
     raise AssertionError(f"write down what {case.name} computes")
