@@ -46,8 +46,8 @@ def test_gradients_reach_all_that_is_trained_and_nothing_else(case: Case) -> Non
     trained = {name for name, p in distiller.named_parameters() if p.requires_grad}
     reached = {name for name, p in distiller.named_parameters() if p.grad is not None}
     assert reached == trained
-    connectors = {name for name in trained if name.startswith("terms.")}
-    assert bool(connectors) == any(term.connector.state_dict() for term in distiller.stage.terms)
+    own = {f"terms.{name}" for name, _ in distiller.terms.named_parameters()}
+    assert own == {name for name in trained if name.startswith("terms.")}
     assert not any("terms" in name or "connector" in name for name in distiller.student.state_dict())
 
 
@@ -62,7 +62,8 @@ def test_bf16_agrees(case: Case) -> None:
     assert half.loss.item() == pytest.approx(exact.loss.item(), rel=0.05)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+# The weight of a sample in WSLD is detached.
+@pytest.mark.parametrize("case", [case for case in CASES if case.method != "wsld"], ids=str)
 def test_directional_derivative(case: Case) -> None:
     distiller = rebuilt(case, torch.float64).train()
     images, labels = batch(3, torch.float64)
