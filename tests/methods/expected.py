@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
+from oracles.ctkd import ctkd
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
@@ -200,4 +202,7 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "rld": n.on_logits(rld, labels.tolist()) / 20}
         case "skd":
             return {"ce": 0.1 * ce, "skd": 0.9 * n.on_logits(skd)}
+        case "ctkd":
+            temperature = [1 + 20 / (1 + math.exp(-1))]
+            return {"ce": 0.1 * ce, "ctkd": 0.9 * n.on_logits(ctkd, temperature)}
     raise AssertionError(f"write down what {case.name} computes")
