@@ -16,6 +16,7 @@ from oracles.ctkd import ctkd
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
+from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd, soften
 from oracles.nkd import nkd
@@ -205,4 +206,7 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
         case "ctkd":
             temperature = [1 + 20 / (1 + math.exp(-1))]
             return {"ce": 0.1 * ce, "ctkd": 0.9 * n.on_logits(ctkd, temperature)}
+        case "gkl":
+            uniform = [[1 / CLASSES] * CLASSES] * CLASSES
+            return {"ce": ce, "gkl": n.on_logits(gkl, labels.tolist(), class_means=uniform) / 20}
     raise AssertionError(f"write down what {case.name} computes")
