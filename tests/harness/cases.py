@@ -87,6 +87,7 @@ CASES = [
     # With λ = 1, the gradient of the temperature is that of the loss.
     Case("ctkd", "ctkd", {"ctkd": {"start": 1.0, "end": 1.0}}),
     Case("gkl", "gkl", {}),
+    Case("wkd_l", "wkd_l", {}),
 ]
 
 

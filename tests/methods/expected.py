@@ -19,12 +19,13 @@ from oracles.fsp import fsp
 from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd, soften
-from oracles.nkd import nkd
+from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.rld import rld
 from oracles.skd import skd
 from oracles.ttm import ttm
+from oracles.wkd_l import wkd_l, wkd_l_cost
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -209,4 +210,9 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
         case "gkl":
             uniform = [[1 / CLASSES] * CLASSES] * CLASSES
             return {"ce": ce, "gkl": n.on_logits(gkl, labels.tolist(), class_means=uniform) / 20}
+        case "wkd_l":
+            cost = wkd_l_cost(distiller.teacher.members[0].network.fc.weight.tolist())
+            of_label = n.on_logits(target_class, labels.tolist())
+            whole = n.on_logits(wkd_l, labels.tolist(), cost=cost)
+            return {"ce": ce, "wkd_l.label": of_label, "wkd_l": whole - of_label}
     raise AssertionError(f"write down what {case.name} computes")
