@@ -88,6 +88,7 @@ CASES = [
     Case("ctkd", "ctkd", {"ctkd": {"start": 1.0, "end": 1.0}}),
     Case("gkl", "gkl", {}),
     Case("wkd_l", "wkd_l", {}),
+    Case("wsld", "wsld", {}),
 ]
 
 

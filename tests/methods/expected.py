@@ -26,6 +26,7 @@ from oracles.rld import rld
 from oracles.skd import skd
 from oracles.ttm import ttm
 from oracles.wkd_l import wkd_l, wkd_l_cost
+from oracles.wsld import wsld
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -215,4 +216,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             of_label = n.on_logits(target_class, labels.tolist())
             whole = n.on_logits(wkd_l, labels.tolist(), cost=cost)
             return {"ce": ce, "wkd_l.label": of_label, "wkd_l": whole - of_label}
+        case "wsld":
+            return {"ce": ce, "wsld": n.on_logits(wsld, labels.tolist())}
     raise AssertionError(f"write down what {case.name} computes")
