@@ -89,6 +89,7 @@ CASES = [
     Case("gkl", "gkl", {}),
     Case("wkd_l", "wkd_l", {}),
     Case("wsld", "wsld", {}),
+    Case("ldrld", "ldrld", {"ldrld": {"k": 3}}),
 ]
 
 

@@ -19,6 +19,7 @@ from oracles.fsp import fsp
 from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd, soften
+from oracles.ldrld import ldrld
 from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
@@ -218,4 +219,6 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "wkd_l.label": of_label, "wkd_l": whole - of_label}
         case "wsld":
             return {"ce": ce, "wsld": n.on_logits(wsld, labels.tolist())}
+        case "ldrld":
+            return {"ce": ce, "ldrld": n.on_logits(ldrld, k=3)}
     raise AssertionError(f"write down what {case.name} computes")
