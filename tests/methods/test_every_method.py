@@ -70,7 +70,9 @@ def test_directional_derivative(case: Case) -> None:
     parameters = [p for p in distiller.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(distiller(images, labels).loss, parameters)
     draw = torch.Generator().manual_seed(3)
-    directions = [torch.randn(p.shape, generator=draw, dtype=p.dtype) * p.std().clamp(min=0.1) for p in parameters]
+    directions = [
+        torch.randn(p.shape, generator=draw, dtype=p.dtype) * p.std(correction=0).clamp(min=0.1) for p in parameters
+    ]
     analytic = sum((g * d).sum() for g, d in zip(gradients, directions))
     losses = []
     for step in (1e-6, -2e-6):

@@ -10,8 +10,8 @@ from torch import Tensor
 class ClassMeans(nn.Module):
     """The teacher's mean softened probabilities over the samples of each class, from the epoch before.
 
-    They are uniform in the first epoch. Call ``advance`` and then ``add`` with every batch. A class without samples keeps
-    its row; in the authors' code, it becomes NaN.
+    They are uniform in the first epoch. Call ``advance`` and then ``add`` with every batch. A class without samples
+    keeps its row; in the authors' code, it becomes NaN.
 
     Args:
         classes: The number of classes K.
