@@ -207,6 +207,11 @@ def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
                     f"than recomputing costs time, or depend on other images. Remove cache.views, or use small "
                     f"targets: method=kd, at, fsp, or with cache.features=true fitnets and nst.layers=last"
                 )
+            if settings.cache.top_k is not None and term.kept is not None and term.kept.whole:
+                raise TutelageError(
+                    f"cache.top_k={settings.cache.top_k} stores only the largest logits, but the term {term.name} "
+                    f"needs those of all classes; remove cache.top_k"
+                )
             if term.kept is not None and term.kept.kind == "features" and not settings.cache.features:
                 raise TutelageError(
                     f"{given}: the term {term.name} caches feature maps, which need much space; set "
