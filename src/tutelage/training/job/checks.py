@@ -175,6 +175,20 @@ def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
         )
 
 
+def check_accumulate(settings: RunSettings, stages: Sequence[Stage]) -> None:
+    """Check that batches are not split if a term relates their samples to each other.
+
+    Raises:
+        TutelageError: If they are; the message names the setting and the term.
+    """
+    for term in (term for stage in stages for term in stage.terms if term.relational):
+        if settings.accumulate > 1:
+            raise TutelageError(
+                f"accumulate={settings.accumulate} splits each batch, but the term {term.name} relates all samples of "
+                f"a batch to each other; set accumulate=1, and a smaller batch_size if memory runs out"
+            )
+
+
 def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
     """Check that the targets can be cached, if ``cache.views`` is set.
 
