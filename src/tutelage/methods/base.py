@@ -147,8 +147,11 @@ class Method(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    single_samples: ClassVar[bool] = False
-    """Whether the method needs unmixed samples with hard labels; it then rejects mixup and CutMix."""
+    single_samples: ClassVar[bool | None] = None
+    """Whether the method needs unmixed samples with hard labels; it then rejects mixup and CutMix.
+
+    None if its terms that read labels do. Set False if they accept soft labels (B, K).
+    """
 
     @property
     def needs_teacher(self) -> bool:

@@ -175,6 +175,22 @@ def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
         )
 
 
+def check_labels(data: DataSettings, methods: Mapping[str, Method], stages: Sequence[Stage]) -> None:
+    """Check that images are not mixed if a term reads their labels, unless a method states that it accepts soft labels.
+
+    Raises:
+        TutelageError: If they are; the message names the settings and the term.
+    """
+    if not data.mixing or any(method.single_samples is False for method in methods.values()):
+        return
+    for term in (term for stage in stages for term in stage.terms if term.needs_labels):
+        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
+        raise TutelageError(
+            f"{given} mixes labels, but the term {term.name} needs one class per image; "
+            f"set {' '.join(f'data.{name}=0' for name in data.mixing)} or another method"
+        )
+
+
 def check_accumulate(settings: RunSettings, stages: Sequence[Stage]) -> None:
     """Check that batches are not split if a term relates their samples to each other.
 

@@ -18,6 +18,7 @@ from tutelage.training.job.checks import (
     check_accumulate,
     check_cacheable,
     check_classes,
+    check_labels,
     check_mixing,
     check_size,
     check_smallest_batch,
@@ -100,6 +101,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
         stages = without_labels(stages, methods, settings.data.name)
     if isinstance(settings, TrainSettings) and settings.trainable == "head":
         stages = [replace(stage, frozen=all_but(student, find_heads(student))) for stage in stages]
+    check_labels(settings.data, methods, stages)
     check_accumulate(settings, stages)
     if isinstance(settings, DistillSettings):
         check_cacheable(settings, stages)
