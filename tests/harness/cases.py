@@ -77,6 +77,19 @@ CASES = [
     ),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
+    Case("kd-standardized", "kd", {"kd": {"standardize": True}}),
+    Case("dkd", "dkd", {}),
+    Case("dist", "dist", {}),
+    Case("ttm", "ttm", {"ttm": {"weighted": True}}),
+    Case("nkd", "nkd", {}),
+    Case("rld", "rld", {}),
+    Case("skd", "skd", {}),
+    # With λ = 1, the gradient of the temperature is that of the loss.
+    Case("ctkd", "ctkd", {"ctkd": {"start": 1.0, "end": 1.0}}),
+    Case("gkl", "gkl", {}),
+    Case("wkd_l", "wkd_l", {}),
+    Case("wsld", "wsld", {}),
+    Case("ldrld", "ldrld", {"ldrld": {"k": 3}}),
 ]
 
 VARIANTS = {

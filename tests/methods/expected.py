@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,22 @@ from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
+from oracles.ctkd import ctkd
+from oracles.dist import dist
+from oracles.dkd import dkd
 from oracles.fsp import fsp
+from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd, soften
+from oracles.ldrld import ldrld
+from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.rld import rld
+from oracles.skd import skd
+from oracles.ttm import ttm
+from oracles.wkd_l import wkd_l, wkd_l_cost
+from oracles.wsld import wsld
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -70,6 +82,9 @@ class Networks:
     def kd(self, temperature: float = 4.0, teacher: Tensor | None = None) -> float:
         teacher = self.t["logits"] if teacher is None else teacher
         return kd(self.s["logits"].tolist(), teacher.tolist(), temperature)
+
+    def on_logits(self, oracle: Callable[..., float], *labels: list[int], **options: object) -> float:
+        return oracle(self.s["logits"].tolist(), self.t["logits"].tolist(), *labels, **options)
 
     def connected(self, term: str) -> list:
         """The student's feature behind the connector of ``term``."""
@@ -133,6 +148,8 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=torch.stack(n.t_logits).mean(0))}
         case "kd-ensemble-probabilities":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=mean_probability(n.t_logits, 4.0))}
+        case "kd-standardized":
+            return {"ce": 0.1 * ce, "kd": 9 * n.on_logits(kd, temperature=2.0, standardize=True)}
         case "at":
             return {"ce": ce, **n.attention()}
         case "at-paper-max":
@@ -177,4 +194,31 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"map.layer2": n.hint("map.layer2", "block2")}
         case "feature_maps-task":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd()}
+        case "dkd":
+            return {"ce": ce, "dkd": n.on_logits(dkd, labels.tolist()) / 20}
+        case "dist":
+            return {"ce": ce, "dist": 2 * n.on_logits(dist)}
+        case "ttm":
+            return {"ce": ce, "ttm": 4 * n.on_logits(ttm, gamma=0.2, weighted=True)}
+        case "nkd":
+            return {"ce": ce, "nkd": n.on_logits(nkd, labels.tolist())}
+        case "rld":
+            return {"ce": ce, "rld": n.on_logits(rld, labels.tolist()) / 20}
+        case "skd":
+            return {"ce": 0.1 * ce, "skd": 0.9 * n.on_logits(skd)}
+        case "ctkd":
+            temperature = [1 + 20 / (1 + math.exp(-1))]
+            return {"ce": 0.1 * ce, "ctkd": 0.9 * n.on_logits(ctkd, temperature)}
+        case "gkl":
+            uniform = [[1 / CLASSES] * CLASSES] * CLASSES
+            return {"ce": ce, "gkl": n.on_logits(gkl, labels.tolist(), class_means=uniform) / 20}
+        case "wkd_l":
+            cost = wkd_l_cost(distiller.teacher.members[0].network.fc.weight.tolist())
+            of_label = n.on_logits(target_class, labels.tolist())
+            whole = n.on_logits(wkd_l, labels.tolist(), cost=cost)
+            return {"ce": ce, "wkd_l.label": of_label, "wkd_l": whole - of_label}
+        case "wsld":
+            return {"ce": ce, "wsld": n.on_logits(wsld, labels.tolist())}
+        case "ldrld":
+            return {"ce": ce, "ldrld": n.on_logits(ldrld, k=3)}
     raise AssertionError(f"write down what {case.name} computes")

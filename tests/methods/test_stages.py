@@ -38,6 +38,46 @@ def test_kd_in_a_sum_sets_the_weight_of_the_labels() -> None:
     assert [term.name for term in stage.terms] == ["at.layer1", "at.layer2", "at.layer3", "kd"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "kl", "ce"),
+    [
+        ({"weight": 3.0}, 3.0, 0.1),
+        ({"ce": 1.0}, 0.9, 1.0),
+        ({"weight": 3.0, "ce": 0.5}, 3.0, 0.5),
+        ({"alpha": 0.3, "ce": 0.5}, 0.3, 0.5),
+        ({"standardize": True}, 9.0, 0.1),
+        ({"standardize": True, "ce": 1.0}, 9.0, 1.0),
+        ({"standardize": True, "labels": False}, 9.0, 0.0),
+        ({"labels": False, "weight": 2.0}, 2.0, 0.0),
+    ],
+)
+def test_kd_has_two_weights_also_in_a_sum(settings: dict, kl: float, ce: float) -> None:
+    for method in ("kd", "kd+at"):
+        (stage,) = stages_of(method, kd=settings)
+        assert {term.name: term.weight for term in stage.terms}["kd"] == kl
+        assert stage.task_weight == pytest.approx(ce)
+
+
+def test_what_standardization_implies_is_read_back_from_a_settings_file() -> None:
+    method = METHODS["kd"](standardize=True)
+    assert (method.temperature, METHODS["kd"](standardize=True, temperature=3).temperature) == (2.0, 3.0)
+    for again in (method, METHODS["kd"]()):
+        assert METHODS["kd"](**again.model_dump()) == again
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"standardize": True, "alpha": 0.5}, "leave it out"),
+        ({"weight": 1.0, "ce": 1.0, "alpha": 0.5}, "leave it out"),
+        ({"labels": False, "ce": 0.5}, "leave kd.ce out"),
+    ],
+)
+def test_settings_of_kd_that_contradict_each_other(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        METHODS["kd"](**settings)
+
+
 def test_kd_beside_fitnets_takes_the_place_of_its_own() -> None:
     _, last = stages_of("fitnets+kd", kd={"alpha": 0.5, "temperature": 2.0})
     assert [(term.name, term.weight) for term in last.terms] == [("kd", 0.5)]

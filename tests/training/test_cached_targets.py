@@ -259,6 +259,8 @@ def test_the_greatest_logits_alone(run: dict[str, Any], tmp_path: Path) -> None:
         ({"method": "feature_maps"}, ["the term map.", "cache.features=true"]),
         ({"cache.top_k": 10}, ["cache.top_k=10", "10 classes"]),
         ({"cache.top_k": 11, "method": "kd+at"}, ["cache.top_k=11", "10 classes"]),
+        ({"cache.top_k": 3, "method": "kd+dist"}, ["cache.top_k=3", "the term dist", "all classes"]),
+        ({"cache.top_k": 3, "kd.standardize": True}, ["cache.top_k=3", "the term kd", "all classes"]),
         ({"cache.views": 0}, ["cache.views=0", "at least 1"]),
         ({"cache.views": "foo"}, ["cache.views=foo", "cache.views=all"]),
         ({"cache.dtype": "bf16"}, ["cache.dtype=bf16", "fp16"]),

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from harness.cases import CASES, Case, build
 from tutelage import TutelageError, distill, train
 from tutelage.data import DataSettings
 from tutelage.methods import METHODS
-from tutelage.training.job.job import check_mixing
+from tutelage.terms import LABELS, LOGITS, Stage, Term
+from tutelage.training.job.checks import check_labels, check_mixing
 
 MIXED = {"name": "digits", "mixup": 0.8, "cutmix": 1.0, "mix_probability": 0.8, "randaugment": 1}
 RUN: dict[str, Any] = {
@@ -53,6 +55,26 @@ def test_a_method_that_needs_single_samples_refuses_mixing_by_name(method: str, 
         distill(**RUN, teacher="runs/teacher", student="resnet8", method=method, out=tmp_path / "run")
     with pytest.raises(TutelageError, match=r"data\.cutmix=0\.5 .*method=at_gradient .*data\.cutmix=0"):
         check_mixing(DataSettings(name="digits", cutmix=0.5), {"at_gradient": METHODS["at_gradient"]()})
+
+
+def test_a_term_that_reads_labels_refuses_mixing_by_name_unless_its_method_accepts_soft_labels() -> None:
+    term = Term("own", 1.0, (LOGITS, LABELS), (), lambda: None, lambda logits, target, labels: logits.sum())
+    stages = [Stage("train", 1, (term,))]
+    mixed, plain = DataSettings(name="digits", mixup=1.0), DataSettings(name="digits")
+    with pytest.raises(TutelageError, match=r"data\.mixup=1 mixes labels, but the term own .*data\.mixup=0"):
+        check_labels(mixed, {"none": METHODS["none"]()}, stages)
+
+    class Soft(METHODS["none"]):  # type: ignore[misc]
+        single_samples = False
+
+    check_labels(mixed, {"soft": Soft()}, stages)
+    check_labels(plain, {"none": METHODS["none"]()}, stages)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.method != "none"], ids=str)
+def test_methods_that_read_labels_say_so_before_networks_are_built(case: Case) -> None:
+    single = any(method.single_samples for method in case.methods().values())
+    assert single == any(stage.terms_need_labels for stage in build(case).stages)
 
 
 def test_what_does_not_mix_is_not_refused() -> None:

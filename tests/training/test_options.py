@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from harness.cases import CASES, batch, build
 from harness.runs import SMALL
-from tutelage import train
+from tutelage import TutelageError, distill, train
 from tutelage.distillation.distiller import task_loss
 from tutelage.terms import Optimizer
 from tutelage.training.loop.optimizer import build_optimizer
@@ -84,6 +84,12 @@ def test_the_optimiser_holds_student_and_connectors_and_not_the_teacher(name: st
     before = [p.detach().clone() for p in distiller.terms.parameters()]
     optimizer.step()
     assert all(not torch.equal(old, new) for old, new in zip(before, distiller.terms.parameters()))
+
+
+def test_a_batch_whose_samples_are_related_is_not_split(tmp_path: Path) -> None:
+    settings = {"teacher": "resnet8", "student": "resnet8", "method": "kd+dist", "accumulate": 2}
+    with pytest.raises(TutelageError, match="accumulate=2 splits each batch, but the term dist .*accumulate=1"):
+        distill(data="digits", **settings, device="cpu", out=tmp_path / "run")
 
 
 @pytest.mark.parametrize(("momentum", "same"), [(0.0, True), (0.9, False)])

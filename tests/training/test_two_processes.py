@@ -15,6 +15,7 @@ from harness.marks import quickly
 from harness.pool import Pool
 from tutelage import evaluate, train
 from tutelage.config import TrainSettings, load
+from tutelage.distillation import Distiller
 from tutelage.training.engine import build_engine
 from tutelage.training.feeding.feed import build_feed
 from tutelage.training.job.job import build_job
@@ -30,9 +31,9 @@ RUN: dict[str, Any] = {
 
 
 QUICK = {
-    *("at_gradient-symmetry", "kd+ofd"),
+    *("at_gradient-symmetry", "kd+ofd", "ctkd", "gkl"),
 }
-"""A term that differentiates twice, and connectors."""
+"""A term that differentiates twice, connectors, a trained temperature, and state that processes share."""
 
 
 # In float32, rounding alone exceeds any useful tolerance where gradients cancel, and differs between processors.
@@ -53,15 +54,25 @@ def gradients_of_one_rank(rank: int, case: Case) -> tuple[float, dict[str, torch
     return mean, {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
 
 
+def losses_of_one(distiller: Distiller, world: int) -> Iterator[torch.Tensor]:
+    """Yields the shares of the loss, of each micro-batch or, if a term relates its samples, of all together."""
+    parts = micro_batches(world)
+    if not any(term.relational for term in distiller.stage.terms):
+        yield from (distiller(images, labels).loss / world for images, labels in parts)
+        return
+    # Batch normalization still sees one micro-batch at a time.
+    features = [distiller.features(images) for images, _ in parts]
+    joined = {tap: torch.cat([each[tap] for each in features]) for tap in features[0]}
+    images, labels = (torch.cat(each) for each in zip(*parts))
+    yield distiller.compare(joined, labels, distiller.targets(images)).loss
+
+
 def assert_as_one(case: Case, pool: Pool, world: int) -> None:
     distiller = build(case, PRECISE).train()
-    losses = []
-    for images, labels in micro_batches(world):
-        loss = distiller(images, labels).loss / world
-        loss.backward()
-        losses.append(loss.item())
+    whole = sum(losses_of_one(distiller, world))
+    whole.backward()
     for mean, gradients in pool.run(gradients_of_one_rank, case):
-        assert mean == pytest.approx(sum(losses), rel=1e-9)
+        assert mean == pytest.approx(whole.item(), rel=1e-9)
         expected = {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
         assert gradients.keys() == expected.keys()
         for name, gradient in gradients.items():

@@ -86,9 +86,11 @@ def _suggestion(key: str, known: list[Key]) -> str:
     """Suggest a key by its spelling, in its section or another, or by its description."""
     section, _, name = key[:LONGEST].rpartition(".")
     beside = [other.name for other in known if other.name.rpartition(".")[0] == section]
+    elsewhere = [other.name for other in known if other.name.rpartition(".")[2] == name]
+    if elsewhere:
+        return f"did you mean {' or '.join(elsewhere)}?"
     close = (
-        [other.name for other in known if other.name.rpartition(".")[2] == name]
-        or _spelt_like(name, beside, 0.6)
+        _spelt_like(name, beside, 0.6)
         or _spelt_like(name, [other.name for other in known], 0.75)
         or [other.name for other in known if _describes(other.description, name)]
     )

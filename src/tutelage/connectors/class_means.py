@@ -10,8 +10,8 @@ from torch import Tensor
 class ClassMeans(nn.Module):
     """The teacher's mean softened probabilities over the samples of each class, from the epoch before.
 
-    They are uniform in the first epoch. Call ``add`` with every batch and ``advance`` at the end of each epoch. A class
-    without samples keeps its row; in the authors' code, it becomes NaN.
+    They are uniform in the first epoch. Call ``advance`` and then ``add`` with every batch. A class without samples
+    keeps its row; in the authors' code, it becomes NaN.
 
     Args:
         classes: The number of classes K.
@@ -21,7 +21,7 @@ class ClassMeans(nn.Module):
         >>> from tutelage.connectors import ClassMeans
         >>> bank = ClassMeans(classes=2)
         >>> bank.add(torch.tensor([[1.0, 0.0]]), labels=torch.tensor([0]), temperature=1.0)
-        >>> bank.advance()
+        >>> bank.advance(torch.tensor(1))
         >>> bank.means
         tensor([[0.7311, 0.2689],
                 [0.5000, 0.5000]])
@@ -29,11 +29,13 @@ class ClassMeans(nn.Module):
 
     means: Tensor
     sums: Tensor
+    epoch: Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.register_buffer("means", torch.full((classes, classes), 1 / classes))
         self.register_buffer("sums", torch.zeros(classes, classes))
+        self.register_buffer("epoch", torch.tensor(0))
 
     @torch.no_grad()
     def add(self, teacher_logits: Tensor, labels: Tensor, temperature: float) -> None:
@@ -48,8 +50,16 @@ class ClassMeans(nn.Module):
         self.sums.index_add_(0, labels.clamp_min(0), probabilities * (labels >= 0)[:, None])
 
     @torch.no_grad()
-    def advance(self) -> None:
-        """Replace the means by those of the sums, and start the sums again."""
+    def advance(self, epoch: Tensor) -> None:
+        """In a new epoch, replace the means by those of the sums, and start the sums again.
+
+        Args:
+            epoch: The epoch, from 0, a scalar on any device. The decision is made on the device of the sums, so no step
+                waits for it.
+        """
+        epoch = epoch.to(self.epoch.device)
+        is_new = epoch != self.epoch
         counts = self.sums.sum(1, keepdim=True)
-        self.means.copy_(torch.where(counts > 0, self.sums / counts, self.means))
-        self.sums.zero_()
+        self.means.copy_(torch.where(is_new & (counts > 0), self.sums / counts, self.means))
+        self.sums.masked_fill_(is_new, 0)
+        self.epoch.copy_(epoch)

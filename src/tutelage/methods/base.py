@@ -147,13 +147,21 @@ class Method(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    single_samples: ClassVar[bool] = False
-    """Whether the method needs unmixed samples with hard labels; it then rejects mixup and CutMix."""
+    single_samples: ClassVar[bool | None] = None
+    """Whether the method needs unmixed samples with hard labels; it then rejects mixup and CutMix.
+
+    None if its terms that read labels do. Set False if they accept soft labels (B, K).
+    """
 
     @property
     def needs_teacher(self) -> bool:
         """Whether the method needs a teacher."""
         return True
+
+    def implying(self, **implied: object) -> dict[str, object]:
+        """Return the settings that were set, and the values ``implied`` by one of them for those that were not."""
+        chosen = {name: getattr(self, name) for name in self.model_fields_set}
+        return implied | {name: value for name, value in chosen.items() if value is not None}
 
     @abstractmethod
     def stages(self, pair: Pair) -> list[Stage]:

@@ -24,7 +24,7 @@ def methods_by_name(method: str | Method | Mapping[str, Method]) -> dict[str, Me
 
     Example:
         >>> methods_by_name("kd+at")
-        {'kd': KD(temperature=4.0, alpha=0.9, labels=True, ensemble='logits'), 'at': AT(weight=None, ...)}
+        {'kd': KD(temperature=4.0, alpha=0.9, ...), 'at': AT(weight=None, ...)}
         >>> list(methods_by_name(METHODS["kd"](temperature=2.0)))
         ['kd']
     """
@@ -61,8 +61,9 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     """Return the stages of a sum of methods. The order of the methods does not matter.
 
     * At most one method may have several stages. The terms of the other methods are added to its last stage.
-    * If the sum contains ``kd``, the cross-entropy of that stage has the weight 1 − α, and ``kd`` replaces the KD terms
-      of other methods (FitNets). Otherwise the cross-entropy has the smallest of the methods' weights, usually 1.
+    * If the sum contains ``kd``, the cross-entropy of that stage has the weight ``kd.ce``, by default 1 − α, and ``kd``
+      replaces the KD terms of other methods (FitNets). Otherwise the cross-entropy has the smallest of the methods'
+      weights, usually 1.
     * The stage has the teacher mode ``batch`` if one of the methods needs it.
 
     Args:
@@ -89,7 +90,7 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     terms = [term for name, stages in planned.items() for term in stages[-1].terms if kd is None or _stays(term, name)]
     _require_different(terms, planned)
     *before, last = planned[staged[0]] if staged else joined[:1]
-    task_weight = 1 - kd.weight if isinstance(kd, KD) else min(stage.task_weight for stage in joined)
+    task_weight = kd.ce_weight if isinstance(kd, KD) else min(stage.task_weight for stage in joined)
     last = replace(last, terms=tuple(terms), task_weight=task_weight)
     if any(stage.teacher_mode == "batch" for stage in joined):
         last = replace(last, teacher_mode="batch")

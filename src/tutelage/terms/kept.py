@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -21,9 +21,18 @@ class Kept:
     kind: Literal["logits", "statistic", "features"]
     name: str
     """Identity of the target among all targets of a teacher: equal names mean equal tensors."""
+    whole: bool = field(default=False, compare=False, repr=False)
+    """Whether the loss needs the logits of all classes, not only the largest. Terms that differ here share a target."""
 
     @classmethod
-    def of(cls, kind: Literal["logits", "statistic", "features"], what: str, *taps: str, **settings: object) -> Kept:
+    def of(
+        cls,
+        kind: Literal["logits", "statistic", "features"],
+        what: str,
+        *taps: str,
+        whole: bool = False,
+        **settings: object,
+    ) -> Kept:
         """Return a description with the name ``what(taps; settings)``."""
         described = ", ".join(f"{key}={value}" for key, value in sorted(settings.items()))
-        return cls(kind, f"{what}({', '.join(taps)}; {described})")
+        return cls(kind, f"{what}({', '.join(taps)}; {described})", whole)

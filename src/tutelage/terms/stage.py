@@ -8,7 +8,7 @@ from typing import Literal
 import torch.nn as nn
 
 from tutelage.terms.optimization import Optimizer, Schedule
-from tutelage.terms.reserved import INDEX, LABELS, LOGITS, ComputedTap, is_reserved
+from tutelage.terms.reserved import INDEX, LOGITS, ComputedTap, is_reserved
 from tutelage.terms.term import Term
 
 
@@ -84,8 +84,7 @@ class Stage:
     @property
     def terms_need_labels(self) -> bool:
         """Whether a term reads the labels, not counting the cross-entropy."""
-        read = (*self._read_of_student, *self._read_of_teacher)
-        return LABELS in read or any(tap.needs_labels for tap in read if isinstance(tap, ComputedTap))
+        return any(term.needs_labels for term in self.terms)
 
     @property
     def needs_index(self) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tutelage.terms.gathering import gathered
 from tutelage.terms.kept import Kept
-from tutelage.terms.reserved import BATCH
+from tutelage.terms.reserved import BATCH, LABELS, ComputedTap
 from tutelage.terms.weighting import Weighting, epoch_at
 
 Target = Tensor | tuple[Tensor, ...]
@@ -77,6 +77,12 @@ class Term(nn.Module):
         self._target = target
         self._match = match
         self.connector = connector if connector is not None else Unchanged()
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the term reads the labels, which must then be class numbers, not soft labels."""
+        read = (*self.student_taps, *self.teacher_taps)
+        return LABELS in read or any(tap.needs_labels for tap in read if isinstance(tap, ComputedTap))
 
     def weight_at(self, progress: float, epochs: int = 1) -> float:
         """Return the weight at ``progress``, the completed fraction of the stage of ``epochs``."""

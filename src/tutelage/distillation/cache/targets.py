@@ -107,7 +107,8 @@ class StoredTargets:
     @property
     def record_bytes(self) -> int:
         """Bytes per sample and view, including checksums."""
-        return sum(encoding.record_bytes + CHECKSUM_BYTES for encoding in self._encodings.values())
+        shared = {self._terms[place].kept: encoding for place, encoding in self._encodings.items()}
+        return sum(encoding.record_bytes + CHECKSUM_BYTES for encoding in shared.values())
 
     def read(self, view: int, rows: Rows) -> list[Tensor] | None:
         """Return the targets of samples ``rows`` (B,) at ``view``, in float32 on the CPU, or None if any is missing."""

@@ -175,6 +175,36 @@ def check_mixing(data: DataSettings, methods: Mapping[str, Method]) -> None:
         )
 
 
+def check_labels(data: DataSettings, methods: Mapping[str, Method], stages: Sequence[Stage]) -> None:
+    """Check that images are not mixed if a term reads their labels, unless a method states that it accepts soft labels.
+
+    Raises:
+        TutelageError: If they are; the message names the settings and the term.
+    """
+    if not data.mixing or any(method.single_samples is False for method in methods.values()):
+        return
+    for term in (term for stage in stages for term in stage.terms if term.needs_labels):
+        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
+        raise TutelageError(
+            f"{given} mixes labels, but the term {term.name} needs one class per image; "
+            f"set {' '.join(f'data.{name}=0' for name in data.mixing)} or another method"
+        )
+
+
+def check_accumulate(settings: RunSettings, stages: Sequence[Stage]) -> None:
+    """Check that batches are not split if a term relates their samples to each other.
+
+    Raises:
+        TutelageError: If they are; the message names the setting and the term.
+    """
+    for term in (term for stage in stages for term in stage.terms if term.relational):
+        if settings.accumulate > 1:
+            raise TutelageError(
+                f"accumulate={settings.accumulate} splits each batch, but the term {term.name} relates all samples of "
+                f"a batch to each other; set accumulate=1, and a smaller batch_size if memory runs out"
+            )
+
+
 def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
     """Check that the targets can be cached, if ``cache.views`` is set.
 
@@ -206,6 +236,11 @@ def check_cacheable(settings: DistillSettings, stages: Sequence[Stage]) -> None:
                     f"{given}: caching the term {term.name} is not worthwhile, because its targets need more space "
                     f"than recomputing costs time, or depend on other images. Remove cache.views, or use small "
                     f"targets: method=kd, at, fsp, or with cache.features=true fitnets and nst.layers=last"
+                )
+            if settings.cache.top_k is not None and term.kept is not None and term.kept.whole:
+                raise TutelageError(
+                    f"cache.top_k={settings.cache.top_k} stores only the largest logits, but the term {term.name} "
+                    f"needs those of all classes; remove cache.top_k"
                 )
             if term.kept is not None and term.kept.kind == "features" and not settings.cache.features:
                 raise TutelageError(

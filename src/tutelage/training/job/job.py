@@ -15,8 +15,10 @@ from tutelage.methods import METHODS, Method
 from tutelage.models import ModelSpec, all_but, check_storable, find_heads, replace_head, spec_of
 from tutelage.training.engine import find_process
 from tutelage.training.job.checks import (
+    check_accumulate,
     check_cacheable,
     check_classes,
+    check_labels,
     check_mixing,
     check_size,
     check_smallest_batch,
@@ -99,6 +101,8 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
         stages = without_labels(stages, methods, settings.data.name)
     if isinstance(settings, TrainSettings) and settings.trainable == "head":
         stages = [replace(stage, frozen=all_but(student, find_heads(student))) for stage in stages]
+    check_labels(settings.data, methods, stages)
+    check_accumulate(settings, stages)
     if isinstance(settings, DistillSettings):
         check_cacheable(settings, stages)
     strangers = [_class_difference(member, data) for member in teacher.members] if teacher is not None else []
