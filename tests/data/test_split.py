@@ -88,7 +88,7 @@ def test_nothing_to_measure_on_is_an_error(make_folder) -> None:  # type: ignore
         ({"fraction": 1.5}, "fraction"),
         ({"labelled": 0}, "labelled"),
         ({"validation": 1}, "validation"),
-        ({"scale": (0.5, 0.2)}, "least <= greatest"),
+        ({"scale": (0.5, 0.2)}, "minimum <= maximum"),
         ({"fractoin": 0.5}, "fractoin"),
     ],
 )

@@ -160,7 +160,7 @@ def test_what_cannot_be_streamed(make_folder, settings: dict[str, Any], message:
 
 def test_settings_of_streaming_need_streaming() -> None:
     for more in ({"window": 4}, {"disk_gb": 1.0}):
-        with pytest.raises(ValueError, match="give data.stream=true too"):
+        with pytest.raises(ValueError, match="set data.stream=true"):
             DataSettings(name="digits", **more)  # type: ignore[arg-type]
 
 
