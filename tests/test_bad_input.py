@@ -151,7 +151,7 @@ def test_folders_of_images() -> None:
     text = message(data="broken", method="none")
     assert str(Path("broken/cat/2.png")) in text and "data.skip_broken=true" in text
     skipping = {**TINY, "data": {"name": "broken", "skip_broken": True, "validation": 0.3}}
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(UserWarning, match="skipped"):
         assert train(**skipping, model="resnet8", out="skipped").top1 >= 0
 
 
