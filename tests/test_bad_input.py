@@ -63,10 +63,10 @@ def message(**config: Any) -> str:
         (["kd.alpha=2"], "kd.alpha=2"),
         (["optimizer.betas=[2,3]"], "optimizer.betas"),
         (["data.view_seed=9223372036854775808"], "data.view_seed"),
-        (["method=kd+"], "name is missing beside"),
+        (["method=kd+"], "name is missing next to"),
         (["at.form=paper"], "at.weight"),
         (["student"], "'student' is neither key=value nor a YAML file"),
-        (["missing.yaml"], "there is no file missing.yaml"),
+        (["missing.yaml"], "missing.yaml does not exist"),
         (["optimizer={lr: [}"], "not readable as YAML"),
         (["data=!!python/object/apply:os.system ['touch hacked']"], "not readable as YAML"),
     ],
@@ -78,7 +78,7 @@ def test_settings(words: list[str], expected: str) -> None:
 
 
 def test_what_must_be_given_is_said() -> None:
-    with pytest.raises(TutelageError, match="data is missing: give data=") as error:
+    with pytest.raises(TutelageError, match="data is missing; set data=") as error:
         load(TrainSettings)
     assert "model is missing" in str(error.value)
 
@@ -151,7 +151,7 @@ def test_folders_of_images() -> None:
     text = message(data="broken", method="none")
     assert str(Path("broken/cat/2.png")) in text and "data.skip_broken=true" in text
     skipping = {**TINY, "data": {"name": "broken", "skip_broken": True, "validation": 0.3}}
-    with pytest.warns(UserWarning, match="left out"):
+    with pytest.warns(UserWarning, match="skipped"):
         assert train(**skipping, model="resnet8", out="skipped").top1 >= 0
 
 

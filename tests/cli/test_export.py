@@ -82,7 +82,7 @@ def test_compare_prints_a_row_a_model(run: Path) -> None:
 
 def test_mistakes(run: Path, image: Path) -> None:
     for words, part in (
-        (["predict", run, "top=3"], "IMAGE is missing: tutelage predict RUN IMAGE..."),
+        (["predict", run, "top=3"], "IMAGE is missing; usage: tutelage predict RUN IMAGE..."),
         (["predict", run, image, "top=0"], "top=0"),
         (["export", run, "fromat=onnx"], "did you mean format?"),
         (["compare", run, "nowhere"], "nowhere does not exist"),

@@ -57,7 +57,7 @@ def test_a_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_missing_file_is_reported_as_missing_and_a_value_stays_a_value() -> None:
-    with pytest.raises(TutelageError, match="there is no file runs/seed=1/config.yaml"):
+    with pytest.raises(TutelageError, match="runs/seed=1/config.yaml does not exist"):
         as_mapping("runs/seed=1/config.yaml")
     assert as_mapping("student.weights=seed=1/model.yaml") == {"student": {"weights": "seed=1/model.yaml"}}
 

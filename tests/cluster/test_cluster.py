@@ -54,7 +54,7 @@ def epochs(folder: Path) -> list[int]:
 
 @pytest.mark.parametrize(
     ("act", "said"),
-    [("raise MemoryError('of a worker')", "memory ran out"), ("os.kill(os.getpid(), 9)", "SIGKILL")],
+    [("raise MemoryError('of a worker')", "out of memory"), ("os.kill(os.getpid(), 9)", "SIGKILL")],
     ids=["an error", "killed"],
 )
 @pytest.mark.parametrize("processes", [1, 3])

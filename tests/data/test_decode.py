@@ -102,7 +102,7 @@ def deep(path: Path, white: float, kind: str = "uint16") -> torch.Tensor:
 def test_deep_images_keep_their_contrast_or_are_refused(tmp_path: Path, suffix: str, white: int) -> None:
     path = tmp_path / f"deep{suffix}"
     expected = deep(path, white)
-    with pytest.raises(TutelageError, match=f"16-bit values go up to .* only: set data.white={white} if it has"):
+    with pytest.raises(TutelageError, match=f"16-bit values only go up to .*; set data.white={white} if it has"):
         read(path)
     images = FileImages([path], [0])
     images.rendering = Rendering(white=white)
@@ -123,7 +123,7 @@ def test_floats_and_32_bit_integers(tmp_path: Path, white: float, kind: str) -> 
     assert (read_image(images, 0)[0] - expected).abs().max() <= 1
 
 
-@pytest.mark.parametrize("value, message", [(np.nan, "NaN or infinite"), (-1.0, "values go down to -1")])
+@pytest.mark.parametrize("value, message", [(np.nan, "NaN or infinite"), (-1.0, "negative values, down to -1")])
 def test_floats_that_are_no_picture(tmp_path: Path, value: float, message: str) -> None:
     Image.fromarray(np.array([[0.5, value]], dtype=np.float32)).save(tmp_path / "odd.tif")
     with pytest.raises(TutelageError, match=message):
@@ -155,10 +155,10 @@ def test_images_of_one_color_are_counted(tmp_path: Path, monkeypatch: pytest.Mon
                 gradient().resize((size, size)).save(tmp_path / str(size) / name / f"{i}.png")
     for size in (12, 80):
         Image.new("RGB", (size, size), "navy").save(tmp_path / str(size) / "ant" / "2.png")
-    with pytest.warns(UserWarning, match=r"1 images are one color throughout; the first: .*12/ant/2.png"):
+    with pytest.warns(UserWarning, match=r"1 images have only one color; the first: .*12/ant/2.png"):
         open_data(DataSettings(name=str(tmp_path / "12")))
     data = open_data(DataSettings(name=str(tmp_path / "80"), workers=0, size=32, validation=0.25))
-    with pytest.warns(UserWarning, match=r"one color throughout \(1 so far\): .*80/ant/2.png"):
+    with pytest.warns(UserWarning, match=r"only one color \(1 so far\): .*80/ant/2.png"):
         list(EvalLoader(data.train, 8)), data.validation and list(EvalLoader(data.validation, 8))
 
 

@@ -127,7 +127,7 @@ def test_a_user_without_home_learns_what_to_set(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("TUTELAGE_CACHE", raising=False)
     monkeypatch.setattr(pwd, "getpwuid", fail)  # a user ID without an entry in the passwd file
-    with pytest.raises(TutelageError, match="no home directory: set TUTELAGE_CACHE to a folder"):
+    with pytest.raises(TutelageError, match="no home directory; set TUTELAGE_CACHE to a writable folder"):
         open_data(DataSettings(name="digits"))
 
 

@@ -157,7 +157,7 @@ def test_a_broken_image_stops_with_its_name(make_folder, sizes, workers: int) ->
 @pytest.mark.parametrize("sizes", [((24, 20),), ((48, 80), (90, 60))], ids=["small", "large"])
 def test_broken_images_are_left_out_where_asked_for_and_counted(make_folder, sizes) -> None:  # type: ignore[no-untyped-def]
     path = damage(make_folder({"": {"cat": 20, "dog": 20}}, sizes=sizes))
-    with pytest.warns(UserWarning, match=r"left out .*dog/002.png"):
+    with pytest.warns(UserWarning, match=r"skipped .*dog/002.png"):
         data = open_data(settings(path.parents[1], size=None, skip_broken=True, validation=0.05))
         seen = [int(index) for batch in EvalLoader(data.train, 4) for index in batch.index]
         trained = list(TrainLoader(data.train, 6, 0).epoch(0))
@@ -174,17 +174,17 @@ def test_empty_class_folder(make_folder) -> None:  # type: ignore[no-untyped-def
 
 def test_no_class_folders(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(TutelageError, match=r"has no class folders: images belong in .*CLASS/IMAGE.jpg"):
+    with pytest.raises(TutelageError, match=r"has no class folders; put images in .*CLASS/IMAGE.jpg"):
         open_data(settings(tmp_path))
 
 
 def test_classes_unknown_in_train(make_folder) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(TutelageError, match=r"val has classes that the training set has not: 'bird', 'mouse'"):
+    with pytest.raises(TutelageError, match=r"val has classes that the training set does not have: 'bird', 'mouse'"):
         open_data(settings(make_folder({"train": TRAIN, "val": SOME | {"mouse": 1, "bird": 1}})))
 
 
 def test_classes_missing_in_a_split_are_told(make_folder) -> None:  # type: ignore[no-untyped-def]
-    with pytest.warns(UserWarning, match="the test split of pictures has no image of dog"):
+    with pytest.warns(UserWarning, match="the test split of pictures has no images of dog"):
         open_data(settings(make_folder({"train": TRAIN, "test": {"cat": 2}})))
 
 
@@ -199,17 +199,17 @@ def test_splits_that_make_no_sense(make_folder) -> None:  # type: ignore[no-unty
 
 
 def test_settings_of_the_other_kind_of_images_are_refused(make_folder) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(TutelageError, match="data.padding=4 is for small images"):
+    with pytest.raises(TutelageError, match="data.padding=4 applies to small images"):
         open_data(settings(make_folder({"": TRAIN}), padding=4))
-    with pytest.raises(TutelageError, match="data.scale=.* is for random resized crops"):
+    with pytest.raises(TutelageError, match="data.scale=.* applies to random resized crops"):
         open_data(DataSettings(name="digits", scale=(0.5, 1)))
 
 
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("digit", "data=digit is no known data set, and there is no such folder: did you mean digits"),
-        ("~/no/such/place", "there is no such folder: known names: cifar10, cifar100, digits"),
+        ("digit", "data=digit is not a known data set, and there is no such folder; did you mean digits"),
+        ("~/no/such/place", "there is no such folder; known names: cifar10, cifar100, digits"),
         (__file__, "is a file, not a folder"),
     ],
 )

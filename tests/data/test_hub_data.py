@@ -123,14 +123,14 @@ def test_room_on_the_disk_is_bounded(parquet: Hub, cache: Path) -> None:
     one = max(path.stat().st_size for path in parquet.folders["me/rows"].glob("train-*"))
     order = rows("me/rows", stream=True, window=1, disk_gb=3.2 * one / 1e9)
     assert sorted(order) == list(range(32))
-    with pytest.raises(TutelageError, match="does not hold three windows of 1 shards: give at least data.disk_gb="):
+    with pytest.raises(TutelageError, match="cannot hold three windows of 1 shards; set at least data.disk_gb="):
         rows("me/rows", stream=True, window=1, disk_gb=2 * one / 1e9)
 
 
 def test_a_hub_that_gives_no_more_stops_a_stream_in_words(parquet: Hub) -> None:
     data = open_data(settings("me/rows", stream=True, window=2, skip_broken=True))
     parquet.gated.add("me/rows")
-    with pytest.raises(TutelageError, match=r"train-\d-of-8.parquet cannot be had .*tutelage resume"):
+    with pytest.raises(TutelageError, match=r"train-\d-of-8.parquet cannot be fetched .*tutelage resume"):
         list(TrainLoader(data.train, 8, 0).epoch(0))
 
 
@@ -140,13 +140,13 @@ def test_tar_shards_without_an_index_are_downloaded_and_not_streamed(tmp_path: P
     hub.folders["me/tars"] = root
     data = open_data(settings("me/tars"))
     assert data.classes == ("0", "1") and len(data.train) + len(data.held_out) == 32
-    with pytest.raises(TutelageError, match=r"no index.arrow.*tutelage data pack writes one"):
+    with pytest.raises(TutelageError, match=r"no index.arrow.*write one with tutelage data pack"):
         open_data(settings("me/tars", stream=True))
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_the_hub_has_not_or_does_not_give(parquet: Hub, stream: bool, tmp_path: Path) -> None:
-    with pytest.raises(TutelageError, match="data=me/flowers is no folder here and no data set on the hub"):
+    with pytest.raises(TutelageError, match="data=me/flowers is neither a folder nor a data set on the hub"):
         open_data(settings("me/flowers", stream=stream))
     parquet.folders["me/text"] = tmp_path / "text"
     (tmp_path / "text").mkdir()
@@ -154,7 +154,7 @@ def test_what_the_hub_has_not_or_does_not_give(parquet: Hub, stream: bool, tmp_p
     with pytest.raises(TutelageError, match="data=me/text: .*neither parquet files nor tar shards.*all.csv"):
         open_data(settings("me/text", stream=stream))
     parquet.gated.add("me/rows")
-    with pytest.raises(TutelageError, match="data=me/rows is given only to those who accept.*hf auth login"):
+    with pytest.raises(TutelageError, match="data=me/rows is gated; accept its conditions.*hf auth login"):
         open_data(settings("me/rows", stream=stream))
 
 
@@ -167,7 +167,7 @@ def test_imagenet_is_a_folder_or_comes_from_the_hub(
     assert len(open_data(settings("imagenet-1k", stream=True)).train) == 32
     parquet.gated.add("ILSVRC/imagenet-1k")
     shutil.rmtree(tmp_path / "hf")
-    with pytest.raises(TutelageError, match="ILSVRC/imagenet-1k is given only to those who accept its conditions"):
+    with pytest.raises(TutelageError, match="ILSVRC/imagenet-1k is gated; accept its conditions"):
         open_data(settings("imagenet-1k"))
     asked = len(parquet.sent)
     parquet.folders["ILSVRC/imagenet-1k"].rename(tmp_path / "imagenet-1k")
@@ -181,6 +181,6 @@ def test_offline_nothing_is_asked_and_the_error_names_both_ways_out(
     name: str, stream: bool, parquet: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(TutelageError, match=r"cannot be downloaded .*offline.*with a connection.*give data= a folder"):
+    with pytest.raises(TutelageError, match=r"cannot be downloaded .*offline.*with a connection.*set data to a folder"):
         open_data(settings(name, stream=stream))
     assert parquet.sent == []

@@ -13,7 +13,7 @@ from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.data.visible_files import list_images
 from tutelage.errors import TutelageError
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|did not read|are in train as well)")
+pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|ignored|are also in train)")
 CLASSES = ("cat", "dog")
 
 
@@ -76,7 +76,9 @@ def test_an_unlabelled_test_split_in_a_folder_of_its_name(tmp_path: Path, cache:
 def test_classes_that_hold_the_same_folders_are_refused(tmp_path: Path, cache: Path) -> None:
     put(tmp_path / "set" / "site_a")
     put(tmp_path / "set" / "site_b")
-    with pytest.raises(TutelageError, match="site_a, site_b all hold the folders cat, dog, so it is unclear"):
+    with pytest.raises(
+        TutelageError, match="it is unclear which folders are the classes, because site_a, site_b all contain cat, dog"
+    ):
         opened(tmp_path / "set")
 
 
@@ -91,7 +93,7 @@ def test_images_deeper_in_a_class_are_still_its_own(tmp_path: Path, cache: Path)
 def test_a_class_that_is_called_like_a_split_is_refused(tmp_path: Path, cache: Path) -> None:
     put(tmp_path / "set")
     (tmp_path / "set" / "cat").rename(tmp_path / "set" / "train")
-    with pytest.raises(TutelageError, match="train may be a split or a class, beside dog"):
+    with pytest.raises(TutelageError, match="train may be a split or a class, next to dog"):
         opened(tmp_path / "set")
     (tmp_path / "set" / "train").rename(tmp_path / "set" / "test_tube")
     assert opened(tmp_path / "set").classes == ("dog", "test_tube")
@@ -100,7 +102,7 @@ def test_a_class_that_is_called_like_a_split_is_refused(tmp_path: Path, cache: P
 def test_folders_beside_the_splits_are_mentioned(tmp_path: Path, cache: Path) -> None:
     put(tmp_path / "set" / "train")
     put(tmp_path / "set" / "pred")
-    with pytest.warns(UserWarning, match="did not read pred in .*set: neither train, val nor test"):
+    with pytest.warns(UserWarning, match="ignored pred in .*set, which are not named train, val or test"):
         opened(tmp_path / "set")
 
 
@@ -162,7 +164,7 @@ def test_images_beside_the_folders_are_counted(tmp_path: Path, cache: Path) -> N
     put(tmp_path / "set" / "train")
     for place in ("set", "set/train"):
         picture(50, 12, 10).save(tmp_path / place / "loose.png")
-    with pytest.warns(UserWarning, match="did not read 1 images directly in .*train: move them") as found:
+    with pytest.warns(UserWarning, match="ignored 1 images directly in .*train; move them") as found:
         opened(tmp_path / "set")
     assert sum("directly in" in str(warning.message) for warning in found) == 2
 
@@ -171,9 +173,9 @@ def test_tables_that_are_not_read_are_mentioned_and_that_of_train_is_proposed(tm
     put(tmp_path / "set" / "train")
     for name in ("test.csv", "train.csv", "train/metadata.jsonl"):
         (tmp_path / "set" / name).write_text("")
-    with pytest.warns(UserWarning, match="did not read train.csv, test.csv: .* set data=.*train.csv") as found:
+    with pytest.warns(UserWarning, match="ignored train.csv, test.csv; .* set data=.*train.csv") as found:
         opened(tmp_path / "set")
-    assert any("did not read train/metadata.jsonl" in str(warning.message) for warning in found)
+    assert any("ignored train/metadata.jsonl" in str(warning.message) for warning in found)
 
 
 @pytest.mark.parametrize("spelling", ["caf\u00e9", "cafe\u0301", "caf\u00e9 "])
@@ -200,5 +202,5 @@ def test_held_out_images_that_are_training_images_are_reported(tmp_path: Path, c
         {"copy": shutil.copy, "hard link": os.link, "link": os.symlink}[how](before, after)
         picture(100, 12, 10).save(root / "test" / name / "0.png")  # another image of the same name
     count = "8 of 8" if how == "link to the folder" else "2 of 4"
-    with pytest.warns(UserWarning, match=f"{count} test images are in train as well"):
+    with pytest.warns(UserWarning, match=f"{count} test images are also in train"):
         opened(root)

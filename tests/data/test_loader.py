@@ -62,9 +62,9 @@ def test_a_split_smaller_than_a_batch_is_one_batch(digits: ImageData) -> None:
 
 
 def test_batches_that_cannot_be_shared_are_errors(digits: ImageData) -> None:
-    with pytest.raises(TutelageError, match="batch_size=100 cannot be shared equally by 8 processes"):
+    with pytest.raises(TutelageError, match="batch_size=100 is not divisible by the 8 processes"):
         TrainLoader(digits.train, 100, 0, rank=0, world=8)
-    with pytest.raises(TutelageError, match="3 training images cannot be shared by 4 processes"):
+    with pytest.raises(TutelageError, match="3 training images are too few for 4 processes"):
         TrainLoader(Split(digits.train.samples, digits.train.rows[:3]), 8, 0, rank=0, world=4)
 
 

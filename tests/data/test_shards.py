@@ -119,7 +119,7 @@ def test_an_index_that_points_elsewhere_is_none(tmp_path: Path, span: tuple[int,
     path = tmp_path / "index.arrow"
     batch = pa.record_batch([["a.jpg"], [span[0]], [span[1]], [0]], schema=SCHEMA)
     TarIndex({"train-0.tar": 8192}, [batch]).save(path)
-    with pytest.raises(TutelageError, match="index.arrow is not an index of shards .*outside of their shards"):
+    with pytest.raises(TutelageError, match="index.arrow is not an index of shards .*outside their shards"):
         TarIndex.open(path)
     TarIndex({"train-0.tar": 8192, "train-1.tar": 8192}, [batch]).save(path)
     with pytest.raises(TutelageError, match="is not an index"):
@@ -145,13 +145,13 @@ def test_broken_images_stop_it_or_are_counted(folder: Path, tmp_path: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
     words = [f"data={folder}", f"out={out}", "data.skip_broken=true", "workers=0"]
     said = CliRunner().invoke(app, ["data", "pack", *words]).output
-    assert "39 train, 8 validation images in 2 shards" in said and "left out 1 unreadable images" in said
+    assert "39 train, 8 validation images in 2 shards" in said and "skipped 1 unreadable images" in said
 
 
 @pytest.mark.parametrize(
     "more, message",
     [
-        ({"data": "digits"}, "small and kept decoded"),
+        ({"data": "digits"}, "cannot be packed"),
         ({"size": 0}, "size"),
         ({"quality": 101}, "quality"),
         ({"qualty": 90}, "unknown key 'qualty'.*quality"),

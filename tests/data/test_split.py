@@ -77,7 +77,7 @@ def test_a_validation_that_empties_a_class_is_an_error(make_folder) -> None:  # 
 
 def test_nothing_to_measure_on_is_an_error(make_folder) -> None:  # type: ignore[no-untyped-def]
     root = make_folder({"": {"a": 3, "b": 3}})
-    with pytest.raises(TutelageError, match=r"data.validation=0: pictures has no validation and no test split"):
+    with pytest.raises(TutelageError, match=r"data.validation=0: pictures has no validation or test split"):
         open_data(DataSettings(name=str(root), validation=0))
 
 
@@ -88,7 +88,7 @@ def test_nothing_to_measure_on_is_an_error(make_folder) -> None:  # type: ignore
         ({"fraction": 1.5}, "fraction"),
         ({"labelled": 0}, "labelled"),
         ({"validation": 1}, "validation"),
-        ({"scale": (0.5, 0.2)}, "least <= greatest"),
+        ({"scale": (0.5, 0.2)}, "minimum <= maximum"),
         ({"fractoin": 0.5}, "fractoin"),
     ],
 )

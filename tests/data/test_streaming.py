@@ -147,8 +147,11 @@ def test_small_images_are_not_all_decoded_beforehand(tmp_path: Path, cache: Path
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"name": "digits", "stream": True}, "data.stream=true is for shards; digits"),
-        ({"name": "FOLDER", "stream": True}, "has none: tutelage data pack data=.*pictures out=FOLDER"),
+        ({"name": "digits", "stream": True}, "data.stream=true only applies to shards, and digits"),
+        (
+            {"name": "FOLDER", "stream": True},
+            "has none; write shards with tutelage data pack data=.*pictures out=FOLDER",
+        ),
         ({"name": "nowhere", "stream": True}, "no such folder"),
     ],
 )
@@ -160,7 +163,7 @@ def test_what_cannot_be_streamed(make_folder, settings: dict[str, Any], message:
 
 def test_settings_of_streaming_need_streaming() -> None:
     for more in ({"window": 4}, {"disk_gb": 1.0}):
-        with pytest.raises(ValueError, match="give data.stream=true too"):
+        with pytest.raises(ValueError, match="set data.stream=true"):
             DataSettings(name="digits", **more)  # type: ignore[arg-type]
 
 
@@ -227,7 +230,7 @@ def test_the_limit_on_room_is_kept(cache: Path) -> None:
     assert 5000 <= most <= 6000
     assert all(stream.fetch(row) == bytes([row]) * 100 for row in range(120))  # what was put away comes again
     assert most <= 6000  # by the reader itself, which makes room too
-    with pytest.raises(TutelageError, match=r"data.disk_gb=5e-06 does not hold three windows of 2 .*disk_gb=6e-06"):
+    with pytest.raises(TutelageError, match=r"data.disk_gb=5e-06 cannot hold three windows of 2 .*disk_gb=6e-06"):
         images(12, 2, limit=5000)
     images(3, 2, limit=3000)
 
@@ -300,7 +303,7 @@ def test_a_shard_that_cannot_be_had_stops_the_run_even_where_broken_images_are_l
         content = (parquet / "train-20.parquet").read_bytes()
         (parquet / "train-20.parquet").write_bytes(b"gone bad")
         shutil.rmtree(cache / "shards")
-        with pytest.raises(ShardError, match=r"train-20.parquet cannot be had .*tutelage resume"):
+        with pytest.raises(ShardError, match=r"train-20.parquet cannot be fetched .*tutelage resume"):
             list(TrainLoader(data.train, 8, 0).epoch(0))
         assert not list(cache.rglob(".*.partial"))
         (parquet / "train-20.parquet").write_bytes(content)

@@ -11,7 +11,7 @@ from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.data.sources.table_labels import labels_of
 from tutelage.errors import TutelageError
 
-NOTES = "ignore:.*(read the images|did not read|read val|read the splits|rows of|have no label)"
+NOTES = "ignore:.*(read the images|ignored|read val|read the splits|rows of|have no label)"
 pytestmark = pytest.mark.filterwarnings(NOTES)
 LABELS = ["cat", "dog"] * 6
 
@@ -73,7 +73,7 @@ def test_a_table_in_another_encoding_and_place(folder: Path, tmp_path: Path) -> 
     (tmp_path / "labels.csv").write_text(text, encoding="utf-16")
     assert found(opened(tmp_path / "labels.csv")) == EXPECTED
     (tmp_path / "labels.csv").write_bytes(text.replace("cat", "caté").encode("latin-1"))
-    with pytest.raises(TutelageError, match="labels.csv is not text in UTF-8"):
+    with pytest.raises(TutelageError, match="labels.csv is not UTF-8 text"):
         opened(tmp_path / "labels.csv")
 
 
@@ -81,12 +81,12 @@ def test_paths_with_commas_and_columns_named_by_settings(folder: Path) -> None:
     (folder / "images").rename(folder / "a, b")
     rows = [f'"a, b/{i}.png",{label},{i}' for i, label in enumerate(LABELS)]
     (folder / "labels.csv").write_text("\n".join(["where,what,other", *rows]))
-    with pytest.raises(TutelageError, match="no column is called label; set data.label_column to one of what, other"):
+    with pytest.raises(TutelageError, match="no column is named label; set data.label_column to one of what, other"):
         opened(folder / "labels.csv", image_column="where")
     assert found(opened(folder / "labels.csv", image_column="where", label_column="what")) == EXPECTED
     with pytest.raises(TutelageError, match="every image has its own label"):
         opened(folder / "labels.csv", image_column="where", label_column="other")
-    with pytest.raises(TutelageError, match="data.label_column=kind: .* has the columns where, what, other"):
+    with pytest.raises(TutelageError, match="data.label_column=kind: .* has no such column; it has where, what, other"):
         opened(folder / "labels.csv", image_column="where", label_column="kind")
 
 
@@ -104,7 +104,7 @@ WRONG = {
     "two labels for one image": (table(LABELS) + "\nimages/3.png,cat", "lines 5 and 14: .* has two labels"),
     "numbers that differ in zeros": (
         table(["7", "007", "8"] * 4),
-        "labels '007' and '7' differ in case, spaces or zero",
+        "labels '007' and '7' differ only in case, spaces or zero",
     ),
     "a split that is none": (
         table([f"{c},{'train' if i < 8 else 'holdout'}" for i, c in enumerate(LABELS)], header="file,label,split"),
@@ -114,15 +114,15 @@ WRONG = {
         table([f"{c},{'train' if i < 8 else ''}" for i, c in enumerate(LABELS)], header="file,label,split"),
         "line 10: '' in the column 'split' is not a split",
     ),
-    "labels that differ in case": (table([*LABELS[:-1], "Dog"]), "labels 'Dog' and 'dog' differ in case"),
-    "no header": ("\n".join(table(LABELS).split("\n")[1:]), "line 1 names an image, not columns"),
-    "no header and no suffix": ("\n".join(table(LABELS, "{}").split("\n")[1:]), "line 1 names an image"),
+    "labels that differ in case": (table([*LABELS[:-1], "Dog"]), "labels 'Dog' and 'dog' differ only in case"),
+    "no header": ("\n".join(table(LABELS).split("\n")[1:]), "line 1 contains an image, not column names"),
+    "no header and no suffix": ("\n".join(table(LABELS, "{}").split("\n")[1:]), "line 1 contains an image"),
     "a row of another length": (table(LABELS) + "\n1.png,cat,dog", "line 14: 3 values for 2 columns"),
-    "two columns alike": (table(LABELS, header="file,file"), "more than one column 'file'"),
+    "two columns alike": (table(LABELS, header="file,file"), "several columns 'file'"),
     "a header alone": ("file,label\n", "has no rows"),
     "nothing": ("", "has no rows"),
     "an open quote": (table(LABELS) + '\n"1.png,cat', "line 14: not readable as CSV"),
-    "no images": (table(LABELS, "x{}", "a,label"), "no column names images that are there"),
+    "no images": (table(LABELS, "x{}", "a,label"), "no column contains names of existing images"),
     "labels twice": (
         table([f"{c},{i % 3}" for i, c in enumerate(LABELS)], header="file,label,class"),
         "several columns",
@@ -139,7 +139,7 @@ def test_what_is_wrong_in_a_table_is_said_with_its_line(folder: Path, text: str,
 
 def test_missing_images_are_left_out_if_asked_for(folder: Path) -> None:
     (folder / "labels.csv").write_text(table([*LABELS, "cat"]))
-    with pytest.warns(UserWarning, match="left out 1 rows without an image"):
+    with pytest.warns(UserWarning, match="skipped 1 rows without an image"):
         assert found(opened(folder / "labels.csv", skip_broken=True)) == EXPECTED
 
 
@@ -188,13 +188,13 @@ def test_metadata_as_in_imagefolder(folder: Path, split: str) -> None:
     data = opened(folder)
     assert found(data) == EXPECTED
     put(folder, "train/more.png")
-    with pytest.warns(UserWarning, match="did not read 1 images that no metadata.csv lists"):
+    with pytest.warns(UserWarning, match="ignored 1 images that no metadata.csv lists"):
         opened(folder)
 
 
 def test_a_table_that_is_not_read_is_mentioned(folder: Path) -> None:
     (folder / "train.csv").write_text(table(LABELS))
-    with pytest.warns(UserWarning, match="did not read train.csv: .*set data=.*train.csv"):
+    with pytest.warns(UserWarning, match="ignored train.csv; .*set data=.*train.csv"):
         opened(folder)
 
 
@@ -211,7 +211,7 @@ def test_what_pandas_writes_for_a_missing_label_is_not_a_class(
 
 def test_a_class_that_may_be_a_missing_label_is_mentioned(folder: Path) -> None:
     (folder / "labels.csv").write_text(table(["cat", "dog", "NA"] * 4))
-    with pytest.warns(UserWarning, match="'NA' is read as a class: leave the label empty"):
+    with pytest.warns(UserWarning, match="'NA' is read as a class; to mark unlabelled images, use empty labels"):
         assert opened(folder / "labels.csv").classes == ("NA", "cat", "dog")
 
 
@@ -273,7 +273,7 @@ def test_accents_match_however_they_are_spelled(folder: Path) -> None:
 
 def test_images_beside_those_of_the_table_are_counted(folder: Path) -> None:
     (folder / "labels.csv").write_text(table(LABELS[:8]))
-    with pytest.warns(UserWarning, match="did not read 4 images that are in no row"):
+    with pytest.warns(UserWarning, match="ignored 4 images that are in the same folders"):
         opened(folder / "labels.csv")
 
 

@@ -127,7 +127,7 @@ def test_members_that_climb_out_are_names_and_no_more(root: Path) -> None:
     assert not Path("/tmp/evil.jpg").exists()
 
 
-WHOLE = "is not a whole, uncompressed tar file"
+WHOLE = "is not a complete, uncompressed tar file"
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_damaged_shards(root: Path, damage) -> None:  # type: ignore[no-untyped-
 @pytest.mark.parametrize(
     "files, message",
     [
-        (["train-0.tar", "extra-0.tar"], "which split is extra-0.tar of"),
+        (["train-0.tar", "extra-0.tar"], "the split of extra-0.tar is unclear"),
         (["test-0.tar"], "none named train-"),
-        (["train-0.tar", "val-0.tar.gz"], "val-0.tar.gz is compressed.*unpack it to .tar"),
+        (["train-0.tar", "val-0.tar.gz"], "val-0.tar.gz is compressed.*decompress it to .tar"),
         (["train-0.tgz"], "train-0.tgz is compressed"),
     ],
 )
@@ -199,7 +199,7 @@ def test_broken_images_in_shards_are_named_or_left_out(root: Path) -> None:
     write_tar(root / "val-0.tar", SOME)
     settings = DataSettings(name=str(root), size=48, workers=0, skip_broken=True)
     data = open_data(settings)
-    with pytest.warns(UserWarning, match=r"left out .*train-0.tar, bad.jpg"):
+    with pytest.warns(UserWarning, match=r"skipped .*train-0.tar, bad.jpg"):
         assert sum(len(batch.index) for batch in TrainLoader(data.train, 13, 0).epoch(0)) == 13
     with pytest.raises(TutelageError, match="bad.jpg is not a readable image"):
         open_data(settings.model_copy(update={"skip_broken": False}))

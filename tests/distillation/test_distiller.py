@@ -122,7 +122,7 @@ def test_a_term_brings_its_own_pass() -> None:
 def test_several_teachers_share_no_computed_tap() -> None:
     term = Term("mirrored", 1.0, (LOGITS,), (Mirrored("mirrored"),), lambda t: t, F.mse_loss)
     student, teacher = networks()
-    with pytest.raises(tutelage.TutelageError, match=r"more than logits \(mirrored\)"):
+    with pytest.raises(tutelage.TutelageError, match=r"also reads mirrored"):
         Distiller(student, Teachers([Teacher(teacher), Teacher(teacher)]), [Stage("train", 1, (term,))])
 
 

@@ -84,7 +84,7 @@ def test_sizes() -> None:
 @pytest.mark.parametrize("encoding", [Dense((3,), "fp16"), TopK(3, 2, "fp16")], ids=str)
 def test_a_value_too_large_for_16_bits_is_refused(encoding: Encoding) -> None:
     assert encoding.decode(encoding.encode(torch.tensor([[65504.0, 1.0, -9.0]])))[0, 0] == 65504
-    with pytest.raises(TutelageError, match="a target of 65520 does not fit 16 bits: give cache.dtype=fp32"):
+    with pytest.raises(TutelageError, match="a target value of 65520 does not fit into 16 bits; set cache.dtype=fp32"):
         encoding.encode(torch.tensor([[1.0, 2.0, 3.0], [65520.0, 1.0, -9.0]]))
 
 
@@ -105,6 +105,6 @@ def test_what_the_teacher_gives_as_infinite_stays_so(dtype: Stored) -> None:
 @pytest.mark.parametrize("k", [10, 11])
 def test_top_k_leaves_at_least_one_class_out(k: int) -> None:
     with pytest.raises(
-        TutelageError, match=rf"cache\.top_k={k}: the data have 10 classes; give fewer, or leave it out"
+        TutelageError, match=rf"cache\.top_k={k}: the data have only 10 classes; lower it, or remove it"
     ):
         TopK(10, k, "fp16")

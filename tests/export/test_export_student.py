@@ -87,7 +87,7 @@ def test_mistakes_are_named_before_any_work(run: Path, tmp_path: Path, monkeypat
     with pytest.raises(TutelageError, match="gone does not exist"):
         export_student(tmp_path / "gone", **out)
     unfinished = Path(shutil.copytree(run, tmp_path / "unfinished", ignore=shutil.ignore_patterns("result.json")))
-    with pytest.raises(TutelageError, match="not finished: continue it with 'tutelage resume"):
+    with pytest.raises(TutelageError, match="not finished; continue it with 'tutelage resume"):
         export_student(unfinished, **out)
     with pytest.raises(TutelageError, match="is not a run.*set data="):
         export_student(run / "student", **out)
@@ -119,5 +119,7 @@ def test_timm_alone_loads_a_timm_student(digits_folder: Path, tmp_path: Path) ->
 def test_a_model_without_preprocessing_says_so(tmp_path: Path) -> None:
     network = create_model("resnet8", 3)
     save_model(network, tmp_path / "model", network.spec)
-    with pytest.raises(TutelageError, match=r"config.json does not say which images.*mean, std and input_size"):
+    with pytest.raises(
+        TutelageError, match=r"config.json does not describe the model's input.*mean, std and input_size"
+    ):
         load_student(tmp_path / "model")

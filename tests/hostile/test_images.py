@@ -19,7 +19,7 @@ from tutelage.data.stored.decode import decode, read_image
 
 unusual = cache(make_unusual)
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::UserWarning:PIL", "ignore::PIL.Image.DecompressionBombWarning", "ignore:left out"
+    "ignore::UserWarning:PIL", "ignore::PIL.Image.DecompressionBombWarning", "ignore:skipped"
 )
 
 
@@ -126,7 +126,7 @@ def test_a_folder_with_all_of_them_is_read_and_every_broken_one_counted(tmp_path
     for number, content in enumerate(broken):
         (tmp_path / "data" / "bad" / f"{number:03}.jpg").write_bytes(content)
     settings = DataSettings(name=str(tmp_path / "data"), skip_broken=True, validation=0.25)
-    with pytest.warns(UserWarning, match=f"left out {len(broken)} unreadable images"):
+    with pytest.warns(UserWarning, match=f"skipped {len(broken)} unreadable images"):
         data = open_data(settings)
     assert len(data.broken) == len(broken) and data.size == (HEIGHT, WIDTH)
     assert data.validation is not None and len(data.train) + len(data.validation) == 8

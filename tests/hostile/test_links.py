@@ -47,7 +47,7 @@ def _each_other(root: Path) -> None:
 def test_a_folder_met_twice_is_refused(name: str, root: Path, fail: Fail) -> None:
     CIRCLES[name](root)
     message = fail("train", f"data={root}", "model=resnet8")
-    assert "are the same folder: remove the link" in message and str(root) in message
+    assert "are the same folder; remove the link" in message and str(root) in message
 
 
 def test_links_to_folders_elsewhere_are_followed(root: Path, tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_file_that_is_a_link_to_nowhere_is_an_unreadable_image(name: str, root
     NOWHERE[name](root / "ant" / "5.png")
     with pytest.raises(TutelageError, match=r"ant/5\.png is not a readable image .*data.skip_broken=true"):
         open_data(DataSettings(name=str(root)))
-    with pytest.warns(UserWarning, match="left out 1 unreadable"):
+    with pytest.warns(UserWarning, match="skipped 1 unreadable"):
         assert len(open_data(DataSettings(name=str(root), skip_broken=True)).broken) == 1
 
 
@@ -87,7 +87,7 @@ NO_FILES: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("name", NO_FILES)
 def test_what_is_no_file_is_refused_and_not_waited_for(name: str, root: Path, fail: Fail) -> None:
     NO_FILES[name](root / "ant" / "5.png")
-    assert "ant/5.png is not a file: remove it" in fail("train", f"data={root}", "model=resnet8")
+    assert "ant/5.png is not a regular file; remove it" in fail("train", f"data={root}", "model=resnet8")
 
 
 def test_a_folder_with_the_name_of_an_image_is_a_folder(root: Path) -> None:

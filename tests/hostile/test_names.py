@@ -94,7 +94,7 @@ def test_names_that_are_not_utf_8_are_refused(where: str, tmp_path: Path, fail: 
     picture().save(tmp_path / "image.png")
     os.rename(tmp_path / "image.png", os.path.join(place, name))
     message = fail("train", "data=data", "model=resnet8")
-    assert "its name is not UTF-8" in message and "rename it" in message and "\\x" in message
+    assert "the name is not valid UTF-8" in message and "rename it" in message and "\\x" in message
 
 
 def test_a_data_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path, fail: Fail) -> None:

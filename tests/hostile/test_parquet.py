@@ -64,7 +64,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     **{f"cut at {share:.0%}": (lambda share=share: _cut(share), "not a readable") for share in (0.01, 0.5, 0.99)},
     "damaged pages": (_damaged_pages, "train-1.parquet"),
     "a folder": (lambda: (good(), Path("data/train-1.parquet").mkdir()), "train-1.parquet is not a file"),
-    "no columns": (lambda: write(), "has no column 'image': its columns are none"),
+    "no columns": (lambda: write(), "has no column 'image' (its columns: none)"),
     "no column of images": (lambda: write(photo=IMAGES, label=LABELS), "has no column 'image'"),
     "no column of labels": (lambda: write(image=IMAGES, kind=LABELS), "has no column 'label'"),
     "no column of images in a second file": (
@@ -107,7 +107,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no training file": (lambda: good(file="test-0.parquet"), "none named train-"),
     "no split's name": (lambda: good(file="data.parquet"), "none named train-"),
     "labels of 9 billion classes without names": (
-        lambda: good(metadata=None, label=[0, 2**53] * 4), "a label is 9,007,199,254,740,992"
+        lambda: good(metadata=None, label=[0, 2**53] * 4), "label 9,007,199,254,740,992"
     ),
     "metadata that are no json": (lambda: good(metadata=b'{"info": {"feat'), "metadata 'huggingface'"),
     "metadata that are binary": (lambda: good(metadata=bytes(range(128, 256))), "metadata 'huggingface'"),
@@ -115,15 +115,15 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "metadata that are null": (lambda: good(metadata=b"null"), "metadata 'huggingface'"),
     "metadata of a hundred thousand brackets": (lambda: good(metadata=b"[" * 10**5), "metadata 'huggingface'"),
     "features that are a list": (lambda: good(metadata=["image", "label"]), "metadata 'huggingface'"),
-    "class names that are a word": (lambda: good(metadata=named("ab")), "no list of words"),
-    "class names that are numbers": (lambda: good(metadata=named([1, 2])), "no list of words"),
-    "class names that are null": (lambda: good(metadata=named(["ant", None])), "no list of words"),
+    "class names that are a word": (lambda: good(metadata=named("ab")), "not a list of strings"),
+    "class names that are numbers": (lambda: good(metadata=named([1, 2])), "not a list of strings"),
+    "class names that are null": (lambda: good(metadata=named(["ant", None])), "not a list of strings"),
     "a class name twice": (lambda: good(metadata=named(["ant", "ant"])), "classes 0 and 1 are both called 'ant'"),
     "a class name in two spellings": (
         lambda: good(metadata=named(["caf\u00e9", "cafe\u0301"])), "classes 0 and 1 are both called 'café'"
     ),
-    "a class name that is empty": (lambda: good(metadata=named(["ant", ""])), "class 1 has no name"),
-    "a class name of spaces": (lambda: good(metadata=named(["ant", "  "])), "class 1 has no name"),
+    "a class name that is empty": (lambda: good(metadata=named(["ant", ""])), "class 1 has an empty name"),
+    "a class name of spaces": (lambda: good(metadata=named(["ant", "  "])), "class 1 has an empty name"),
     "fewer class names than labels": (lambda: good(metadata=named(["ant"])), "label 1 is not one of the 1 classes"),
 }  # fmt: skip
 

@@ -149,7 +149,7 @@ RESUMED: dict[str, tuple[Break, str]] = {
     ),
     "the checkpoint is code, rightly sealed": (
         lambda run: [write_sealed(run / "checkpoints" / name, {"x": Payload()}) for name in ("last", "before")],
-        "holds more than tensors and values",
+        "contains more than tensors and plain values",
     ),
     "the checkpoint is cut": (
         lambda run: [half(f"checkpoints/{name}")(run) for name in ("last", "before")],

@@ -44,10 +44,10 @@ def sample(name: str = "x", image: bytes = PNG, label: bytes = b"0") -> Callable
 
 REFUSED: dict[str, tuple[Callable[[Add], Any], str]] = {
     "a label of 2 terabytes in a few bytes": (
-        lambda add: (add("x.png", PNG), add("x.cls", pax_headers=SPARSE)), "'x.cls' is packed as a sparse file"
+        lambda add: (add("x.png", PNG), add("x.cls", pax_headers=SPARSE)), "'x.cls' is stored as a sparse file"
     ),
     "an image of 2 terabytes in a few bytes": (
-        lambda add: (add("x.png", pax_headers=SPARSE), add("x.cls", b"0")), "'x.png' is packed as a sparse file"
+        lambda add: (add("x.png", pax_headers=SPARSE), add("x.cls", b"0")), "'x.png' is stored as a sparse file"
     ),
     "an image that is a bomb": (sample(image=BOMBS["png header of 100000x100000"]()), "x.png is not a readable image"),
     **{
@@ -57,7 +57,7 @@ REFUSED: dict[str, tuple[Callable[[Add], Any], str]] = {
         for size in (-1, -512, -1536, -10**9)
     },
     "a size past the end": (
-        lambda add: add("x.png", PNG, pax_headers={"size": "9" * 13}), "is not a whole, uncompressed tar file"
+        lambda add: add("x.png", PNG, pax_headers={"size": "9" * 13}), "is not a complete, uncompressed tar file"
     ),
     "an image that is a link out": (
         lambda add: (add("x.png", type=tarfile.SYMTYPE, linkname="/etc/passwd"), add("x.cls", b"0")), "but no image"
@@ -75,7 +75,7 @@ REFUSED: dict[str, tuple[Callable[[Add], Any], str]] = {
         lambda add: (add("x.png", PNG), add("x.json", b"[" * 100_000)), "x.png has no label"
     ),
     "a label of 5,000 digits": (sample(label=b"1" * 5_000), "not a class number"),
-    "a label of two billion": (sample(label=b"2000000000"), "a label is 2,000,000,000"),
+    "a label of two billion": (sample(label=b"2000000000"), "label 2,000,000,000"),
     "a label that is not a number": (sample(label=b"NaN"), "not a class number"),
 }  # fmt: skip
 

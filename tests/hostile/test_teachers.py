@@ -94,9 +94,12 @@ REFUSED: dict[str, tuple[Callable[[Tensor, Tensor], Any], str]] = {
     "fewer classes": (lambda logits, images: logits[:, :3], "has 3 classes, the data have 5"),
     "a map of logits": (lambda logits, images: logits[:, :, None, None], "has no classifier"),
     "a row of logits": (lambda logits, images: logits.flatten(), "has no classifier"),
-    "not a number": (lambda logits, images: logits * float("nan"), "gives NaN or infinity"),
-    "one that is not a number": (lambda logits, images: logits + torch.tensor([0, 0, 0, 0, float("nan")]), "gives NaN"),
-    "infinity": (lambda logits, images: logits + INFINITY, "gives NaN or infinity"),
+    "not a number": (lambda logits, images: logits * float("nan"), "returns NaN or infinity"),
+    "one that is not a number": (
+        lambda logits, images: logits + torch.tensor([0, 0, 0, 0, float("nan")]),
+        "returns NaN",
+    ),
+    "infinity": (lambda logits, images: logits + INFINITY, "returns NaN or infinity"),
     "an overflow of half precision": (lambda logits, images: (1e6 * logits.abs() + 1e5).half(), "beyond 65,504"),
 }
 
@@ -130,12 +133,12 @@ def test_what_is_no_network_is_refused(teacher: Any) -> None:
 def test_a_teacher_whose_weights_are_not_numbers_is_refused(method: str, where: str) -> None:
     network = create_model("resnet8", 5)
     network.state_dict()[where].view(-1)[0] = float("nan")
-    with pytest.raises(TutelageError, match=rf"the teacher's weights hold NaN, or nothing \({where}\)"):
+    with pytest.raises(TutelageError, match=rf"the teacher's weights contain NaN or are not loaded \({where}\)"):
         distiller(network, method)
 
 
 def test_a_teacher_without_weights_is_refused() -> None:
-    with pytest.raises(TutelageError, match="hold NaN, or nothing"):
+    with pytest.raises(TutelageError, match="contain NaN or are not loaded"):
         distiller(create_model("resnet8", 5).to("meta"))
 
 

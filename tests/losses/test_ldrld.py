@@ -31,5 +31,5 @@ def test_rest_is_kd_of_the_other_classes() -> None:
 
 @pytest.mark.parametrize("k", [1, 4])
 def test_number_of_classes_is_checked(k: int) -> None:
-    with pytest.raises(TutelageError, match=rf"k {k} must be between 2 and the number of classes, 3"):
+    with pytest.raises(TutelageError, match=rf"expected k between 2 and the number of classes, 3, got {k}"):
         ldrld_loss(torch.zeros(1, 3), torch.zeros(1, 3), k=k)

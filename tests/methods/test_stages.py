@@ -122,7 +122,7 @@ def test_terms_named_alike_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"joint": True, "hint_epochs": 3}, "leave fitnets.hint_epochs out"), ({"final_kd_weight": 1.0}, "give both")],
+    [({"joint": True, "hint_epochs": 3}, "remove fitnets.hint_epochs"), ({"final_kd_weight": 1.0}, "set both")],
 )
 def test_settings_that_would_be_ignored(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -247,8 +247,8 @@ def test_ofd_halves_the_weight_of_each_shallower_pair() -> None:
     ("method", "settings", "message"),
     [
         ("fsp", {}, "block1 has 32 channels and the student's layer1 has 16.*fitnets, ofd.*at, nst"),
-        ("fsp", {"taps": {"block1": "layer1"}}, "a matrix lies between two"),
-        ("fsp", {"epochs": 5}, "none would be left.*fsp.epochs"),
+        ("fsp", {"taps": {"block1": "layer1"}}, "a matrix needs two"),
+        ("fsp", {"epochs": 5}, "leave none for the last.*fsp.epochs"),
         ("feature_maps", {"count": 9}, "count=9: these networks have 4 pairs.*feature_maps.taps"),
         ("feature_maps", {"form": "block_at_a_time", "taps": TOO_MANY}, "6 stages.*epochs=5"),
     ],
@@ -260,7 +260,7 @@ def test_what_does_not_work_says_why(method: str, settings: dict, message: str) 
 
 def test_fsp_into_a_transformer_says_why_not() -> None:
     student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)
-    with pytest.raises(TutelageError, match="channels.*FSP compares them one by one"):
+    with pytest.raises(TutelageError, match="channels.*FSP needs equal numbers"):
         Distiller(student, teacher, "fsp", input_size=160)
 
 

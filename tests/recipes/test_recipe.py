@@ -108,7 +108,7 @@ def test_ours_stands_beside_what_was_published_with_its_own_rule() -> None:
     assert "ours 92.41 (last epoch, test, with epochs=2 seed=1)" in changed and "teacher" not in changed
     alone = recipe(published("alone", "top-1", 91.7), verb="train")
     assert compare(alone, result(None), []).startswith("alone: published top-1 91.70 (best on test); ours")
-    assert compare(recipe(), result(), []) == "nothing was published of this experiment"
+    assert compare(recipe(), result(), []) == "there is no published result for this experiment"
 
 
 def test_the_headline_is_of_what_the_recipe_trains() -> None:

@@ -55,7 +55,7 @@ def test_settings_go_to_the_study_or_to_its_runs() -> None:
     ("words", "said"),
     [
         (["grid.method=kd"], "grid.method=kd"),
-        (["grid.method=[]"], "grid.method=\\[\\]: give the values"),
+        (["grid.method=[]"], "grid.method=\\[\\]: set the values"),
         (["grid.method=[kd,kdd]"], "did you mean kd"),
         (["grid.metod=[kd]"], "did you mean method"),
         (["grid.student=[a/b,a_b]"], "would be named a_b-0"),

@@ -24,7 +24,7 @@ def test_quickstart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "epoch" not in shown  # what the runs print goes to their own files
     for run in ("teacher", *(f"few-labels/runs/{method}-0" for method in ("none", "kd", "kd+at"))):
         assert (tmp_path / "out" / run / "student" / "model.safetensors").is_file()
-    with pytest.raises(TutelageError, match=r"teacher was made with epochs=1, and now it is 2"):
+    with pytest.raises(TutelageError, match=r"teacher was trained with epochs=1, and this study has epochs=2"):
         quickstart(tmp_path / "out", seeds=1, epochs=4)
 
 

@@ -53,7 +53,7 @@ def test_a_study(shared: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureF
     assert "kd-1" in capsys.readouterr().out and (out / "table.md").read_text().count("\n| ") == 3
     settings = yaml.safe_load((out / "study.yaml").read_text())
     assert settings["seeds"] == 2 and settings["epochs"] == 2
-    with pytest.raises(TutelageError, match="was made with epochs=2, and now it is 3"):
+    with pytest.raises(TutelageError, match="was trained with epochs=2, and this study has epochs=3"):
         study(shared, grid, {"epochs": 3})
 
 

@@ -47,7 +47,7 @@ def test_stops_at_the_last_tap(model: DataDependent) -> None:
 def test_errors(model: DataDependent) -> None:
     with pytest.raises(TutelageError, match="relu_0, relu_1"):
         tapped(model, ["relu"])
-    with pytest.raises(TutelageError, match="functions cannot be tapped here"):
+    with pytest.raises(TutelageError, match="only modules can be tapped"):
         tapped(model, ["mul"])
     with pytest.raises(TutelageError, match="second"):
         tapped(model, ["secnd"])

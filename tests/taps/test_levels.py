@@ -85,7 +85,7 @@ def test_activation_of_split_norms() -> None:
 
 def test_probe_of_a_headless_network_and_of_a_wrong_size() -> None:
     assert Probe(nn.Conv2d(3, 4, 1), (8, 8)).num_classes is None
-    with pytest.raises(TutelageError, match="does not run on images of 32x32 pixels.*224"):
+    with pytest.raises(TutelageError, match="does not accept 32x32 images.*224"):
         Probe(timm.create_model("vit_tiny_patch16_224", depth=1), (32, 32))
 
 

@@ -182,7 +182,7 @@ def test_memory_that_runs_out_is_explained(tmp_path: Path) -> None:
     # Two gigabytes: enough for the network and for a few images, far from enough for the batch.
     torch.cuda.set_per_process_memory_fraction(2e9 / torch.cuda.mem_get_info(GPU)[1], GPU)
     try:
-        with pytest.raises(TutelageError, match=r"memory ran out: for 1024 images .* GB for the backward pass"):
+        with pytest.raises(TutelageError, match=r"out of memory: for 1024 images .* GB for the backward pass"):
             train(**settings, out=tmp_path / "run")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, GPU)

@@ -89,7 +89,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     flip(unfinished.last, place)
     resume(unfinished.path)
     said = capsys.readouterr().out
-    assert "checkpoints/last is damaged" in said and "resuming from the checkpoint before" in said
+    assert "checkpoints/last is damaged" in said and "resuming from the previous checkpoint" in said
     assert "after 1 of 3 epochs and 1 steps" in said
     train(**RUN, epochs=3, out=tmp_path / "whole")
     assert unfinished.student.joinpath("model.safetensors").read_bytes() == (
@@ -144,7 +144,7 @@ def test_a_second_run_on_the_folder_is_refused(tmp_path: Path) -> None:
         train(**RUN, epochs=2, out=tmp_path / "run")
     finally:
         Step.__call__ = original  # type: ignore[method-assign]
-    assert len(refused) == 2 and all("a run is under way" in said for said in refused)
+    assert len(refused) == 2 and all("is still in progress" in said for said in refused)
 
 
 def test_a_run_in_a_thread_leaves_signals_alone(tmp_path: Path) -> None:

@@ -208,7 +208,9 @@ def test_memory_that_runs_out_is_explained(tmp_path: Path) -> None:
     process.start()
     error = said.get(timeout=120)
     process.join()
-    found = re.search(r"for 900 images at once the student keeps about ([\d.]+) GB .* \(([\d.]+) MB an image\)", error)
+    found = re.search(
+        r"for 900 images at once the student stores about ([\d.]+) GB .* \(([\d.]+) MB per image\)", error
+    )
     assert found and "Set accumulate=" in error and "batch_size=450" in error
     # A wide block keeps each of its outputs: 64 channels at 16×16 in float32, of six convolutions and as many norms.
     assert 6 * 64 * 256 * 4 / 1e6 < float(found[2]) < 30 * 64 * 256 * 4 / 1e6

@@ -67,12 +67,12 @@ def test_the_shape_is_kept(mode: str, size: tuple[int, int], code: str, wide: Pa
 
 
 def test_a_crop_that_hides_most_of_the_images_is_reported(wide: Path) -> None:
-    with pytest.warns(UserWarning, match=r"the centre crop hides 6\d% of most .* data.size=\[HEIGHT,WIDTH\]"):
+    with pytest.warns(UserWarning, match=r"the center crop hides 6\d% of most .* data.size=\[HEIGHT,WIDTH\]"):
         open_data(DataSettings(name=str(wide), size=32))
 
 
 @pytest.mark.parametrize("data", [{"size": [32, 96]}, {"size": 32, "resize": "squash"}, {"size": 32, "resize": "pad"}])
-@pytest.mark.filterwarnings("error:the centre crop")
+@pytest.mark.filterwarnings("error:the center crop")
 def test_nothing_is_reported_where_all_is_shown(data: dict[str, Any], wide: Path) -> None:
     assert open_data(DataSettings(name=str(wide), **data)).resize == data.get("resize", "crop")
 

@@ -181,7 +181,7 @@ def test_what_does_not_go_together_is_said_first(tmp_path: Path, monkeypatch: py
     assert "teacher.finetune=full" in message(teacher={"name": "resnet8", "finetune": "head"})
     text = message(teacher=str(saved(tmp_path / "foreign", "resnet8", tuple("abcdefghijkl"))))
     assert all(way in text for way in ("teacher.finetune=head", "teacher.classes=own", "tutelage train", "method=at"))
-    with pytest.raises(TutelageError, match="teacher.finetune.*has no targets before that"):
+    with pytest.raises(TutelageError, match="teacher.finetune.*there are no targets yet"):
         fill_cache(**{**RUN, "teacher": FULL, "cache": {"views": 1}})
 
 

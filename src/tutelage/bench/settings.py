@@ -10,5 +10,5 @@ from tutelage.config import DistillSettings
 class BenchSettings(DistillSettings):
     """The settings of ``tutelage bench``: the settings of ``distill``, and the length of the measurement."""
 
-    turns: int = Field(5, ge=1, description="turns of each variant, after one warm-up turn")
-    steps: int = Field(10, ge=1, description="steps per turn")
+    turns: int = Field(5, ge=1, description="number of turns of each variant, after one warm-up turn")
+    steps: int = Field(10, ge=1, description="number of steps per turn")

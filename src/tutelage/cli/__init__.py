@@ -90,7 +90,7 @@ def _explain(error: Exception) -> int:
         return 2
     said = _shown(error) or "no message"
     if isinstance(error, OSError) and error.errno == errno.EROFS:
-        said += ". Set out=…, or TUTELAGE_CACHE for the cache, to a folder that can be written"
+        said += ". Set out=…, or TUTELAGE_CACHE for the cache, to a writable folder"
     console.print(f"[bold red]{type(error).__name__}:[/] {said}", highlight=False, soft_wrap=True)
     if isinstance(error, OSError) and error.filename is not None:
         return 1  # the message names the file and the reason

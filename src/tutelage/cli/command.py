@@ -87,7 +87,7 @@ def _check_names(name: str, verb: Verb, names: Sequence[str]) -> None:
     several = bool(verb.names) and verb.names[-1].endswith("...")
     if len(names) < len(verb.names):
         missing = verb.names[len(names)].removesuffix("...")
-        raise TutelageError(f"{missing} is missing: tutelage {name} {verb.usage}")
+        raise TutelageError(f"{missing} is missing; usage: tutelage {name} {verb.usage}")
     if len(names) > len(verb.names) and not several:
         raise TutelageError(f"'{shortened(names[len(verb.names)])}' is neither key=value nor a YAML file (*.yaml)")
 

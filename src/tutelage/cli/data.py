@@ -28,5 +28,5 @@ def pack(settings: list[str], action: str) -> Outcome:
     counts = ", ".join(f"{count:,} {split}" for split, count in written.images.items())
     lines = [f"{out}: {counts} images in {written.shards} shards, {written.bytes / 1e6:,.1f} MB"]
     if written.left_out:
-        lines.append(f"left out {len(written.left_out):,} unreadable images; the first: {written.left_out[0]}")
+        lines.append(f"skipped {len(written.left_out):,} unreadable images; the first: {written.left_out[0]}")
     return Outcome(written, lines)

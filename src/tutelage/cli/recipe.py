@@ -45,7 +45,7 @@ def compare(recipe: Recipe, result: Result, changes: list[str]) -> str:
             rule = [result.rule] if figure.of != "teacher" else []
             rule += [result.split, *(["with " + " ".join(changes)] if changes else [])]
             lines.append(f"{figure.of}: published {figure}; ours {value:.2f} ({', '.join(rule)})")
-    return "\n".join(lines) or "nothing was published of this experiment"
+    return "\n".join(lines) or "there is no published result for this experiment"
 
 
 def _ours(figure: Published, recipe: Recipe, result: Result) -> float | None:

@@ -16,9 +16,9 @@ SHOWN = 10
 """Maximum number of mistakes in one message."""
 
 _WAYS_OUT = {
-    "dict_type": "give pairs, as in {key}={{layer2: layer3}}",
-    "tuple_type": "give a list, as in {key}=[…, …]",
-    "path_type": "give the path of a folder",
+    "dict_type": "set pairs, as in {key}={{layer2: layer3}}",
+    "tuple_type": "set a list, as in {key}=[…, …]",
+    "path_type": "set the path of a folder",
 }
 
 _UNION_MEMBER = re.compile(r"(constrained-\w+|literal\[.*\]|int|float|bool|str)$")
@@ -55,10 +55,10 @@ def _line(detail: Any, kind: type[BaseModel]) -> str:
     if detail["type"] == "extra_forbidden":
         return f"unknown key '{shortened(key)}': {_suggestion(key, keys(kind))}"
     if missing and isinstance(last, int):
-        return f"{key}={value}: give {last + 1} or more values"
+        return f"{key}={value}: set {last + 1} or more values"
     if missing:
         short = key.removesuffix(".name")
-        return f"{short} is missing: give {short}=…"
+        return f"{short} is missing; set {short}=…"
     if detail["type"] == "model_type":
         return f"{key}={value}: {_section_way_out(key, section_of(kind, key))}"
     message = detail["msg"].removeprefix("Value error, ")
@@ -78,8 +78,8 @@ def _line(detail: Any, kind: type[BaseModel]) -> str:
 def _section_way_out(key: str, section: type[BaseModel] | None) -> str:
     names = list(section.model_fields) if section is not None else []
     if "name" in names:
-        return f"give a name, {key}=NAME"
-    return f"{key} is a section, give its settings: {', '.join(f'{key}.{name}=…' for name in names)}"
+        return f"set a name, {key}=NAME"
+    return f"{key} is a section; set {', '.join(f'{key}.{name}=…' for name in names)}"
 
 
 def _suggestion(key: str, known: list[Key]) -> str:

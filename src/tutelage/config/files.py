@@ -26,5 +26,5 @@ def read_json(path: Path, kind: type[T]) -> T:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise TutelageError(
-            f"{path} is damaged, or was changed by hand: {place}{': ' * bool(place)}{shortened(first['msg'])}"
+            f"{path} is damaged or was edited by hand: {place}{': ' * bool(place)}{shortened(first['msg'])}"
         ) from None

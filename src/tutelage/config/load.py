@@ -95,7 +95,7 @@ def _entries(layer: Mapping[str, Any] | str | Path) -> Iterable[tuple[str, Any]]
         if not key.strip():
             raise TutelageError(f"'{shortened(word)}' has no key before the =; write key=value")
         if key.endswith("."):
-            raise TutelageError(f"'{shortened(word)}': a key must not end with a dot")
+            raise TutelageError(f"'{shortened(word)}': a key cannot end with a dot; write key=value")
         return [(key, _value(key, text))]
     raise TutelageError(f"'{shortened(word)}' is neither key=value nor a YAML file (*.yaml)")
 
@@ -122,7 +122,7 @@ def read_yaml(path: Path) -> Tree:
             raise ValueError(f"it has {path.stat().st_size:,} bytes; settings files have at most {LARGEST:,}")
         tree = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise TutelageError(f"there is no file {path}") from None
+        raise TutelageError(f"{path} does not exist; check the path") from None
     except OSError as error:
         raise TutelageError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -43,18 +43,18 @@ class ModelSettings(Settings):
     weights_key: str | None = Field(None, description="key of the state dict in a weights file that has several")
     input_size: Side | tuple[Side, Side] | Literal["own"] | None = Field(
         None,
-        description="side, or [height,width], to which images are resized; own: the size the model was made for; null: "
-        "no resizing",
+        description="side, or [height,width], to which images are resized; own: the input size of the model; null: no "
+        "resizing",
     )
     mean: Channels | None = Field(
-        None, description="mean of the input, [red,green,blue] in [0, 1]; null: of the model, else of the data"
+        None, description="mean of the input, [red,green,blue] in [0, 1]; null: that of the model, else of the data"
     )
-    std: Channels | None = Field(None, description="standard deviation of the input, as mean")
+    std: Channels | None = Field(None, description="standard deviation of the input, like mean")
 
     @model_validator(mode="after")
     def _mean_and_std(self) -> ModelSettings:
         if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std belong together; set both, or neither")
+            raise ValueError("mean and std belong together; set both or neither")
         return self
 
 
@@ -70,19 +70,19 @@ class TeacherSettings(Settings):
     )
     weights_key: str | None = Field(None, description="key of the state dict in a weights file that has several")
     input_size: Side | tuple[Side, Side] | None = Field(
-        None, description="side, or [height,width], to which images are resized for the teacher"
+        None, description="side, or [height,width], to which images are resized for the teacher; null: no resizing"
     )
     mean: Channels | None = Field(
-        None, description="mean of the input, [red,green,blue] in [0, 1]; null: of the model, else of the data"
+        None, description="mean of the input, [red,green,blue] in [0, 1]; null: that of the model, else of the data"
     )
-    std: Channels | None = Field(None, description="standard deviation of the input, as mean")
+    std: Channels | None = Field(None, description="standard deviation of the input, like mean")
     classes: str | None = Field(
         None,
-        description="classes of the logits, matched by name to those of the data: 'own', 'imagenet-1k', or a file of "
+        description="classes of the logits, matched by name to the data's: 'own', 'imagenet-1k', or a file of "
         "names in order",
     )
     finetune: Literal["head", "full"] | None = Field(
-        None, description="train the teacher on the data first: head: only a new classifier; full: the whole network"
+        None, description="part of the teacher to train on the data first: head (a new classifier) or full (all layers)"
     )
     epochs: int = Field(10, ge=1, description="epochs of fine-tuning")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimizer of fine-tuning")
@@ -111,7 +111,7 @@ class TeacherSettings(Settings):
             if self.finetune is None and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"teacher.{name} only applies to fine-tuning; set teacher.finetune=head or full")
         if (self.mean is None) != (self.std is None):
-            raise ValueError("teacher.mean and teacher.std belong together; set both, or neither")
+            raise ValueError("teacher.mean and teacher.std belong together; set both or neither")
         return self
 
 
@@ -128,47 +128,50 @@ class RunSettings(Settings):
     batch_size: int = Field(128, ge=1, description="global batch size: the sum over processes")
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="of the cross-entropy")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing of the cross-entropy")
     class_weights: Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None = Field(
         None,
-        description="weights of the cross-entropy, one per class in their order; balanced: inversely proportional to "
-        "the number of training images",
+        description="weights of the cross-entropy, one per class in order; balanced: inversely proportional to the "
+        "number of training images; null: none",
     )
     clip: Annotated[float, Field(gt=0)] | Literal["auto"] | None = Field(
         "auto", description="maximum gradient norm; auto: chosen with the optimizer; null: no clipping"
     )
     bn_momentum: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] | None = Field(
         "auto",
-        description="minimum momentum of batch normalization; auto: raised if a short training from scratch would "
-        "leave the running statistics behind; null: that of the network",
+        description="minimum momentum of batch normalization; auto: raised for short trainings from scratch, so that "
+        "the running statistics keep up; null: that of the network",
     )
     accumulate: int = Field(
         1, ge=1, description="gradient accumulation: parts a batch is split into; a step is still one batch"
     )
     ema: float | None = Field(
-        None, gt=0, lt=1, description="decay of a moving average of the weights, which is then saved in their place"
+        None,
+        gt=0,
+        lt=1,
+        description="decay of a moving average of the weights, which is saved instead of them; null: none",
     )
     precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = Field(
-        "auto", description="auto: the faster of fp32 and bf16, measured over a few steps; tf32 and fp16 need a GPU"
+        "auto", description="auto: the faster of fp32 and bf16, measured in a few steps; tf32 and fp16 need a GPU"
     )
     compile: Literal["auto", "off", "teacher", "student", "both", "graphs"] = Field(
         "auto",
-        description="networks passed to torch.compile; auto: whatever a trial shows to be faster, in runs long enough "
-        "for one; graphs: both, as CUDA graphs",
+        description="networks to compile; auto: what is faster in a short trial, off in short runs; graphs: both, with "
+        "CUDA graphs",
     )
-    device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, if there is one")
+    device: Literal["auto", "cpu"] = Field("auto", description="auto: the accelerator, if available")
     validate_every: int = Field(1, ge=1, description="epochs between validations; the last epoch is always validated")
-    log_every: int = Field(50, ge=1, description="steps between log entries of the loss")
+    log_every: int = Field(50, ge=1, description="steps between log entries")
     log_gradients: bool = Field(
         False,
-        description="measure the gradient of each term every log_every steps, which takes a backward pass per term; "
+        description="log the gradient of each term every log_every steps, at the cost of a backward pass per term; "
         "not available if the backward pass is compiled",
     )
     checkpoint_minutes: float = Field(
         10.0, ge=0, description="maximum minutes between checkpoints; one is always written after each epoch"
     )
     network: str | tuple[str, ...] = Field(
-        (), description="your own networks that a run or folder needs, as package.module:function; several in brackets"
+        (), description="your own networks, as package.module:function; several in brackets"
     )
     loggers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = Field(
         ("tensorboard",), description="loggers of metrics and settings, besides metrics.jsonl; []: none"
@@ -180,7 +183,7 @@ class RunSettings(Settings):
         batch_size = before.data.get("batch_size", accumulate)
         if accumulate > batch_size:
             raise ValueError(
-                f"a batch of {batch_size} cannot be split into that many parts; raise batch_size, or lower accumulate"
+                f"a batch of {batch_size} cannot be split into that many parts; raise batch_size or lower accumulate"
             )
         return accumulate
 
@@ -217,7 +220,7 @@ class DistillSettings(RunSettings):
     student: ModelSettings = Field(description="the model to train, by name or path")
     teacher: TeacherSettings | None = None
     cache: CacheSettings = CacheSettings()
-    method: str = Field("kd", description="a method, or several joined by +; each has its own section of settings")
+    method: str = Field("kd", description="a method, or several joined by +; each has its own settings section")
 
     @field_validator("method")
     @classmethod

@@ -38,7 +38,7 @@ class _TextLoader(yaml.SafeLoader):
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise ValueError(f"{_line(key.start_mark)}'{key.value}' is given twice")
+                raise ValueError(f"{_line(key.start_mark)}'{key.value}' appears twice; remove one")
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return node
 

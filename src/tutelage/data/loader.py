@@ -69,9 +69,11 @@ class TrainLoader:
 
     def __init__(self, split: Split, batch_size: int, seed: int, rank: int = 0, world: int = 1) -> None:
         if batch_size % world:
-            raise TutelageError(f"batch_size={batch_size} cannot be shared equally by {world} processes")
+            raise TutelageError(
+                f"batch_size={batch_size} is not divisible by the {world} processes; use a multiple of {world}"
+            )
         if len(split) < world:
-            raise TutelageError(f"{len(split)} training images cannot be shared by {world} processes")
+            raise TutelageError(f"{len(split)} training images are too few for {world} processes; use fewer processes")
         self.split = split
         self.batch_size = min(batch_size, len(split) - len(split) % world)
         self.seed = seed
@@ -105,7 +107,7 @@ class TrainLoader:
             read += 1
         if read < len(self):
             fault = next(iter(self.split.samples.broken.values()))
-            raise TutelageError(f"no image of a batch is readable; the first: {fault}")
+            raise TutelageError(f"all images of a batch are unreadable; the first: {fault}")
 
     def read(self, groups: Sequence[Rows], view: int) -> Iterator[Batch]:
         """Yield one batch per group of rows, with random crops of epoch ``view``; skip groups without readable images.

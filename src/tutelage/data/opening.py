@@ -91,8 +91,8 @@ def open_data(settings: DataSettings) -> ImageData:
         splits["validation"] = Split(train, held_out)
     if not splits:
         raise TutelageError(
-            f"data.validation={settings.validation:g}: {source.name} has no validation and no test split of its own, "
-            f"so nothing is left to measure on; give data.validation=0.1, or more images a class"
+            f"data.validation={settings.validation:g}: {source.name} has no validation or test split, which leaves "
+            f"no images to measure on; set data.validation=0.1, or add images to each class"
         )
     windows = Windows(starts, settings.window) if starts is not None else None
     return _describe(source, settings, Split(train, kept, windows, settings.sampling == "balanced"), splits, held_out)
@@ -150,7 +150,7 @@ def read_source(settings: DataSettings) -> Source:
         if is_repository(repository) and not folder.exists():
             return streaming.repository(repository)
         if name in DATASETS:
-            raise TutelageError(f"data.stream=true is for shards; {name} is read at once: leave it out")
+            raise TutelageError(f"data.stream=true only applies to shards, and {name} has none; remove data.stream")
     elif folder.is_dir():
         return _read_folder(folder, settings)
     elif folder.is_file() and folder.suffix.lower() in TABLES:
@@ -164,9 +164,9 @@ def read_source(settings: DataSettings) -> Source:
     what = (
         "is a file, not a folder or a CSV file"
         if folder.exists()
-        else "is no known data set, and there is no such folder"
+        else "is not a known data set, and there is no such folder"
     )
-    raise TutelageError(f"data={name} {what}: {hint}")
+    raise TutelageError(f"data={name} {what}; {hint}")
 
 
 def _read_folder(folder: Path, settings: DataSettings) -> Source:
@@ -199,4 +199,4 @@ def _warn_of_missing_classes(source: Source, samples: dict[str, Samples], rows: 
         missing = sorted(trained - set(samples[split].labels[rows[split]]) - {-1})
         if missing:
             names = ", ".join(source.classes[label] for label in missing[:5]) + (", …" if len(missing) > 5 else "")
-            warnings.warn(f"the {split} split of {source.name} has no image of {names}", stacklevel=3)
+            warnings.warn(f"the {split} split of {source.name} has no images of {names}", stacklevel=3)

@@ -130,7 +130,9 @@ def write_shards(
             shutil.rmtree(out)
         partial.rename(out)
     except OSError as error:
-        raise TutelageError(f"out={out} cannot be written: {error}; nothing of it is left") from None
+        raise TutelageError(
+            f"out={out} cannot be written ({error}), and no partial files are left; set out to a writable folder"
+        ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return written
@@ -139,7 +141,7 @@ def write_shards(
 def _encoded(source: Source) -> dict[str, Encoded]:
     splits = {split: encoded for split, encoded in source.splits.items() if isinstance(encoded, Encoded)}
     if len(splits) < len(source.splits):
-        raise TutelageError(f"data={source.name} is small and kept decoded: there is nothing to pack")
+        raise TutelageError(f"data={source.name} is stored as decoded pixels and cannot be packed; use it directly")
     return splits
 
 
@@ -211,7 +213,7 @@ def _write_split(folder: Path, split: str, made: Iterator[_Made], shard_bytes: i
                 if tar.offset >= shard_bytes:
                     break
     if not images:
-        raise TutelageError(f"not one image of {split} can be read")
+        raise TutelageError(f"all images of {split} are unreadable; check the files")
     return images
 
 

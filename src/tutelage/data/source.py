@@ -88,7 +88,7 @@ def read_span(path: Path | str, start: int, length: int) -> bytes:
     with open(path, "rb", buffering=0) as file:
         data = os.pread(file.fileno(), length, start)
     if len(data) < length:
-        raise OSError(f"it is cut short: {path} has changed")
+        raise OSError(f"{path} is shorter than when it was indexed")
     return data
 
 
@@ -139,11 +139,11 @@ class Source:
         for number, name in enumerate(self.classes):
             label = shown(name)
             if not label:
-                raise TutelageError(f"data={self.name}: class {number} has no name: give it one")
+                raise TutelageError(f"data={self.name}: class {number} has an empty name; name it")
             if numbers.setdefault(label, number) != number:
                 raise TutelageError(
-                    f"data={self.name}: classes {numbers[label]} and {number} are both called '{label}': rename one "
-                    f"or make them one class"
+                    f"data={self.name}: classes {numbers[label]} and {number} are both called '{label}'; rename one "
+                    f"or merge them"
                 )
 
 
@@ -178,13 +178,13 @@ def _identity(root: Path, path: Path) -> bytes:
         name = f"{os.path.relpath(path, root)}\0".encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
-        raise TutelageError(f"{shown}: its name is not UTF-8, so that nothing can record it: rename it") from None
+        raise TutelageError(f"{shown}: the name is not valid UTF-8; rename it") from None
     try:
         status = path.stat()
     except OSError:
         return name
     if not stat.S_ISREG(status.st_mode):
-        raise TutelageError(f"{path} is not a file: remove it, or give it another suffix")
+        raise TutelageError(f"{path} is not a regular file; remove it, or change its suffix")
     return name + f"{status.st_size}\0{status.st_mtime_ns}\n".encode()
 
 
@@ -198,8 +198,8 @@ def check_range(images: Encoded, classes: int) -> None:
     wrong = np.flatnonzero((images.labels < -1) | (images.labels >= classes))
     if len(wrong):
         raise TutelageError(
-            f"{images.place(int(wrong[0]))}: label {images.labels[wrong[0]]} is not one of the {classes} classes "
-            f"(0 … {classes - 1}; -1 is unlabelled)"
+            f"{images.place(int(wrong[0]))}: label {images.labels[wrong[0]]} is not one of the {classes} classes; use "
+            f"0 … {classes - 1}, or -1 for unlabelled"
         )
 
 
@@ -211,9 +211,7 @@ def numbered(labels: Rows, place: Path | str) -> tuple[str, ...]:
     """
     count = int(labels.max(initial=-1)) + 1
     if count > MOST_CLASSES:
-        raise TutelageError(
-            f"data={place}: a label is {count - 1:,}, and labels number the classes from 0: number them so"
-        )
+        raise TutelageError(f"data={place}: label {count - 1:,} is too large; labels must number the classes from 0")
     return tuple(map(str, range(count)))
 
 

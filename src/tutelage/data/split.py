@@ -66,8 +66,8 @@ def carve_validation(labels: Rows, rows: Rows, share: float, seed: int, classes:
     if len(emptied):
         name, count = classes[emptied[0]], counts[emptied[0]]
         raise TutelageError(
-            f"data.validation={share:g} holds out all {count} images of class '{name}', which leaves none to train on: "
-            f"give a smaller part"
+            f"data.validation={share:g} holds out all {count} images of class '{name}', which leaves none to train on; "
+            f"lower data.validation"
         )
     return held_out
 

@@ -66,7 +66,7 @@ def find_splits(folders: Iterable[Path], place: Path) -> dict[str, Path]:
         return {}
     if () not in found and len(found) > 1:
         names = ", ".join(path.name for splits in found.values() for paths in splits.values() for path in paths)
-        raise TutelageError(f"data={place} has several sets of splits ({names}): move one of them away")
+        raise TutelageError(f"data={place} has several sets of splits ({names}); move all but one out of it")
     splits = found[() if () in found else next(iter(found))]
     for split, paths in splits.items():
         if len(paths) > 1:
@@ -74,5 +74,5 @@ def find_splits(folders: Iterable[Path], place: Path) -> dict[str, Path]:
             raise TutelageError(f"data={place} has two {split} splits: {names}; keep one")
     if "train" not in splits:
         names = ", ".join(paths[0].name for paths in splits.values())
-        raise TutelageError(f"data={place} has {names} but no train: name the folder of training images train")
+        raise TutelageError(f"data={place} has {names} but no train; rename the folder of training images to train")
     return {split: paths[0] for split, paths in splits.items()}

@@ -79,7 +79,7 @@ def walk(folder: Path, walked: dict[str, str] | None = None, links: bool = True)
     for inside, folders, names in os.walk(folder, followlinks=links):
         real = os.path.realpath(inside)
         if real in walked:
-            raise TutelageError(f"{inside} and {walked[real]} are the same folder: remove the link between them")
+            raise TutelageError(f"{inside} and {walked[real]} are the same folder; remove the link between them")
         walked[real] = inside
         folders[:] = sorted(name for name in folders if is_visible(name))
         yield Path(inside), sorted(name for name in names if is_visible(name))
@@ -117,7 +117,7 @@ def describe_skipped(skipped: dict[str, Counter[str]], most: int = 5) -> str | N
     parts = [f"{counts[name].total():,} of '{name}' ({_kinds(counts[name])})" for name in ordered[:most]]
     more = f", … ({len(ordered)} classes)" if len(ordered) > most else ""
     total = sum(suffixes.total() for suffixes in counts.values())
-    return f"skipped {total:,} files that are not images by their suffix: {', '.join(parts)}{more}"
+    return f"skipped {total:,} files without an image suffix: {', '.join(parts)}{more}"
 
 
 def _kinds(suffixes: Counter[str], most: int = 3) -> str:

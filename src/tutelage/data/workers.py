@@ -31,7 +31,7 @@ def check_main_guard() -> None:
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         sys.tracebacklimit = 0  # the traceback would hide the message
         raise TutelageError(
-            f"a worker process imported your script, which calls tutelage again: put the script's calls under {GUARD}"
+            f"a worker process imported your script, which calls tutelage again; put the script's calls under {GUARD}"
         )
 
 
@@ -82,7 +82,7 @@ def warn_of_pipes(batch_bytes: int, workers: int) -> None:
     needed = (workers * PREFETCHED + 2) * batch_bytes  # two more: one in use, one being copied
     warnings.warn(
         f"{SHARED_MEMORY} is too small for the batches of data.workers={workers}, which take about "
-        f"{needed / 2**20:.0f} MB; they go through pipes, which is slower. Give the container more (docker run "
+        f"{needed / 2**20:.0f} MB; slower pipes are used instead. Increase it (docker run "
         f"--shm-size={-(-needed // 2**30)}g), or set data.workers=0",
         stacklevel=2,
     )

@@ -32,10 +32,10 @@ def foreign_classes(difference: str) -> TutelageError:
         'the teacher has 7 classes, the data have 5'
     """
     return TutelageError(
-        f"{difference}. Either fine-tune it first (teacher.finetune=head, or full; or by itself: tutelage train data=… "
-        f"model=TEACHER model.weights=pretrained out=runs/teacher, then teacher=runs/teacher), or match its classes to "
-        f"the data's by name, where they are among its own (teacher.classes=own or imagenet-1k), or choose a method "
-        f"that reads features only (such as method=at)"
+        f"{difference}. Fine-tune it first (set teacher.finetune=head or full; or run tutelage train data=… "
+        f"model=TEACHER model.weights=pretrained out=runs/teacher, and set teacher=runs/teacher), match its classes to "
+        f"the data's by name (teacher.classes=own or imagenet-1k), or use a method that only reads features (such as "
+        f"method=at)"
     )
 
 
@@ -49,7 +49,7 @@ def check_finite(teacher: Teacher, size: tuple[int, int]) -> None:
     broken = [name for name, value in state.items() if value.is_meta or (value.is_floating_point() and _has_nan(value))]
     if broken:
         raise TutelageError(
-            f"the teacher's weights hold NaN, or nothing ({', '.join(broken[:4])}): load them again, or take "
+            f"the teacher's weights contain NaN or are not loaded ({', '.join(broken[:4])}); load them again, or use "
             f"an earlier checkpoint of their training"
         )
     # Not a black image, because a network may divide by an image's standard deviation.
@@ -57,8 +57,8 @@ def check_finite(teacher: Teacher, size: tuple[int, int]) -> None:
     given = teacher(noise.to(next(iter(state.values()), noise).device))
     if _has_nan(given) or given.isposinf().any():
         raise TutelageError(
-            "the teacher gives NaN or infinity for an image of noise: are its mean, std and input size right, and its "
-            "precision (half of it overflows beyond 65,504)?"
+            "the teacher returns NaN or infinity for an image of noise; check its mean, std, input size and precision "
+            "(float16 overflows above 65,504)"
         )
 
 
@@ -86,8 +86,8 @@ def check_differentiable(student: nn.Module, stage: Stage, size: tuple[int, int]
         if "derivative for" not in str(error):
             raise
         raise TutelageError(
-            f"stage '{stage.name}' differentiates the student twice, and this one has an operation without a second "
-            f"derivative ({error}): choose another student, or another method such as method=at"
+            f"stage '{stage.name}' differentiates the student twice, and an operation of this student has no second "
+            f"derivative ({error}); use another student, or another method such as method=at"
         ) from None
 
 

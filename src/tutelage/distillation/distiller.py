@@ -138,8 +138,8 @@ class Distiller(nn.Module):
         """
         if is_sharded(self.student):
             raise TutelageError(
-                f"stage '{self.stages[index].name}' cannot follow here, as the student's weights are spread over the "
-                f"processes: gather them, and make a Distiller of that stage alone (docs/clusters.md)"
+                f"stage '{self.stages[index].name}' cannot follow here, because the student's weights are sharded; "
+                f"gather them, and create a Distiller of that stage alone (docs/clusters.md)"
             )
         stage = self.stages[index]
         self.stage = stage
@@ -182,9 +182,9 @@ class Distiller(nn.Module):
             TutelageError: If the stage needs labels or an index, and none are passed.
         """
         if labels is None and (self.stage.task_weight > 0 or self.stage.terms_need_labels):
-            raise TutelageError(f"stage '{self.stage.name}' needs the labels: pass distiller(images, labels)")
+            raise TutelageError(f"stage '{self.stage.name}' needs labels; pass distiller(images, labels)")
         if index is None and self.stage.needs_index:
-            raise TutelageError(f"stage '{self.stage.name}' needs the samples' numbers: pass distiller(…, index=index)")
+            raise TutelageError(f"stage '{self.stage.name}' needs the samples' numbers; pass distiller(…, index=index)")
         if targets is None:
             targets = self.targets(images, labels)
         return self.compare(self.features(images, labels), labels, targets, index)

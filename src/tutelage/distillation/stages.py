@@ -47,7 +47,7 @@ def make_stages(
     methods = methods_by_name(method)
     taught = [name for name, method in methods.items() if method.needs_teacher]
     if teacher is None and taught:
-        raise TutelageError(f"method={'+'.join(taught)} needs a teacher: give teacher=RUN or teacher=timm/NAME")
+        raise TutelageError(f"method={'+'.join(taught)} needs a teacher; set teacher=RUN or teacher=timm/NAME")
     size = (input_size, input_size) if isinstance(input_size, int) else input_size or native_size(student)
     student_probe = Probe(student, size)
     members = teacher.members if teacher is not None else []

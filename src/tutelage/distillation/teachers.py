@@ -63,8 +63,8 @@ class Teachers(BaseTeacher):
         """
         if taps or computed:
             raise TutelageError(
-                f"the method reads more than logits ({', '.join((*taps, *computed))}), which several teachers cannot "
-                f"share: give one teacher, or a method that reads logits alone (method=kd)"
+                f"several teachers only work with methods that read logits, and this one also reads "
+                f"{', '.join((*taps, *computed))}; use one teacher, or method=kd"
             )
         for member in self.members:
             member.read((), logits, mode)

@@ -61,7 +61,7 @@ def ldrld_loss(
     require_temperature(temperature, "ldrld")
     classes = student_logits.shape[1]
     if not 2 <= k <= classes:
-        raise TutelageError(f"ldrld: k {k} must be between 2 and the number of classes, {classes}")
+        raise TutelageError(f"ldrld: expected k between 2 and the number of classes, {classes}, got {k}")
     ranked = student_logits.argsort(dim=1, descending=True, stable=True)
     student = student_logits.gather(1, ranked) / temperature
     teacher = teacher_logits.detach().gather(1, ranked) / temperature

@@ -39,15 +39,15 @@ class AT(Method):
         None, ge=0, description="β, the factor of each level's loss; null: 1000, less on maps below 7×7; form=code only"
     )
     form: Literal["code", "paper"] = "code"
-    p: int = Field(2, ge=1, description="the power in Σ_c abs(F)^p")
-    reduce: Literal["sum", "max"] = Field("sum", description="over the channels: their sum, or the largest")
-    final_weight: float | None = Field(None, ge=0, description="β at the end, reached linearly; weight if not given")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; paired levels where not given")
+    p: int = Field(2, ge=1, description="power in Σ_c abs(F)^p")
+    reduce: Literal["sum", "max"] = Field("sum", description="sum or maximum over the channels")
+    final_weight: float | None = Field(None, ge=0, description="β at the end, reached linearly; null: constant")
+    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; null: the paired levels")
 
     @model_validator(mode="after")
     def _weight_of_the_form(self) -> AT:
         if self.form != "code" and self.weight is None:
-            raise ValueError("the default weight belongs to at.form=code: give at.weight too")
+            raise ValueError(f"at.form={self.form} has no default weight; set at.weight")
         return self
 
     def stages(self, pair: Pair) -> list[Stage]:

@@ -34,7 +34,9 @@ class GradientAT(Method):
     single_samples: ClassVar[bool] = True
 
     weight: float = Field(0.1, ge=0, description="β")
-    form: Literal["match", "symmetry"] = Field("match", description="the teacher's J, or the student's own, mirrored")
+    form: Literal["match", "symmetry"] = Field(
+        "match", description="compare J with the teacher's, or with that of the mirrored image"
+    )
 
     @property
     def needs_teacher(self) -> bool:

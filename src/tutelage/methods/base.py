@@ -61,7 +61,9 @@ class Pair:
             return pair_levels(self.teacher, self.student)
         again = [tap for tap, count in Counter(chosen.values()).items() if count > 1]
         if again:
-            raise TutelageError(f"{method}.taps names the student's tap '{again[0]}' twice: give each pair its own")
+            raise TutelageError(
+                f"{method}.taps names the student's tap '{again[0]}' twice; use a different tap in each pair"
+            )
         return list(chosen.items())
 
     def stems(self) -> list[tuple[str, str]]:
@@ -96,8 +98,8 @@ class Pair:
         epochs = chosen or max(1, round(self.epochs / 5))
         if epochs >= self.epochs:
             raise TutelageError(
-                f"{setting}: {epochs} of {self.epochs} epochs would go to the first stage and none would be left for "
-                f"the last: raise epochs (now {self.epochs}) or lower {setting}"
+                f"{setting}: the first stage would take {epochs} of {self.epochs} epochs and leave none for the last; "
+                f"raise epochs (now {self.epochs}) or lower {setting}"
             )
         return epochs
 
@@ -121,8 +123,8 @@ def _map_shape(role: str, probe: Probe, tap: str) -> tuple[int, ...]:
     if len(shape) != 3:
         size = "x".join(map(str, probe.input_size))
         raise TutelageError(
-            f"the {role}'s tap '{tap}' reads features of shape {shape}, which are no map of images of {size} pixels: "
-            f"name one that reads (C, H, W), (H, W, C) or tokens that fill a grid (tutelage inspect lists the taps)"
+            f"the {role}'s tap '{tap}' has features of shape {shape}, which are not a map of {size} images; use a tap "
+            f"whose features are (C, H, W), (H, W, C) or tokens that fill a grid (tutelage inspect lists the taps)"
         )
     return shape
 

@@ -47,13 +47,13 @@ def parse(names: str) -> list[str]:
     """
     parts = [part.strip() for part in names.split("+")]
     if "" in parts:
-        raise TutelageError(f"method={names}: a name is missing beside '+'")
+        raise TutelageError(f"method={names}: a name is missing next to '+'; write it as in kd+at")
     for part in parts:
         METHODS[part]
     if len(set(parts)) < len(parts):
-        raise TutelageError(f"method={names} names a method twice")
+        raise TutelageError(f"method={names} names a method twice; remove one")
     if "none" in parts and len(parts) > 1:
-        raise TutelageError(f"method={names}: 'none' is the student alone and joins nothing; drop it")
+        raise TutelageError(f"method={names}: 'none' trains the student alone and cannot be combined; remove it")
     return parts
 
 
@@ -84,7 +84,9 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     planned = {name: method.stages(pair) for name, method in methods.items()}
     staged = [name for name, stages in planned.items() if len(stages) > 1]
     if len(staged) > 1:
-        raise TutelageError(f"{' and '.join(staged)} both have stages of their own: a sum can hold one such method")
+        raise TutelageError(
+            f"{' and '.join(staged)} have several stages each, and a sum can contain only one such method; remove one"
+        )
     joined = [stages[-1] for stages in planned.values()]
     kd = methods.get("kd")
     terms = [term for name, stages in planned.items() for term in stages[-1].terms if kd is None or _stays(term, name)]
@@ -105,6 +107,6 @@ def _stays(term: Term, method: str) -> bool:
 def _require_different(terms: Sequence[Term], methods: Iterable[str]) -> None:
     twice = [name for name, count in Counter(term.name for term in terms).items() if count > 1]
     if twice:
-        way_out = "add kd, whose term stands for both" if twice[0] == KD_TERM else "give one of them other taps"
+        way_out = "add kd, whose term replaces both" if twice[0] == KD_TERM else "use different taps"
         names = "+".join(methods)
-        raise TutelageError(f"method={names} has two terms '{twice[0]}': {way_out}, or leave one method out")
+        raise TutelageError(f"method={names} has two terms '{twice[0]}'; {way_out}, or remove one method")

@@ -44,14 +44,16 @@ class FeatureMaps(Method):
     """
 
     form: Literal["together", "block_at_a_time", "hint_then_freeze"] = "together"
-    count: int | None = Field(None, ge=1, description="number of maps, the first ones; all where not given")
+    count: int | None = Field(None, ge=1, description="number of maps, from the first; null: all")
     weight: float = Field(1.0, ge=0, description="w, the factor of each map's error")
-    last: Literal["ce", "kd"] = Field("ce", description="L: the labels, or the labels and the teacher's logits")
-    temperature: float = Field(4.0, gt=0, description="last=kd only")
-    alpha: float = Field(0.9, ge=0, le=1, description="last=kd only: weight of KL")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap, shallow to deep")
-    optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of the stages before the last")
-    schedule: Schedule = Field(Schedule(), description="of the stages before the last")
+    last: Literal["ce", "kd"] = Field("ce", description="L: the cross-entropy, or the cross-entropy and KL")
+    temperature: float = Field(4.0, gt=0, description="temperature of KL; last=kd only")
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of KL; last=kd only")
+    taps: dict[str, str] | None = Field(
+        None, description="teacher tap: student tap, shallow to deep; null: the stems and paired levels"
+    )
+    optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="optimizer of the stages before the last")
+    schedule: Schedule = Field(Schedule(), description="schedule of the stages before the last")
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Return one stage, n + 1 stages for ``block_at_a_time``, or two stages for ``hint_then_freeze``."""
@@ -71,7 +73,7 @@ class FeatureMaps(Method):
             found = ", ".join(f"{theirs} and {ours}" for theirs, ours in pairs)
             raise TutelageError(
                 f"feature_maps.count={count}: these networks have {len(pairs)} pairs of maps ({found}); lower it, or "
-                f"name more with feature_maps.taps={{TEACHER_TAP: STUDENT_TAP}}"
+                f"set feature_maps.taps={{TEACHER_TAP: STUDENT_TAP}}"
             )
         return pairs[:count]
 
@@ -84,8 +86,8 @@ class FeatureMaps(Method):
         epochs, left = divmod(pair.epochs, len(pairs) + 1)
         if epochs == 0:
             raise TutelageError(
-                f"feature_maps.form={self.form} has {len(pairs) + 1} stages, and epochs={pair.epochs} gives some of "
-                f"them none: raise epochs"
+                f"feature_maps.form={self.form} has {len(pairs) + 1} stages, but epochs={pair.epochs}; raise "
+                f"epochs to {len(pairs) + 1} or more"
             )
         # Each stage freezes the parts that earlier stages have trained.
         trained = [(), *(pair.student.parts_up_to(ours) for _, ours in pairs)]

@@ -52,27 +52,33 @@ class FitNets(Method):
     """
 
     joint: bool = False
-    form: HintForm | None = Field(None, description="of the hint loss: mean where two-stage, normalized where joint")
-    weight: float | None = Field(None, ge=0, description="of each hint; the form's published weight where not given")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap of each hint")
-    regressor: Regressor | None = Field(None, description="benchmark where two-stage, projector where joint")
-    temperature: float | None = Field(None, gt=0, description="4 where two-stage, 6 where joint")
-    squared_temperature: bool = Field(True, description="whether KL has the factor T²")
-    alpha: float = Field(0.9, ge=0, le=1, description="weight of KL in stage 2, where kd_weight is not given")
-    kd_weight: float | None = Field(
-        None, ge=0, description="weight of KL beside a CE of weight 1; joint: 10 / classes where not given"
+    form: HintForm | None = Field(None, description="form of the hint loss; null: normalized if joint, else mean")
+    weight: float | None = Field(None, ge=0, description="weight of each hint; null: the published weight of the form")
+    taps: dict[str, str] | None = Field(
+        None, description="teacher tap: student tap of each hint; null: chosen from the paired levels"
     )
-    final_kd_weight: float | None = Field(None, ge=0, description="kd_weight at the end, reached linearly")
-    hint_epochs: int | None = Field(None, ge=1, description="length of stage 1; a fifth of the epochs where not given")
-    hint_optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of stage 1")
-    hint_schedule: Schedule = Field(Schedule(), description="of stage 1")
+    regressor: Regressor | None = Field(
+        None, description="connector of each hint; null: projector if joint, else benchmark"
+    )
+    temperature: float | None = Field(None, gt=0, description="temperature of KL; null: 6 if joint, else 4")
+    squared_temperature: bool = Field(True, description="whether KL has the factor T²")
+    alpha: float = Field(0.9, ge=0, le=1, description="weight of KL in stage 2, if kd_weight is null")
+    kd_weight: float | None = Field(
+        None, ge=0, description="weight of KL, with a CE of weight 1; null: 10 / classes if joint, else alpha applies"
+    )
+    final_kd_weight: float | None = Field(
+        None, ge=0, description="kd_weight at the end, reached linearly; null: constant"
+    )
+    hint_epochs: int | None = Field(None, ge=1, description="epochs of stage 1; null: a fifth of the run")
+    hint_optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="optimizer of stage 1")
+    hint_schedule: Schedule = Field(Schedule(), description="schedule of stage 1")
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> FitNets:
         if self.joint and self.hint_epochs is not None:
-            raise ValueError("fitnets.joint=true has one stage: leave fitnets.hint_epochs out")
+            raise ValueError("fitnets.joint=true has only one stage; remove fitnets.hint_epochs")
         if self.final_kd_weight is not None and self.kd_weight is None:
-            raise ValueError("fitnets.final_kd_weight is where fitnets.kd_weight ends: give both")
+            raise ValueError("fitnets.final_kd_weight needs fitnets.kd_weight to start from; set both")
         return self
 
     def stages(self, pair: Pair) -> list[Stage]:

@@ -34,14 +34,19 @@ class FSP(Method):
     """
 
     weight: float = Field(1.0, ge=0, description="w, the factor of each matrix's loss")
-    form: Literal["paper", "mean"] = Field("paper", description="squared Frobenius distance, or mean over its elements")
-    pool: Literal["max", "avg"] = Field("max", description="how the larger map of a pair is brought to the smaller")
-    taps: dict[str, str] | None = Field(
-        None, description="teacher tap: student tap, shallow to deep; a matrix between each and the next"
+    form: Literal["paper", "mean"] = Field(
+        "paper", description="squared Frobenius distance, or the mean over its elements"
     )
-    epochs: int | None = Field(None, ge=1, description="length of the first stage; a fifth of the run's if not given")
-    optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of the first stage")
-    schedule: Schedule = Field(Schedule(), description="of the first stage")
+    pool: Literal["max", "avg"] = Field(
+        "max", description="pooling of the larger map of a pair to the size of the smaller"
+    )
+    taps: dict[str, str] | None = Field(
+        None,
+        description="teacher tap: student tap, shallow to deep; a matrix joins two in a row; null: the paired levels",
+    )
+    epochs: int | None = Field(None, ge=1, description="epochs of the first stage; null: a fifth of the run")
+    optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="optimizer of the first stage")
+    schedule: Schedule = Field(Schedule(), description="schedule of the first stage")
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Return the stages "fsp" and "task"."""
@@ -56,7 +61,7 @@ class FSP(Method):
         if self.taps is None:
             return [((f"{theirs}:in", f"{ours}:in"), (theirs, ours)) for theirs, ours in taps]
         if len(taps) < 2:
-            raise TutelageError("fsp.taps names one pair of taps; a matrix lies between two: name the next one too")
+            raise TutelageError("fsp.taps has one pair of taps, but a matrix needs two; add another pair")
         return list(pairwise(taps))
 
     def _term(self, pair: Pair, earlier: Taps, later: Taps) -> Term:
@@ -65,9 +70,8 @@ class FSP(Method):
             if teacher[0] != student[0]:
                 raise TutelageError(
                     f"method=fsp: the teacher's {theirs} has {teacher[0]} channels and the student's {ours} has "
-                    f"{student[0]}, but FSP compares them one by one: choose networks of equal widths, name layers of "
-                    f"equal channels with fsp.taps, or take a method that has connectors (fitnets, ofd) or needs none "
-                    f"(at, nst)"
+                    f"{student[0]}, but FSP needs equal numbers. Use networks of equal width, set fsp.taps to layers "
+                    f"with equal channels, or use another method (fitnets, ofd, at, nst)"
                 )
         return Term(
             f"fsp.{later[1]}",

@@ -33,10 +33,12 @@ class NST(Method):
     degree: int = Field(2, ge=1, description="polynomial only: d in (xᵀy + c)^d")
     offset: float = Field(0.0, ge=0, description="polynomial only: c")
     bandwidth: float | None = Field(
-        None, gt=0, description="gaussian only: σ²; the mean squared distance over channel pairs where not given"
+        None, gt=0, description="gaussian only: σ²; null: the mean squared distance over channel pairs"
     )
-    layers: Literal["all", "last"] = Field("all", description="all paired levels, or the last before its activation")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; instead of layers")
+    layers: Literal["all", "last"] = Field(
+        "all", description="all paired levels, or the last one before its activation"
+    )
+    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; null: those of layers")
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Return one stage with a term for each pair of taps."""

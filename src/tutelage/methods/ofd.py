@@ -36,10 +36,10 @@ class OFD(Method):
     """
 
     divisor: float = Field(1000.0, gt=0, description="W: 1000 for CIFAR, 10000 for ImageNet")
-    layer_decay: float = Field(0.5, gt=0, le=1, description="factor of a pair's loss against that of the next deeper")
-    teacher_mode: Literal["batch", "eval"] = Field("batch", description="statistics of the teacher's normalizations")
+    layer_decay: float = Field(0.5, gt=0, le=1, description="factor of a pair's loss relative to the next deeper pair")
+    teacher_mode: Literal["batch", "eval"] = Field("batch", description="statistics that the teacher normalizes with")
     taps: dict[str, str] | None = Field(
-        None, description="teacher tap: student tap; paired levels before their activations where not given"
+        None, description="teacher tap: student tap; null: the paired levels, before their activations"
     )
 
     def stages(self, pair: Pair) -> list[Stage]:

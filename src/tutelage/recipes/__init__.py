@@ -70,8 +70,8 @@ def require_runs(settings: RunSettings) -> None:
             if name is not None and not Path(folder, "student").is_dir():
                 started = Path(folder).exists()
                 raise TutelageError(
-                    f"{role}={folder} is not {'finished' if started else 'there yet'}: first run 'tutelage "
-                    f"{f'resume {folder}' if started else f'run {name}'}', or give {role}=… another network"
+                    f"{role}={folder} is not {'finished' if started else 'trained yet'}; first run 'tutelage "
+                    f"{f'resume {folder}' if started else f'run {name}'}', or set another {role}=…"
                 )
 
 

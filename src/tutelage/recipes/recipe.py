@@ -83,7 +83,7 @@ class Recipe(BaseModel):
         data = as_mapping(*layers).get("data")
         if self.images is not None and not (data.get("name") if isinstance(data, dict) else data):
             raise TutelageError(
-                f"the recipe {self.name} is for {self.images.name}, which is not downloaded for you: give data=FOLDER "
-                f"with train/ and val/, and in each a folder a class ({self.images.classes:,} classes)"
+                f"the recipe {self.name} is for {self.images.name}, which tutelage does not download; set data=FOLDER "
+                f"with train/ and val/, each with one folder per class ({self.images.classes:,} classes)"
             )
         return load(TrainSettings if self.verb == "train" else DistillSettings, *layers)

@@ -69,7 +69,7 @@ class Checkpoint:
         version = state.pop("format", 1)
         if version > FORMAT:
             raise TutelageError(
-                f"{path} has format {version}, and this version of tutelage reads formats up to {FORMAT}: resume the "
+                f"{path} has format {version}, and this version of tutelage reads formats up to {FORMAT}; resume the "
                 f"run with the version that wrote it (RUN/environment.json names it)"
             )
         if version == 1:

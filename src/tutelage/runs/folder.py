@@ -54,8 +54,7 @@ class RunFolder:
             (self.path / "checkpoints").mkdir(parents=True)
         except OSError as error:
             raise TutelageError(
-                f"the run folder {self.path} cannot be created ({error.strerror}): set out=… to a folder that is "
-                f"writable"
+                f"the run folder {self.path} cannot be created ({error.strerror}); set out=… to a writable folder"
             ) from None
 
     @property
@@ -132,7 +131,9 @@ class RunFolder:
             except (ValueError, TypeError) as error:
                 if number == len(lines) and not line.endswith(b"\n"):
                     break
-                raise TutelageError(f"{self.metrics}, line {number}, is damaged: {error}") from None
+                raise TutelageError(
+                    f"{self.metrics}, line {number}, is damaged ({error}); fix or remove the line"
+                ) from None
         return records
 
     def rewind(self, records: int) -> None:
@@ -164,9 +165,9 @@ class RunFolder:
                 except DamagedFile as fault:
                     faults.append(str(fault))
                 else:
-                    return checkpoint, f"{faults[0]}; resuming from the checkpoint before" if faults else None
+                    return checkpoint, f"{faults[0]}; resuming from the previous checkpoint" if faults else None
         if faults:
-            raise TutelageError(f"{'; '.join(faults)}: no checkpoint is left to resume from; start a new run")
+            raise TutelageError(f"{'; '.join(faults)}; no checkpoint is left to resume from, so start a new run")
         return None, None
 
     def save_failed(self, checkpoint: Checkpoint) -> None:
@@ -180,7 +181,7 @@ class RunFolder:
             TutelageError: If no step of the run failed, or the file is damaged.
         """
         if not self.failed.exists():
-            raise TutelageError(f"{self.path}: no step of this run has failed, so there is none to replay")
+            raise TutelageError(f"{self.path}: no step of this run has failed; there is nothing to replay")
         return Checkpoint.load(self.failed)
 
     def lock(self) -> AbstractContextManager[object]:
@@ -192,4 +193,6 @@ class RunFolder:
         try:
             return lock(self.path / "checkpoints" / "lock", wait=False)
         except Timeout:
-            raise TutelageError(f"{self.path}: a run is under way there; wait for it, or give another out=…") from None
+            raise TutelageError(
+                f"{self.path}: a run in this folder is still in progress; wait for it, or set another out=…"
+            ) from None

@@ -72,5 +72,7 @@ class Result(BaseModel):
         """
         path = folder / "result.json"
         if not path.is_file():
-            raise TutelageError(f"{folder} has no result.json: the run is not finished (tutelage resume {folder})")
+            raise TutelageError(
+                f"{folder} has no result.json, because the run is not finished; run tutelage resume {folder}"
+            )
         return read_json(path, cls)

@@ -67,7 +67,9 @@ def read_sealed(path: Path) -> dict[str, Any]:
         try:
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError):
-            raise TutelageError(f"{path} is not a checkpoint of a run: it holds more than tensors and values") from None
+            raise TutelageError(
+                f"{path} is not a checkpoint of a run, because it contains more than tensors and plain values"
+            ) from None
     return state
 
 

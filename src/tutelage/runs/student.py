@@ -89,16 +89,16 @@ def load_student(path: str | Path) -> Student:
     folder = expand(path)
     is_run = RunFolder(folder).is_run()
     if is_run and not RunFolder(folder).is_finished():
-        raise TutelageError(f"{folder} is not finished: continue it with 'tutelage resume {folder}'")
+        raise TutelageError(f"{folder} is not finished; continue it with 'tutelage resume {folder}'")
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise TutelageError(f"{folder} {what}: give a run folder, or the folder of a saved model (config.json)")
+        raise TutelageError(f"{folder} {what}; pass a run folder, or the folder of a saved model (config.json)")
     network = create_model(str(folder))
     spec = spec_of(network)
     if spec.mean is None or spec.std is None or spec.input_size is None:
         raise TutelageError(
-            f"{spec.source}: its config.json does not say which images the model takes: mean, std and input_size must "
-            f"be in pretrained_cfg (of a model of transformers, in preprocessor_config.json)"
+            f"{spec.source}: config.json does not describe the model's input; add mean, std and input_size to "
+            f"pretrained_cfg (for transformers models, to preprocessor_config.json)"
         )
     return Student(
         network=network.eval(),

@@ -59,7 +59,7 @@ def cell_of(out: Path, shared: Tree, name: str, values: Mapping[str, Any], **own
 def _combinations(grid: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     for key, choices in grid.items():
         if not choices:
-            raise TutelageError(f"grid.{key}=[]: give the values of {key}, as in grid.{key}=[…, …]")
+            raise TutelageError(f"grid.{key}=[]: set the values of {key}, as in grid.{key}=[…, …]")
     combinations = []
     for chosen in itertools.product(*grid.values()):
         values: dict[str, Any] = {}
@@ -93,6 +93,4 @@ def _check_names(cells: list[Cell]) -> None:
     names = [cell.name for cell in cells]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise TutelageError(
-            f"grid: two different runs would be named {twice}; give them names with an axis of mappings"
-        )
+        raise TutelageError(f"grid: two different runs would be named {twice}; name them with an axis of mappings")

@@ -123,6 +123,6 @@ def _check_same(cell: Cell, folder: Path) -> None:
     for key in sorted((there.keys() | wanted.keys()) - settled - {"out", "overwrite"}):
         if there.get(key) != wanted.get(key):
             raise TutelageError(
-                f"{folder} was made with {key}={there.get(key)}, and now it is {wanted.get(key)}: choose another "
-                f"out=…, or remove that folder"
+                f"{folder} was trained with {key}={there.get(key)}, and this study has {key}={wanted.get(key)}; set "
+                f"another out=…, or remove that folder"
             )

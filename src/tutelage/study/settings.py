@@ -38,8 +38,8 @@ class StudySettings(Settings):
         default_factory=dict,
         description="the values of each key that varies, as in grid.method=[none,kd]; a value may be a mapping of keys",
     )
-    seeds: int = Field(3, ge=1, description="runs of each combination: seeds 0, 1, …")
-    workers: int = Field(1, ge=1, description="runs trained at a time, each in a process of its own")
+    seeds: int = Field(3, ge=1, description="number of runs of each combination, with seeds 0, 1, …")
+    workers: int = Field(1, ge=1, description="runs trained at a time, each in its own process")
 
 
 def read_settings(kind: type[S], *layers: Mapping[str, Any] | str | Path) -> tuple[S, Tree]:

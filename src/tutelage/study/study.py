@@ -85,7 +85,7 @@ def read_study(folder: Path) -> Study:
     """
     path = folder / "study.json"
     if not path.is_file():
-        raise TutelageError(f"{folder} has no study.json: it is no study, or not a finished one (tutelage study …)")
+        raise TutelageError(f"{folder} has no study.json, so it is not a finished study; run tutelage study …")
     return read_json(path, Study)
 
 

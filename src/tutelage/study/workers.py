@@ -148,13 +148,13 @@ def work(
                 _stop(pool)
                 return
     except KeyboardInterrupt:
-        build_console().print("stopped; the same command goes on with what is left", highlight=False)
+        build_console().print("stopped; the same command resumes the remaining runs", highlight=False)
         raise
     except BrokenProcessPool:
         running = ", ".join(cell.name for cell in waiting.values() if screen_of(cell.settings).exists())
         raise TutelageError(
-            f"a process died (was memory short?) while these ran: {running}. Give fewer workers or a smaller "
-            f"batch_size; the same command goes on with what is left"
+            f"a worker process died, perhaps out of memory, during {running}. Set fewer workers or a smaller "
+            f"batch_size; the same command resumes the remaining runs"
         ) from None
 
 

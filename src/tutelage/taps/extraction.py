@@ -50,7 +50,7 @@ def tapped(model: nn.Module, taps: Sequence[str], logits: bool = True, frozen: S
         torch.Size([1, 32, 16, 16])
     """
     if not taps and not logits:
-        raise TutelageError("nothing to compute: name at least one tap, or ask for the logits")
+        raise TutelageError("nothing to compute; pass at least one tap, or logits=True")
     network = sharing_clone(model)
     inplace = switch_off_inplace(network)
     split_norm_activations(network)

@@ -132,7 +132,7 @@ def dry_run(model: nn.Module, input_size: tuple[int, int]) -> Any:
             return sharing_clone(model).eval()(images)
     except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
         size = "x".join(map(str, input_size))
-        raise TutelageError(f"the network does not run on images of {size} pixels ({error}).") from error
+        raise TutelageError(f"the network does not accept {size} images ({error}).") from error
 
 
 def record_calls(network: nn.Module, images: Tensor) -> list[ModuleCall]:
@@ -165,7 +165,7 @@ def _find_calls(calls: list[ModuleCall], taps: Sequence[str], reason: str) -> di
     readings: dict[str, dict[tuple[int, str], str]] = {}
     for tap in taps:
         if tap not in places:
-            note = f" (functions cannot be tapped here, only modules: torch.fx cannot trace this network: {reason})"
+            note = f" (only modules can be tapped, because torch.fx cannot trace this network: {reason})"
             raise no_such_tap(tap, list(places), repeated, note)
         call, side = places[tap]
         readings.setdefault(call.path, {})[call.number, side] = tap

@@ -64,10 +64,10 @@ def as_map(features: Tensor, input_size: Size = (1, 1)) -> Tensor:
         return layout(features)
     if features.ndim == 3:
         raise TutelageError(
-            f"tokens of shape {shape} are no map of {input_size[0]}x{input_size[1]} images: {shape[1]} tokens less 0, "
-            "1, 2 or 5 prefix tokens do not fill a grid of that aspect; tap a point where the features are a map"
+            f"tokens of shape {shape} are not a map of {input_size[0]}x{input_size[1]} images: without 0, 1, 2 or 5 "
+            f"prefix tokens, {shape[1]} tokens do not fill a grid of that aspect; tap a point with a feature map"
         )
-    raise TutelageError(f"features of shape {shape} are no map: (B, C, H, W), (B, H, W, C) or tokens (B, N, C) are")
+    raise TutelageError(f"features of shape {shape} are not a map; tap (B, C, H, W), (B, H, W, C) or tokens (B, N, C)")
 
 
 def laid_out(features: Mapping[str, Tensor], input_size: Size) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ class Probe:
         output = main_output(dry_run(model, input_size), (Tensor,))
         if not isinstance(output, Tensor) or not output.is_floating_point():
             found = output.dtype if isinstance(output, Tensor) else type(output).__name__
-            raise TutelageError(f"the network returned {found}, where a floating-point tensor is needed")
+            raise TutelageError(f"expected a floating-point tensor from the network, got {found}")
         self.num_classes = output.shape[1] if output.ndim == 2 else None
         self.observations, self._repeated = _observe(model, input_size)
         entered = [(o.point.name, o.source_shape) for o in self.observations]

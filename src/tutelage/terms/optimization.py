@@ -20,17 +20,17 @@ class OptimizerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: Literal["auto", "sgd", "adamw"] = Field(
-        "auto", description="auto: chosen for the network, together with lr and weight_decay"
+        "auto", description="optimizer; auto: chosen for the network, with lr and weight_decay"
     )
     lr: float | None = Field(
         None, gt=0, description="peak learning rate, for the whole (global) batch; null: scaled to the batch"
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="sgd only")
-    nesterov: bool = Field(True, description="sgd only")
-    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="adamw only")
-    weight_decay: float | None = Field(None, ge=0, description="null: chosen with the optimizer")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum; sgd only")
+    nesterov: bool = Field(True, description="Nesterov momentum; sgd only")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="decay rates of the moment estimates; adamw only")
+    weight_decay: float | None = Field(None, ge=0, description="weight decay; null: chosen with the optimizer")
     decay_norms: bool = Field(
-        False, description="apply weight decay to biases and normalization weights too, as many published recipes do"
+        False, description="apply weight decay to biases and normalization weights too, like many published recipes"
     )
 
 
@@ -71,18 +71,18 @@ class ScheduleSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: Literal["auto", "cosine", "one_cycle", "step", "constant"] = Field(
-        "auto", description="auto: cosine after a warm-up"
+        "auto", description="learning-rate schedule; auto: cosine after a warm-up"
     )
     warmup: float | None = Field(
         None,
         ge=0,
-        description="epochs of linear rise from zero, before everything else; null: with auto a tenth of the training, "
-        "at most 5 epochs, otherwise none",
+        description="epochs of linear warm-up from zero; null: with auto a tenth of the training, at most 5 epochs, "
+        "otherwise none",
     )
-    milestones: tuple[float, ...] = Field((), description="step only: epochs at which the rate is multiplied by gamma")
-    gamma: float = Field(0.1, gt=0, description="step only")
-    restart: bool = Field(False, description="step only: reset the optimizer's momentum at each milestone")
-    rise: float = Field(0.25, gt=0, lt=1, description="one_cycle only: share of the stage spent rising to the peak")
+    milestones: tuple[float, ...] = Field((), description="epochs at which the rate is multiplied by gamma; step only")
+    gamma: float = Field(0.1, gt=0, description="factor of the rate at each milestone; step only")
+    restart: bool = Field(False, description="reset the optimizer's momentum at each milestone; step only")
+    rise: float = Field(0.25, gt=0, lt=1, description="fraction of the stage until the peak; one_cycle only")
 
 
 class Schedule(ScheduleSettings):
@@ -94,4 +94,4 @@ class Schedule(ScheduleSettings):
     """
 
     name: Literal["cosine", "one_cycle", "step", "constant"] = "cosine"
-    warmup: float = Field(0.0, ge=0, description="epochs of linear rise from zero, before everything else")
+    warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up from zero")

@@ -41,9 +41,9 @@ def build_engine(precision: str, device: str) -> Accelerator:
     engine = Accelerator(mixed_precision=precision if precision in AUTOCAST else "no", cpu=device == "cpu")
     if engine.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
         raise TutelageError(
-            f"accelerate asks for {engine.distributed_type.value}, and here every process holds the whole student and "
-            f"the whole teacher: launch without it; accumulate=N, precision=bf16 and cache.views=N save memory, and "
-            f"Distiller.shard spreads weights in a loop of your own (docs/clusters.md)"
+            f"{engine.distributed_type.value} is not supported, because every process holds the whole student and "
+            f"the whole teacher; launch without it. To save memory, set accumulate=N, precision=bf16 or cache.views=N, "
+            f"or use Distiller.shard in your own loop (docs/clusters.md)"
         )
     return engine
 

@@ -27,9 +27,13 @@ class EvaluateSettings(Settings):
 
     model: ModelSettings
     data: DataSettings
-    split: Literal["test", "validation", "train"] | None = Field(None, description="test, or validation without one")
+    split: Literal["test", "validation", "train"] | None = Field(
+        None, description="split to evaluate on; default: test, or validation if there is no test split"
+    )
     batch_size: int = Field(256, ge=1)
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field("fp32", description="a run is evaluated in its own")
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field(
+        "fp32", description="precision; default: that of the run"
+    )
     device: Literal["auto", "cpu"] = "auto"
 
 
@@ -71,7 +75,7 @@ def evaluate(**config: Any) -> dict[str, Any]:
 def _evaluate(settings: EvaluateSettings) -> dict[str, Any]:
     if settings.precision in ("fp16", "tf32") and find_process(settings.device).device.type == "cpu":
         raise TutelageError(
-            f"precision={settings.precision} needs a GPU, and this is a CPU: set precision=bf16 or precision=fp32"
+            f"precision={settings.precision} needs a GPU, and this is a CPU; set precision=bf16 or precision=fp32"
         )
     with phase("preparing data and model"):
         data = open_data(settings.data)
@@ -102,7 +106,7 @@ def _split(data: ImageData, wanted: str | None) -> tuple[str, Split]:
     split = splits[name]
     if split is None:
         there = ", ".join(key for key, value in splits.items() if value is not None)
-        raise TutelageError(f"split={name}: {data.name} has no such split; it has {there}")
+        raise TutelageError(f"split={name}: {data.name} has no such split; use one of {there}")
     return name, split
 
 

@@ -59,11 +59,11 @@ def fill_cache(**config: Any) -> Filled:
 
 def _fill_cache(settings: Any) -> Filled:
     if settings.cache.views is None:
-        raise TutelageError("cache.views is missing: give how many views of each image to store, or cache.views=all")
+        raise TutelageError("cache.views is missing; set it to the number of views of each image to store, or to all")
     if to_finetune(settings) is not None:
         raise TutelageError(
-            "teacher.finetune: the teacher is trained by the run that it is part of, and has no targets before that: "
-            "start the run with cache.views, which stores them as it goes, or give the fine-tuned teacher's folder"
+            "teacher.finetune trains the teacher within the run, so there are no targets yet; start the run with "
+            "cache.views, which stores them during training, or set teacher to a fine-tuned teacher's folder"
         )
     with phase("preparing data and networks"):
         job = build_job(settings)

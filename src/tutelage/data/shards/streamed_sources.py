@@ -107,8 +107,8 @@ class Streaming:
         files = LocalParquet.of(root)
         if not files.sizes:
             raise TutelageError(
-                f"data.stream=true is for tar shards and parquet files, and {root} has none: tutelage data pack "
-                f"data={root} out=FOLDER makes shards of it"
+                f"data.stream=true needs tar shards or parquet files, and {root} has none; write shards with "
+                f"tutelage data pack data={root} out=FOLDER"
             )
         return self._parquet(root.resolve().name, files, list(files.sizes))
 
@@ -138,15 +138,17 @@ class Streaming:
         by_split = split_shards(repository.name, tar_shards(repository))
         if INDEX not in repository.sizes:
             raise TutelageError(
-                f"data={repository.name} has tar shards but no {INDEX}, from which streaming takes the labels; "
-                f"tutelage data pack writes one. Leave out data.stream=true to download all shards first"
+                f"data={repository.name} has tar shards but no {INDEX}, which streaming reads the labels from; "
+                f"write one with tutelage data pack, or remove data.stream to download all shards first"
             )
         root = repository.download([INDEX, *(file for file in CLASSES if file in repository.sizes)])
         index = TarIndex.open(root / INDEX)
         numbers = {shard: number for number, shard in enumerate(index.sizes)}
         unknown = next((shard for shards in by_split.values() for shard in shards if shard not in numbers), None)
         if unknown is not None:
-            raise TutelageError(f"data={repository.name}: {INDEX} does not name {unknown}; pack and upload them anew")
+            raise TutelageError(
+                f"data={repository.name}: {INDEX} does not list {unknown}; pack the shards again and upload them"
+            )
         labels = {shard: index.labels(number) for shard, number in numbers.items()}
         classes = class_names(root, np.concatenate([labels[shard] for shard in by_split["train"]]))
         splits = {}

@@ -62,7 +62,7 @@ class StreamedImages(Sharded):
         needed = sum(sorted((shard.size for shard in shards), reverse=True)[: 3 * window])
         if limit is not None and limit < needed:
             raise TutelageError(
-                f"data.disk_gb={limit / 1e9:g} does not hold three windows of {window} shards: give at least "
+                f"data.disk_gb={limit / 1e9:g} cannot hold three windows of {window} shards; set at least "
                 f"data.disk_gb={needed / 1e9:.3g}, or a smaller data.window"
             )
 
@@ -135,8 +135,8 @@ class StreamedImages(Sharded):
                     shutil.rmtree(partial, ignore_errors=True)
                     reason = str(error).strip().split("\n")[0]
                     raise ShardError(
-                        f"{self._shards[shard].name} cannot be had ({reason}); a run that stops here goes on with "
-                        f"tutelage resume"
+                        f"{self._shards[shard].name} cannot be fetched ({reason}); once this is fixed, continue the "
+                        f"run with tutelage resume"
                     ) from None
                 partial.rename(folder)
         return folder

@@ -34,7 +34,9 @@ class CsvFile:
     def require(self, setting: str, name: str) -> str:
         """Return ``name``, or raise TutelageError if there is no such column."""
         if name not in self.columns:
-            raise TutelageError(f"data.{setting}={name}: {self.path} has the columns {', '.join(self.columns)}")
+            raise TutelageError(
+                f"data.{setting}={name}: {self.path} has no such column; it has {', '.join(self.columns)}"
+            )
         return name
 
 
@@ -49,20 +51,20 @@ def read_csv(path: Path) -> CsvFile:
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TutelageError(f"{path} is not text in UTF-8 (byte {error.start:,}): save it as 'CSV UTF-8'") from None
+        raise TutelageError(f"{path} is not UTF-8 text (byte {error.start:,}); save it as 'CSV UTF-8'") from None
     header = next(iter(text.splitlines()), "")
     delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
         lines = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
-        raise TutelageError(f"{path}, line {reader.line_num}: not readable as CSV ({error})") from None
+        raise TutelageError(f"{path}, line {reader.line_num}: not readable as CSV ({error}); fix the line") from None
     if len(lines) < 2:
-        raise TutelageError(f"{path} has no rows: it needs a line of column names and one row per image")
+        raise TutelageError(f"{path} has no rows; write a line of column names and one row per image")
     columns = [name.strip() for name in lines[0][1]]
     twice = [name for name, count in Counter(columns).items() if count > 1 and name]
     if twice:
-        raise TutelageError(f"{path} has more than one column '{twice[0]}': rename the others")
+        raise TutelageError(f"{path} has several columns '{twice[0]}'; rename all but one")
     for line, cells in lines[1:]:
         if len(cells) != len(columns):
             raise TutelageError(

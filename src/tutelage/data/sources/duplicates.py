@@ -19,9 +19,8 @@ def describe_duplicates(splits: Mapping[str, Sequence[Path]]) -> list[str]:
         if found:
             trained, held_out = found[0]
             notes.append(
-                f"{len(found):,} of {len(splits[split]):,} {split} images are in train as well, which makes the "
-                f"results of models trained on it too good: remove them from one of the two (the first: {held_out} is "
-                f"{trained})"
+                f"{len(found):,} of {len(splits[split]):,} {split} images are also in train, so accuracy will be "
+                f"overestimated; remove them from one of the two (the first: {held_out} is {trained})"
             )
     return notes
 

@@ -126,8 +126,8 @@ def tar_shards(repository: Repository) -> list[str]:
     if not shards:
         found = ", ".join(sorted(repository.sizes)[:5]) or "nothing"
         raise TutelageError(
-            f"data={repository.name}: the hub has neither parquet files nor tar shards there ({found} …); download it "
-            f"and give data= a folder of images"
+            f"data={repository.name}: the repository has neither parquet files nor tar shards ({found} …); download it "
+            f"and set data to a folder of images"
         )
     return shards
 
@@ -147,13 +147,13 @@ def _explained(name: str) -> Iterator[None]:
         raise
     except GatedRepoError:
         raise TutelageError(
-            f"data={name} is given only to those who accept its conditions: do so on {_address(name)}, then log in "
-            f"with hf auth login (or set $HF_TOKEN), or give data= a folder that has it"
+            f"data={name} is gated; accept its conditions on {_address(name)} and log in with hf auth login "
+            f"(or set $HF_TOKEN), or set data to a folder that contains it"
         ) from None
     except RepositoryNotFoundError:
         raise TutelageError(
-            f"data={name} is no folder here and no data set on the hub ({_address(name)}); a private one needs "
-            f"hf auth login, or $HF_TOKEN"
+            f"data={name} is neither a folder nor a data set on the hub ({_address(name)}); if it is private, "
+            f"run hf auth login or set $HF_TOKEN"
         ) from None
     except Exception as error:  # the HTTP library depends on the version of huggingface_hub
         raise _not_here(name, str(error).strip().split("\n")[0].rstrip(".")) from None
@@ -161,8 +161,8 @@ def _explained(name: str) -> Iterator[None]:
 
 def _not_here(name: str, reason: str) -> _Unreachable:
     return _Unreachable(
-        f"data={name} is no folder here, and cannot be downloaded ({reason}). Either run once with a connection, which "
-        f"keeps it in the cache, or give data= a folder that has it (class folders, parquet files or tar shards)"
+        f"data={name} is not a folder, and cannot be downloaded ({reason}). Run once with a connection to store it in "
+        f"the cache, or set data to a folder that contains it (class folders, parquet files or tar shards)"
     )
 
 

@@ -96,10 +96,10 @@ def find_split_folders(root: Path) -> SplitFolders:
         if not any(_holds_images(folder) for folder in subfolders(splits["train"])):
             found = " and ".join(folder.name for folder in splits.values())
             raise TutelageError(
-                f"data={entered}: {found} may be a split or a class, beside {names}. If it is a class, move all class "
-                f"folders into {entered / 'train'}; if it is a split, move the other folders away"
+                f"data={entered}: {found} may be a split or a class, next to {names}. If it is a class, move all class "
+                f"folders into {entered / 'train'}; if it is a split, move the other folders out"
             )
-        notes.append(f"did not read {names} in {entered}: neither train, val nor test")
+        notes.append(f"ignored {names} in {entered}, which are not named train, val or test")
     if not splits:
         _check_not_splits(entered, folders)
         return SplitFolders(entered, {"train": entered}, tuple(notes))
@@ -119,7 +119,7 @@ def _check_holds_no_splits(folder: Path) -> None:
     found = {path.name: parsed for path in subfolders(folder) if (parsed := parse_split(path.name)) and not parsed[1]}
     if len({split for split, _ in found.values()}) > 1:
         raise TutelageError(
-            f"{folder} holds {' and '.join(found)}, which are splits, not classes: set data={folder}, or move them out "
+            f"{folder} holds {' and '.join(found)}, which are splits, not classes; set data={folder}, or move them out "
             f"of it"
         )
 
@@ -161,11 +161,9 @@ def _unread_tables(layout: SplitFolders) -> list[str]:
     tables = [path for path in beside if path.suffix.lower() in TABLES]
     others = [path for path in beside if path.suffix.lower() in _OTHER_TABLES]
     tables.sort(key=lambda path: (parse_split(path.stem) or ("",))[0] != "train")
-    notes = (
-        [f"did not read {_names(tables, layout)}: to take labels from a table, set data={tables[0]}"] if tables else []
-    )
+    notes = [f"ignored {_names(tables, layout)}; to read labels from a table, set data={tables[0]}"] if tables else []
     if others:
-        notes.append(f"did not read {_names(others, layout)}: to take labels from a table, save it as CSV")
+        notes.append(f"ignored {_names(others, layout)}; to read labels from a table, save it as CSV")
     return notes
 
 
@@ -178,7 +176,7 @@ def _loose_images(layout: SplitFolders) -> list[str]:
     places = dict.fromkeys((layout.root, *layout.splits.values()))
     counts = {place: count_images(place) for place in places if subfolders(place)}
     return [
-        f"did not read {count:,} images directly in {place}: move them into the folders there, or remove them"
+        f"ignored {count:,} images directly in {place}; move them into the folders there, or remove them"
         for place, count in counts.items()
         if count
     ]
@@ -196,8 +194,8 @@ def _check_not_splits(root: Path, folders: list[Path]) -> None:
     if len(common) > 1 and not any(has_images(path) for path in folders):
         names, classes = ", ".join(path.name for path in folders[:_SHOWN]), ", ".join(sorted(common)[:_SHOWN])
         raise TutelageError(
-            f"data={root}: the folders {names} all hold the folders {classes}, so it is unclear which are the classes. "
-            f"If {classes} are, rename {names} to train, val and test, or set data={folders[0]}; if {names} are, move "
+            f"data={root}: it is unclear which folders are the classes, because {names} all contain {classes}. If "
+            f"{classes} are, rename {names} to train, val and test, or set data={folders[0]}; if {names} are, move "
             f"their images out of the inner folders"
         )
 
@@ -207,10 +205,9 @@ def _classes(folder: Path) -> tuple[str, ...]:
     classes = tuple(path.name for path in subfolders(folder))
     if not classes and not list_images(folder).images:
         raise TutelageError(
-            f"data={folder} has no class folders: images belong in {folder}/CLASS/IMAGE.jpg, or in "
-            f"{folder}/train/CLASS/IMAGE.jpg with {folder}/val or {folder}/test beside it; images without labels lie "
-            f"in {folder} itself; parquet files are called train-*.parquet; labels in a CSV file are read by "
-            f"data=FILE.csv"
+            f"data={folder} has no class folders; put images in {folder}/CLASS/IMAGE.jpg, or in "
+            f"{folder}/train/CLASS/IMAGE.jpg next to {folder}/val or {folder}/test, and images without labels in "
+            f"{folder} itself. Name parquet files train-*.parquet; to read labels from a CSV file, set data=FILE.csv"
         )
     return classes
 
@@ -220,7 +217,7 @@ def _check_not_nested(folder: Path, classes: tuple[str, ...]) -> None:
     again = [path for path in subfolders(folder) if path.name in classes and path.name != folder.name]
     if again:
         raise TutelageError(
-            f"{again[0]} lies in the class folder '{folder.name}', and '{again[0].name}' is a class as well: move its "
+            f"{again[0]} lies in the class folder '{folder.name}', and '{again[0].name}' is also a class; move its "
             f"images to {folder.parent / again[0].name}, remove it if it is a copy, or rename it"
         )
 
@@ -235,8 +232,8 @@ def _files(
     unknown = [f"'{name}'" for name in present if shown(name) not in numbers]
     if unknown:
         raise TutelageError(
-            f"{folder} has classes that the training set has not: {', '.join(unknown)}; rename or remove them, or add "
-            f"them to train"
+            f"{folder} has classes that the training set does not have: {', '.join(unknown)}; rename or remove them, "
+            f"or add them to train"
         )
     found = []
     walked: dict[str, str] = {}
@@ -244,7 +241,7 @@ def _files(
         listing = list_images(folder / name, walked)
         if not listing.images:
             raise TutelageError(
-                f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}): add some, or remove the folder"
+                f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}); add some, or remove the folder"
             )
         _check_not_nested(folder / name, present)
         found += [(path, numbers[shown(name)]) for path in listing.images]

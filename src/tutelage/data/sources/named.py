@@ -178,7 +178,7 @@ def _in_torchvision_layout(name: str, published: _Published, root: Path) -> Sour
             return getattr(torchvision.datasets, published.kind)(str(root), train=split == "train")
         except RuntimeError as error:
             raise TutelageError(
-                f"data={name}: {root / published.folder} is not whole ({error}); complete or remove it"
+                f"data={name}: {root / published.folder} is incomplete ({error}); complete or remove it"
             ) from None
 
     splits = {split: keep(f"{fingerprint}/{split}", partial(_pixels, load, split)) for split in ("train", "test")}
@@ -201,7 +201,7 @@ def _download_folder() -> Path:
 def _offline(name: str, error: Exception) -> TutelageError:
     reason = str(error).strip().split("\n")[0]
     return TutelageError(
-        f"data={name} is not on this machine and cannot be downloaded ({reason}). Either run once with a connection, "
-        f"which keeps it in the cache, or give data= a folder that has it (class folders, parquet files, tar shards); "
-        f"torchvision's layout is found in $TUTELAGE_DATA and in {cache_folder() / 'data'}"
+        f"data={name} is not on this machine and cannot be downloaded ({reason}). Run once with a connection to store "
+        f"it in the cache, or set data to a folder that contains it (class folders, parquet files, tar shards); "
+        f"torchvision's layout is read from $TUTELAGE_DATA and {cache_folder() / 'data'}"
     )

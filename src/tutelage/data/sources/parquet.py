@@ -71,7 +71,7 @@ class ParquetImages(Encoded):
         return np.memmap(folder / "images.bin", dtype=np.uint8, mode="r", shape=(max(1, ends[-1]),)), ends
 
     def _make_copy(self, folder: Path) -> None:
-        with phase(f"copying images out of {len(self._files)} parquet files", len(self)) as advance:
+        with phase(f"copying images from {len(self._files)} parquet files", len(self)) as advance:
             copy_images(self._files, self._column, folder, advance)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def find_parquet(root: Path) -> list[Path]:
     found = []
     for inside, names in walk(root, links=False):
         if inside.suffix == ".parquet" and inside != root:
-            raise TutelageError(f"{inside} is not a file: remove it, or rename it")
+            raise TutelageError(f"{inside} is not a file; remove it, or rename it")
         found += [inside / name for name in names if name.endswith(".parquet")]
     return sorted(found)
 
@@ -154,7 +154,7 @@ def _labels(path: Path, columns: tuple[str, str]) -> Rows:
     file = open_parquet(path)
     own = columns_of(file.schema_arrow, path)
     if own != columns:
-        raise TutelageError(f"{path} has the columns {own}, and the first training file {columns}: rename one's")
+        raise TutelageError(f"{path} has the columns {own}, and the first training file {columns}; rename one")
     return labels_of(file, columns[1], path)
 
 
@@ -171,7 +171,8 @@ def split_files(place: Path | str, names: Sequence[str]) -> dict[str, list[str]]
             by_split.setdefault(split, []).append(name)
     if "train" not in by_split:
         raise TutelageError(
-            f"data={place} has parquet files but none named train-*.parquet (found {names[0].rpartition('/')[2]})"
+            f"data={place} has parquet files but none named train-*.parquet (found {names[0].rpartition('/')[2]}); "
+            f"rename them"
         )
     return by_split
 
@@ -182,7 +183,7 @@ def _named(path: Path | str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise ShardError(f"{path} is not a readable parquet file: {error}") from None
+        raise ShardError(f"{path} is not a readable parquet file ({error}); replace it") from None
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
@@ -200,12 +201,13 @@ def columns_of(schema: pa.Schema, place: Path | str) -> tuple[str, str]:
     image, label = _column(schema, IMAGE_COLUMNS, place), _column(schema, LABEL_COLUMNS, place)
     twice = next((name for name in (image, label) if schema.names.count(name) > 1), None)
     if twice is not None:
-        raise TutelageError(f"data={place} has more than one column '{twice}': rename the others")
+        raise TutelageError(f"data={place} has several columns '{twice}'; rename all but one")
     kind = schema.field(image).type
     content = kind.field("bytes").type if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
     if not (pa.types.is_binary(content) or pa.types.is_large_binary(content)):
         raise TutelageError(
-            f"data={place}: column '{image}' holds {kind}, not encoded images (binary, or a struct with such 'bytes')"
+            f"data={place}: column '{image}' holds {kind}, not encoded images; use binary, or a struct with "
+            f"binary 'bytes'"
         )
     return image, label
 
@@ -214,7 +216,7 @@ def _column(schema: pa.Schema, names: tuple[str, ...], place: Path | str) -> str
     found = next((name for name in names if name in schema.names), None)
     if found is None:
         raise TutelageError(
-            f"data={place} has no column '{names[0]}': its columns are {', '.join(schema.names) or 'none'}; "
+            f"data={place} has no column '{names[0]}' (its columns: {', '.join(schema.names) or 'none'}); "
             f"rename yours to {names[0]}"
         )
     return found
@@ -228,10 +230,10 @@ def labels_of(file: pq.ParquetFile, column: str, place: Path | str) -> Rows:
         ShardError: If the file is damaged.
     """
     if column not in file.schema_arrow.names:
-        raise TutelageError(f"{place} has no column '{column}', which the training files have")
+        raise TutelageError(f"{place} has no column '{column}', which the training files have; add it")
     if not pa.types.is_integer(file.schema_arrow.field(column).type):
         raise TutelageError(
-            f"{place}: column '{column}' holds {file.schema_arrow.field(column).type}, not class numbers (int64)"
+            f"{place}: column '{column}' holds {file.schema_arrow.field(column).type}, not class numbers; use int64"
         )
     with _named(place):
         return file.read(columns=[column])[column].cast(pa.int64()).fill_null(-1).to_numpy()
@@ -247,19 +249,21 @@ def classes_of(schema: pa.Schema, label: str, labels: Rows, place: Path | str) -
         names = _listed(json.loads((schema.metadata or {}).get(b"huggingface", b"{}")), label)
     except (ValueError, AttributeError, RecursionError) as error:
         raise TutelageError(
-            f"data={place}: the metadata 'huggingface', which name the classes, are damaged ({error}): write the files "
-            f"anew, or without them"
+            f"data={place}: the metadata 'huggingface' with the class names are damaged ({error}); write the files "
+            f"again, or without the metadata"
         ) from None
     if not len(labels):
-        raise TutelageError(f"data={place} has no row in its training files")
+        raise TutelageError(f"data={place} has no rows in its training files; add some")
     classes = tuple(names) or numbered(labels, place)
     if not classes:
-        raise TutelageError(f"data={place} has no class names in its metadata and no label in its training rows")
+        raise TutelageError(
+            f"data={place} has no class names in its metadata and no labels in its training rows; add labels"
+        )
     return classes
 
 
 def _listed(metadata: Any, label: str) -> Sequence[str]:
     names = metadata.get("info", {}).get("features", {}).get(label, {}).get("names") or ()
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise ValueError("the names of the classes are no list of words")
+        raise ValueError("the class names are not a list of strings")
     return names

@@ -50,11 +50,11 @@ def read_table(path: Path, settings: DataSettings) -> Source:
     """
     table = read_csv(path)
     image, label = columns_of(table, settings)
-    notes = [f"read the images of {path.name} from its column '{image}', the labels from '{label}'"]
+    notes = [f"read the images of {path.name} from its column '{image}' and the labels from '{label}'"]
     tables = [table]
     for other in _siblings(table):
         fits = {image, label} <= set(other.columns)
-        notes.append(f"{'read' if fits else 'did not read'} {other.path.name} beside it")
+        notes.append(f"{'read' if fits else 'ignored'} {other.path.name} next to it")
         tables += [other] * fits
     rows: list[ListedImage] = []
     for each in tables:
@@ -70,7 +70,7 @@ def _unlisted(rows: list[ListedImage]) -> list[str]:
     folders = {os.path.dirname(path) for path in listed}
     beside = (os.path.join(folder, name) for folder in folders for name in os.listdir(folder) if is_image(name))
     count = sum(path not in listed for path in beside)
-    return [f"did not read {count:,} images that are in no row and lie beside those that are"] if count else []
+    return [f"ignored {count:,} images that are in the same folders but not in the table"] if count else []
 
 
 def read_metadata(layout: SplitFolders, settings: DataSettings) -> Source | None:
@@ -102,7 +102,7 @@ def read_metadata(layout: SplitFolders, settings: DataSettings) -> Source | None
     listed = {row.image for row in rows}
     unlisted = sum(path not in listed for path in list_images(root).images)
     if unlisted:
-        notes.append(f"did not read {unlisted:,} images that no {METADATA} lists")
+        notes.append(f"ignored {unlisted:,} images that no {METADATA} lists")
     return _source(root.resolve().name, root, rows, list(found.values()), notes)
 
 
@@ -117,7 +117,7 @@ def _siblings(table: CsvFile) -> list[CsvFile]:
         if other is not None and other[0] != "train" and other[1] == own[1]:
             if other[0] in found:
                 raise TutelageError(
-                    f"{path.parent} has two tables of {other[0]}: {found[other[0]].path.name}, {path.name}"
+                    f"{path.parent} has two tables of {other[0]}, {found[other[0]].path.name} and {path.name}; keep one"
                 )
             found[other[0]] = read_csv(path)
     return list(found.values())
@@ -138,7 +138,7 @@ def _rows(table: CsvFile, image: str, label: str, skip_missing: bool, notes: lis
         found = images.find(name, said or own)
         if len(found) > 1:
             raise TutelageError(
-                f"{table.path}, line {line}: '{name}' may be {found[0]} or {found[1]}: write the folder with the name"
+                f"{table.path}, line {line}: '{name}' may be {found[0]} or {found[1]}; add the folder to the name"
             )
         if not found:
             missing.append(f"{table.path}, line {line}: there is no image '{name}' in {table.path.parent}")
@@ -150,16 +150,16 @@ def _rows(table: CsvFile, image: str, label: str, skip_missing: bool, notes: lis
             what = "labels" if before.label != row.label else "splits"
             raise TutelageError(
                 f"{table.path}, lines {before.line} and {line}: '{name}' has two {what} ({before.label or 'none'}, "
-                f"{before.split}; {row.label or 'none'}, {row.split}): remove one of the lines"
+                f"{before.split}; {row.label or 'none'}, {row.split}); remove one of the lines"
             )
         repeated += before is not row
     if missing and not skip_missing:
         more = f" ({len(missing)} of {len(table.rows)} are missing)" if len(missing) > 1 else ""
-        raise TutelageError(f"{missing[0]}{more}: add it, remove the row, or set data.skip_broken=true to leave it out")
+        raise TutelageError(f"{missing[0]}{more}; add it, remove the row, or set data.skip_broken=true to skip it")
     if missing:
-        notes.append(f"left out {len(missing)} rows without an image; the first: {missing[0]}")
+        notes.append(f"skipped {len(missing)} rows without an image; the first: {missing[0]}")
     if repeated:
-        notes.append(f"left out {repeated} rows of {table.path.name} that repeat another")
+        notes.append(f"skipped {repeated} duplicate rows of {table.path.name}")
     return list(rows.values())
 
 
@@ -170,19 +170,19 @@ def _source(name: str, root: Path, rows: Sequence[ListedImage], tables: list[Pat
     for row in rows:
         splits.setdefault("train" if one or row.split is None else row.split, []).append(row)
     if "train" not in splits:
-        raise TutelageError(f"{tables[0]} has rows of {' and '.join(splits)} but none of train")
+        raise TutelageError(f"{tables[0]} has rows of {' and '.join(splits)} but none of train; add training images")
     _check_once(splits)
     classes = classes_of([row.label for row in splits["train"]], tables[0])
     numbers = {label: number for number, label in enumerate(classes)} | {"": -1}
     stranger = next((row for own in splits.values() for row in own if row.label not in numbers), None)
     if stranger is not None:
         raise TutelageError(
-            f"{tables[0].parent}: {stranger.image.name} has the label '{stranger.label}', which no training image has: "
+            f"{tables[0].parent}: {stranger.image.name} has the label '{stranger.label}', which no training image has; "
             f"rename or remove it"
         )
     doubtful = [f"'{name}'" for name in classes if name.casefold() in _PERHAPS_UNLABELED]
     if doubtful:
-        notes.append(f"{' and '.join(doubtful)} is read as a class: leave the label empty for images that have none")
+        notes.append(f"{' and '.join(doubtful)} is read as a class; to mark unlabelled images, use empty labels")
     notes += describe_duplicates({split: [row.image for row in own] for split, own in splits.items()})
     without = sum(not row.label for own in splits.values() for row in own)
     if without:
@@ -208,4 +208,4 @@ def _check_once(splits: dict[str, list[ListedImage]]) -> None:
         for row in rows:
             other = seen.setdefault(os.path.abspath(row.image), split)
             if other != split:
-                raise TutelageError(f"{row.image} is in {other} and in {split}: remove it from one of them")
+                raise TutelageError(f"{row.image} is in {other} and in {split}; remove it from one of them")

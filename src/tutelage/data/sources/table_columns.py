@@ -36,7 +36,7 @@ def columns_of(table: CsvFile, settings: DataSettings) -> tuple[str, str]:
     if not named and len(others) == 1:
         named = others
     if not named or len({tuple(classes_in_order(table.column(name))) for name in named}) > 1:
-        found = f"several columns may be the labels ({', '.join(named)})" if named else "no column is called label"
+        found = f"several columns may be the labels ({', '.join(named)})" if named else "no column is named label"
         raise TutelageError(
             f"{table.path}: {found}; set data.label_column to one of {', '.join(others) or 'its columns'}"
         )
@@ -51,7 +51,9 @@ def _image_column(table: CsvFile) -> str:
         name for name in table.columns if name.casefold() not in (*IMAGE_COLUMNS, *LABEL_COLUMNS, *SPLIT_COLUMNS)
     )
     if any(images.find(name) for name in strange):
-        raise TutelageError(f"{table.path}: line 1 names an image, not columns: add a line such as 'file_name,label'")
+        raise TutelageError(
+            f"{table.path}: line 1 contains an image, not column names; add a line such as 'file_name,label'"
+        )
     named = table.named(IMAGE_COLUMNS)
     found = []
     for name in filter(None, table.columns):
@@ -63,7 +65,9 @@ def _image_column(table: CsvFile) -> str:
         chosen = named[0]
     if chosen is None:
         which = (
-            f"several columns name images ({', '.join(found)})" if found else "no column names images that are there"
+            f"several columns contain image names ({', '.join(found)})"
+            if found
+            else "no column contains names of existing images"
         )
         raise TutelageError(
             f"{table.path}: {which}; set data.image_column to one of {', '.join(table.columns)}. Images are looked for "
@@ -94,8 +98,8 @@ def split_columns(table: CsvFile, taken: set[str]) -> tuple[list[str | None], li
         if named and name.casefold() in SPLIT_COLUMNS:
             wrong = splits.index(None)
             raise TutelageError(
-                f"{table.path}, line {table.rows[wrong][0]}: '{cells[wrong]}' in the column '{name}' is not a split: "
-                f"write train, validation or test, or remove the row"
+                f"{table.path}, line {table.rows[wrong][0]}: '{cells[wrong]}' in the column '{name}' is not a split; "
+                f"use train, validation or test, or remove the row"
             )
     return _flagged(table, columns)
 

@@ -26,7 +26,7 @@ def classes_of(cells: Sequence[str], path: Path) -> tuple[str, ...]:
         other = seen.setdefault(_alike(label), label)
         if other != label:
             raise TutelageError(
-                f"{path}: the labels '{other}' and '{label}' differ in case, spaces or zeros alone: write one"
+                f"{path}: the labels '{other}' and '{label}' differ only in case, spaces or zeros; use one spelling"
             )
     numeric = all(label.isdecimal() for label in labels)
     return tuple(sorted(labels, key=lambda label: (int(label), label) if numeric else (0, label)))

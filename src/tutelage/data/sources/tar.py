@@ -121,7 +121,7 @@ def read_tar(root: Path, shards: Sequence[str] | None = None) -> Source:
         missing = images.unlabelled()
         if 0 < len(missing) < len(images):
             raise TutelageError(
-                f"{images.place(int(missing[0]))} has no label: a KEY.cls with its class number belongs beside it, or "
+                f"{images.place(int(missing[0]))} has no label; add a KEY.cls with its class number, or "
                 f'a KEY.json with {{"label": number}} (-1 is unlabelled)'
             )
     classes = class_names(root, splits["train"].labels)
@@ -143,7 +143,7 @@ def split_shards(place: Path | str, names: Sequence[str]) -> dict[str, list[str]
     compressed = next((name for name in names if not name.endswith(".tar")), None)
     if compressed is not None:
         raise TutelageError(
-            f"data={place}: {compressed} is compressed, but images are read at their place in the file: unpack it to "
+            f"data={place}: {compressed} is compressed, but images are read by their offset; decompress it to "
             f".tar (gunzip, zstd -d)"
         )
     splits = {name: _split(name) for name in names}
@@ -151,9 +151,11 @@ def split_shards(place: Path | str, names: Sequence[str]) -> dict[str, list[str]
         return {"train": list(names)}
     stray = next((name for name, split in splits.items() if split is None), None)
     if stray is not None:
-        raise TutelageError(f"data={place}: which split is {stray} of? Name it train-…, val-… or test-…, or move it")
+        raise TutelageError(
+            f"data={place}: the split of {stray} is unclear; rename it to train-…, val-… or test-…, or move it out"
+        )
     if "train" not in splits.values():
-        raise TutelageError(f"data={place} has tar files but none named train-*.tar (found {names[0]})")
+        raise TutelageError(f"data={place} has tar files but none named train-*.tar (found {names[0]}); rename them")
     return {
         split: [name for name in names if splits[name] == split]
         for split in ("train", "validation", "test")
@@ -172,9 +174,9 @@ def class_names(root: Path, labels: Rows) -> tuple[str, ...]:
         try:
             names = json.loads(listed.read_text("utf-8"))
         except ValueError as error:
-            raise TutelageError(f"{listed} is not readable as JSON ({error}): fix or remove it") from None
+            raise TutelageError(f"{listed} is not readable as JSON ({error}); fix or remove it") from None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise TutelageError(f"{listed} is not a list of class names: fix or remove it")
+            raise TutelageError(f"{listed} is not a list of class names; fix or remove it")
     elif lines.is_file():
         names = lines.read_text("utf-8").splitlines()
     else:
@@ -200,7 +202,7 @@ def _shipped_index(root: Path, files: list[Path]) -> Path | None:
         if listed.get(name) != found.get(name):
             here, said = (f"{sizes[name]:,} bytes" if name in sizes else "missing" for sizes in (found, listed))
             raise TutelageError(
-                f"{root / name} is {here}, but {said} in {INDEX}: copy the shards again, or remove {INDEX}, which is "
-                f"then rebuilt"
+                f"{root / name} is {here}, but {said} in {INDEX}; copy the shards again, or remove {INDEX} to "
+                f"rebuild it"
             )
     return path

@@ -47,11 +47,9 @@ class TarIndex:
             sizes = json.loads(reader.schema.metadata[b"shards"])
             samples = [reader.get_batch(number) for number in range(reader.num_record_batches)]
             if len(sizes) != len(samples) or not all(map(_inside, samples, sizes.values())):
-                raise ValueError("samples lie outside of their shards")
+                raise ValueError("samples are outside their shards")
         except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise TutelageError(
-                f"{path} is not an index of shards ({error}); remove it, and the shards are read anew"
-            ) from None
+            raise TutelageError(f"{path} is not an index of shards ({error}); remove it to rebuild it") from None
         return cls(sizes, samples)
 
     def labels(self, shard: int) -> Rows:
@@ -106,11 +104,11 @@ def _scan(path: Path) -> pa.RecordBatch:
             _check_end(tar)
     except (tarfile.TarError, OSError) as error:
         raise TutelageError(
-            f"{path} is not a whole, uncompressed tar file ({error}): copy it again, or unpack a compressed one to .tar"
+            f"{path} is not a complete, uncompressed tar file ({error}); copy it again, or decompress it to .tar"
         ) from None
     empty = next((key for key, sample in samples.items() if sample.image is None), None)
     if empty is not None:
-        raise TutelageError(f"{path}: sample '{empty}' has a label but no image ({', '.join(SUFFIXES)})")
+        raise TutelageError(f"{path}: sample '{empty}' has a label but no image ({', '.join(SUFFIXES)}); add the image")
     images = [sample.image for sample in samples.values() if sample.image is not None]
     columns = [
         [image.name for image in images],
@@ -126,7 +124,7 @@ def _check_member(member: tarfile.TarInfo) -> None:
     if member.size < 0:
         raise tarfile.ReadError(f"{member.name!r} has the size {member.size}")
     if member.issparse():
-        raise tarfile.ReadError(f"{member.name!r} is packed as a sparse file; pack it anew without that")
+        raise tarfile.ReadError(f"{member.name!r} is stored as a sparse file; pack it again without --sparse")
     try:
         member.name.encode()
     except UnicodeEncodeError:
@@ -141,7 +139,7 @@ def _take(
         sample = samples.setdefault(key, _Sample())
         if sample.image is not None:
             raise TutelageError(
-                f"{path}: sample '{key}' has two images, {sample.image.name} and {member.name}: keep one"
+                f"{path}: sample '{key}' has two images, {sample.image.name} and {member.name}; keep one"
             )
         sample.image = member
     elif extension in ("cls", "json"):
@@ -161,7 +159,7 @@ def _label(content: bytes, extension: str, what: str) -> int | None:
     if extension == "json":
         value = value.get("label") if isinstance(value, dict) else None
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not -1 <= value < 2**31):
-        raise TutelageError(f"{what} is {value!r}, not a class number (0, 1, …; -1 is unlabelled)")
+        raise TutelageError(f"{what} is {value!r}, not a class number; use 0, 1, … or -1 for unlabelled")
     return value
 
 

@@ -41,8 +41,8 @@ def read_image(encoded: Encoded, row: int) -> Tensor:
     except UNREADABLE as error:
         reason = str(error).replace("\n", " ")
         raise TutelageError(
-            f"{encoded.place(row)} is not a readable image ({reason}): mend or remove it, or leave such images out "
-            f"with data.skip_broken=true"
+            f"{encoded.place(row)} is not a readable image ({reason}); fix or remove it, or set "
+            f"data.skip_broken=true to skip such images"
         ) from None
 
 
@@ -72,7 +72,7 @@ def decode(data: bytes, rendering: Rendering = PLAIN) -> Tensor:
                     pass  # Pillow supports more variants, and reports what is wrong with a damaged file.
             return _decode_with_pillow(opened, rendering)
     except UnidentifiedImageError:
-        raise ValueError(f"its format is none of {', '.join(FORMATS)}") from None
+        raise ValueError(f"its format is not one of {', '.join(FORMATS)}") from None
     except Exception as error:  # bytes of unknown origin can make a parser fail in any way
         raise ValueError(str(error) or type(error).__name__) from None
 
@@ -109,8 +109,8 @@ def _decode_with_pillow(opened: ImageFile, rendering: Rendering) -> Tensor:
     rgb = np.array(image.convert("RGB"))
     if deep and 0 < rgb.max() < 64:
         raise ValueError(
-            f"its 16-bit channels reach only {int(rgb.max()) * 256:,} of 65,535, and their upper 8 bits alone can be "
-            f"read: save it with 8 bits per channel"
+            f"its 16-bit channels reach only {int(rgb.max()) * 256:,} of 65,535, but only their upper 8 bits are read; "
+            f"save it with 8 bits per channel"
         )
     return torch.from_numpy(rgb).permute(2, 0, 1)
 
@@ -127,7 +127,7 @@ def _grey(values: npt.NDArray[np.generic], mode: str, white: float | None) -> np
         raise ValueError("it holds NaN or infinite values")
     low, high = levels.min(), levels.max()
     if low < 0:
-        raise ValueError(f"its values go down to {low:g}: save it with values from 0 up")
+        raise ValueError(f"it has negative values, down to {low:g}; save it with values of 0 or more")
     if white is None:
         white = _usual_white(mode, high)
     return (levels.clip(0, white) * (255 / white) + 0.5).astype(np.uint8)
@@ -138,12 +138,12 @@ def _usual_white(mode: str, high: float) -> float:
     if mode == "F":
         if high <= 1:
             return 1.0
-        raise ValueError(f"its floats go up to {high:g}, not 1: set data.white to the value that is white")
+        raise ValueError(f"its floats go up to {high:g}, not 1; set data.white to the value of white")
     if mode.startswith("I;16") and (high >= 2**14 or high == 0):
         return 65535.0
     bits = max(8, int(high).bit_length())
     dark = " or data.white=65535 if it is dark" if mode.startswith("I;16") else ""
     raise ValueError(
-        f"its {'16' if dark else '32'}-bit values go up to {high:,.0f} only: set data.white={2**bits - 1} if it has "
+        f"its {'16' if dark else '32'}-bit values only go up to {high:,.0f}; set data.white={2**bits - 1} if it has "
         f"{bits} bits{',' if dark else ''}{dark}"
     )

@@ -26,8 +26,8 @@ def cache_folder() -> Path:
         return Path(os.environ.get("TUTELAGE_CACHE") or "~/.cache/tutelage").expanduser()
     except RuntimeError:
         raise TutelageError(
-            "the cache has no place, because this user has no home directory: set TUTELAGE_CACHE to a folder that can "
-            "be written"
+            "there is no place for the cache, because this user has no home directory; set TUTELAGE_CACHE to a "
+            "writable folder"
         ) from None
 
 
@@ -81,8 +81,8 @@ def unwritable(error: OSError) -> ShardError:
         the cache in ... cannot be written (No space left on device): free some space there, or set TUTELAGE_CACHE ...
     """
     return ShardError(
-        f"the cache in {cache_folder()} cannot be written ({error.strerror or error}): free some space there, or set "
-        f"TUTELAGE_CACHE to a folder that can be written"
+        f"the cache in {cache_folder()} cannot be written ({error.strerror or error}); free some space there, or set "
+        f"TUTELAGE_CACHE to a writable folder"
     )
 
 

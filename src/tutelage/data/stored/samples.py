@@ -144,7 +144,7 @@ class DecodedSamples:
                 raise TutelageError(fault)
             if row not in self.broken:
                 self.broken[row] = fault
-                warnings.warn(f"left out ({len(self.broken)} so far): {fault}", stacklevel=2)
+                warnings.warn(f"skipped an unreadable image ({len(self.broken)} so far): {fault}", stacklevel=2)
 
     def report_constant(self, rows: Sequence[int]) -> None:
         """Record images of one color, and warn of the first, the tenth, the hundredth …"""
@@ -153,7 +153,7 @@ class DecodedSamples:
                 self.constant.add(row)
                 if str(len(self.constant)).strip("0") == "1":
                     place = self.encoded.place(row)
-                    warnings.warn(f"one color throughout ({len(self.constant)} so far): {place}", stacklevel=2)
+                    warnings.warn(f"an image has only one color ({len(self.constant)} so far): {place}", stacklevel=2)
 
 
 def _unlabelled(labels: Rows, rows: Rows) -> Rows:

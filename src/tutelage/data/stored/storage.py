@@ -50,14 +50,14 @@ def open_samples(source: Source, settings: DataSettings) -> dict[str, Samples]:
     if packed is not None:
         if settings.scale is not None:
             raise TutelageError(
-                f"data.scale={settings.scale} is for random resized crops of larger images; those of {source.name} are "
-                f"padded and cropped: set data.padding instead"
+                f"data.scale={settings.scale} applies to random resized crops of larger images, but those of "
+                f"{source.name} are padded and cropped; set data.padding instead"
             )
         return {name: _packed_samples(pixels, settings.skip_broken) for name, pixels in packed.items()}
     if settings.padding is not None:
         raise TutelageError(
-            f"data.padding={settings.padding} is for small images of one size; the images of {source.name} are cropped "
-            f"and resized as they are decoded: set data.scale instead"
+            f"data.padding={settings.padding} applies to small images of one size, but those of {source.name} are "
+            f"cropped and resized as they are decoded; set data.scale instead"
         )
     framing = _framing(native, settings)
     scale = settings.scale or ((0.35, 1.0) if max(framing.size) <= 96 else (0.08, 1.0))
@@ -83,7 +83,7 @@ def _probed_sizes(encoded: Encoded, skip_broken: bool) -> list[Size]:
                 raise
             faults.append(error)
     if not sizes:
-        raise TutelageError(f"none of {len(faults)} images looked at can be read; the first: {faults[0]}")
+        raise TutelageError(f"all of the {len(faults)} images checked are unreadable; the first: {faults[0]}")
     return sizes
 
 
@@ -111,10 +111,10 @@ def _packed_samples(pixels: Pixels, skip_broken: bool) -> PackedSamples:
         if not skip_broken:
             others = f" ({len(pixels.broken) - 1} more)" if len(pixels.broken) > 1 else ""
             raise TutelageError(first + others)
-        warnings.warn(f"left out {len(pixels.broken)} unreadable images; the first: {first}", stacklevel=2)
+        warnings.warn(f"skipped {len(pixels.broken)} unreadable images; the first: {first}", stacklevel=2)
     if pixels.constant:
         first = next(iter(pixels.constant.values()))
-        warnings.warn(f"{len(pixels.constant)} images are one color throughout; the first: {first}", stacklevel=2)
+        warnings.warn(f"{len(pixels.constant)} images have only one color; the first: {first}", stacklevel=2)
     return PackedSamples(pixels)
 
 
@@ -130,7 +130,7 @@ def _warn_of_hidden_parts(framing: Framing, sizes: Sequence[Size], name: str) ->
     if shown < LEAST_SHOWN:
         height, width = sizes[len(sizes) // 2]
         warnings.warn(
-            f"the centre crop hides {1 - shown:.0%} of most images of {name} (one has {width}×{height} px): set "
-            f"data.size=[HEIGHT,WIDTH] to their shape, or data.resize=squash or pad to show all of each",
+            f"the center crop hides {1 - shown:.0%} of most images of {name} (one has {width}×{height} px); set "
+            f"data.size=[HEIGHT,WIDTH] to their shape, or data.resize=squash or pad to keep them whole",
             stacklevel=2,
         )

@@ -91,7 +91,9 @@ class Views:
         height, width = images.shape[2:]
         if self.padding_mode == "reflect":
             if self.padding >= min(height, width):
-                raise ValueError(f"padding_mode=reflect with padding={self.padding} needs images larger than that")
+                raise ValueError(
+                    f"padding_mode=reflect with padding={self.padding} needs images of more than {self.padding} pixels"
+                )
             inner_rows, inner_columns = _reflect(rows, height), _reflect(columns, width)
         else:
             inner_rows, inner_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)

@@ -73,7 +73,7 @@ class TopK:
     def __post_init__(self) -> None:
         if self.k >= self.classes:
             raise TutelageError(
-                f"cache.top_k={self.k}: the data have {self.classes} classes; give fewer, or leave it out to keep all "
+                f"cache.top_k={self.k}: the data have only {self.classes} classes; lower it, or remove it to store all "
                 f"logits"
             )
 
@@ -116,7 +116,7 @@ def _rounded(values: Tensor, dtype: Stored) -> npt.NDArray[Any]:
     lost = rounded.isinf() & ~values.isinf()
     if lost.any():
         largest = values[lost].abs().max().item()
-        raise TutelageError(f"a target of {largest:.6g} does not fit 16 bits: give cache.dtype=fp32")
+        raise TutelageError(f"a target value of {largest:.6g} does not fit into 16 bits; set cache.dtype=fp32")
     return rounded.cpu().numpy()
 
 

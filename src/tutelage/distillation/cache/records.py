@@ -102,7 +102,9 @@ class Records:
                     mapped = np.memmap(file, self.dtype, "r+", file.tell(), length)
                     self._shards[shard] = mapped.view(np.ndarray)
                 else:
-                    warnings.warn(f"{path} is damaged or foreign: its targets will be computed again", stacklevel=3)
+                    warnings.warn(
+                        f"recomputing the targets in {path}, which is damaged or belongs to another cache", stacklevel=3
+                    )
                     # Another process may have found the same and already replaced the file.
                     if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                         path.unlink()
@@ -125,8 +127,8 @@ class Records:
         if needed > free:
             # Writing to a mapped file on a full disk would kill the process without a message.
             raise TutelageError(
-                f"{self.folder} needs {needed / 2**20:.0f} MiB for targets, and the disk has {free / 2**20:.0f} free: "
-                f"give cache.folder=… on another one"
+                f"{self.folder} needs {needed / 2**20:.0f} MiB for targets, and its disk has {free / 2**20:.0f} free; "
+                f"set cache.folder to another disk"
             )
         path = self._path(shard)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=self.folder) as partial:

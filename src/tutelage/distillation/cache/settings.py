@@ -14,21 +14,22 @@ class CacheSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     views: int | Literal["all"] | None = Field(
-        None, description="store targets: of so many views of each image, taken in turn, or of all, one an epoch"
+        None,
+        description="number of views of each image to store, used in turn; all: one per epoch; null: no cache",
     )
     top_k: int | None = Field(
-        None, ge=1, description="of the logits, store the k greatest and the mass of the rest; all where not given"
+        None, ge=1, description="number of largest logits to store, plus the mass of the rest; null: all"
     )
     features: bool = Field(False, description="store feature maps too (hints, nst.layers=last)")
-    dtype: Literal["fp16", "fp32"] = Field("fp16", description="numbers as they are stored")
-    folder: Path | None = Field(None, description="where; targets/ in $TUTELAGE_CACHE where not given")
+    dtype: Literal["fp16", "fp32"] = Field("fp16", description="number format of the stored targets")
+    folder: Path | None = Field(None, description="folder of the targets; default: targets/ in $TUTELAGE_CACHE")
 
     @field_validator("views", mode="before")
     @classmethod
     def _number_or_all(cls, views: object) -> object:
         number = int(views) if isinstance(views, (int, str)) and str(views).isdecimal() else 0
         if views not in (None, "all") and number < 1:
-            raise ValueError("give how many views of each image to store, at least 1, or cache.views=all")
+            raise ValueError("expected a number of views of each image, at least 1, or all")
         return views
 
     @field_validator("folder")

@@ -56,7 +56,7 @@ class TargetCache:
         try:
             # If the file is missing, another process may be about to write it.
             if path.is_file() and path.read_text(encoding="utf-8") != text:
-                self.discard("it does not say that it belongs to this teacher and these views")
+                self.discard("it belongs to another teacher or other views")
             if not path.is_file():
                 self.folder.mkdir(parents=True, exist_ok=True)
                 partial = path.with_suffix(f".{os.getpid()}")
@@ -64,12 +64,12 @@ class TargetCache:
                 partial.replace(path)
         except OSError as error:
             raise TutelageError(
-                f"the target cache {self.folder} cannot be used ({error.strerror}): give cache.folder=… elsewhere"
+                f"the target cache {self.folder} cannot be used ({error.strerror}); set cache.folder to another place"
             ) from None
 
     def discard(self, reason: str) -> None:
         """Remove all records, with a warning that names the reason."""
-        warnings.warn(f"the target cache {self.folder} is not used, and made anew: {reason}", stacklevel=2)
+        warnings.warn(f"rebuilding the target cache {self.folder}: {reason}", stacklevel=2)
         # Rename first, so that another run that discards the same cache now does not delete new records.
         aside = self.folder.with_name(f".discarded-{self.folder.name}-{os.getpid()}")
         with suppress(FileNotFoundError):
@@ -130,7 +130,7 @@ class StoredTargets:
             try:
                 self._records(place, view).write(rows, targets[place])
             except TutelageError as error:
-                raise TutelageError(f"the target of {self._terms[place].name}: {error}") from None
+                raise TutelageError(f"{self._terms[place].name}: {error}") from None
 
     def rounded(self, targets: Sequence[Tensor]) -> list[Tensor]:
         """Return ``targets`` as they would be read back, rounded and on the CPU."""

@@ -40,7 +40,7 @@ class Failure(BaseModel):
 
     def __str__(self) -> str:
         terms = ", ".join(f"{name} {value}" for name, value in self.terms.items())
-        what = f"first at {self.where}" if self.where is not None else "taken again, the step is finite"
+        what = f"first at {self.where}" if self.where is not None else "when replayed, the step is finite"
         return f"stage {self.stage}, epoch {self.epoch}, step {self.step} ({len(self.rows)} images): {terms}; {what}"
 
 

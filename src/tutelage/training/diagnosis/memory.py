@@ -51,20 +51,20 @@ def explain(error: BaseException, job: Job, engine: Accelerator) -> TutelageErro
         if not is_out_of_memory(again):
             raise
         return TutelageError(
-            f"memory ran out, and even {SAMPLED} images do not fit: {free / 1e9:.2f} GB are free. Use a smaller "
-            f"student or teacher, smaller images (data.size){less}"
+            f"out of memory: even {SAMPLED} images do not fit into the {free / 1e9:.2f} GB that are free. Use a "
+            f"smaller student or teacher, smaller images (data.size){less}"
         )
     parts, most = settings.accumulate, settings.accumulate * images // FEWEST
     while parts < most and (parts == settings.accumulate or each * images * settings.accumulate / parts > USED * free):
         parts = min(2 * parts, most)
     advice = (
-        f"Set accumulate={parts}, which takes the same steps in more parts, or batch_size={settings.batch_size // 2}"
+        f"Set accumulate={parts}, which splits each step into more parts, or batch_size={settings.batch_size // 2}"
         if parts > settings.accumulate
         else "Use a smaller student or teacher, or smaller images (data.size)"
     )
     return TutelageError(
-        f"memory ran out: for {images} images at once the student keeps about {each * images / 1e9:.2f} GB for the "
-        f"backward pass ({each / 1e6:.2f} MB an image), and {free / 1e9:.2f} GB are free. {advice}{less}"
+        f"out of memory: for {images} images at once the student stores about {each * images / 1e9:.2f} GB for the "
+        f"backward pass ({each / 1e6:.2f} MB per image), and {free / 1e9:.2f} GB are free. {advice}{less}"
     )
 
 

@@ -109,8 +109,8 @@ def open_targets(job: Job, engine: Accelerator) -> RunTargets | None:
     missing = agree(targets.missing_bytes())
     if missing > room:
         raise TutelageError(
-            f"the cache would take {decimal(int(missing))} more, and {cache.folder} has {decimal(room)} free: lower "
-            f"cache.views, give cache.top_k, or another place with cache.folder"
+            f"the cache needs {decimal(int(missing))} more, and {cache.folder} has {decimal(room)} free; lower "
+            f"cache.views, or set cache.top_k or another cache.folder"
         )
     return targets
 
@@ -188,4 +188,4 @@ def verify(stored: StoredTargets, views: Sequence[int], job: Job, engine: Accele
             continue
         changed = stored.changed(found, compute(job, fed, engine), TOLERANCE[job.settings.precision])
         if changed is not None:
-            stored.cache.discard(f"{changed} of view {view} is not what the teacher gives now")
+            stored.cache.discard(f"{changed} of view {view} differs from the teacher's current output")

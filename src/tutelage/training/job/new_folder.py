@@ -30,7 +30,7 @@ def check_folder(job: Job, settings: RunSettings) -> None:
     for source in read:
         path = expand(source).resolve()
         if path.exists() and path.is_relative_to(job.path.resolve()):
-            raise TutelageError(f"out={job.path} holds {source}, which this run reads: choose another out=…")
+            raise TutelageError(f"out={job.path} contains {source}, which this run reads; set another out=…")
 
 
 @contextmanager

@@ -88,8 +88,8 @@ def check_same_data(data: ImageData, path: Path) -> None:
     before, now = _recorded(path), describe_data(data)
     if any(before.get(key, now[key]) != now[key] for key in ("images", "fingerprint")):
         raise TutelageError(
-            f"the images of {data.name} changed since {path} started: there were {_counted(before['images'])}, now "
-            f"there are {_counted(now['images'])}; file names, sizes and times count (cp -a keeps them). {remedy}"
+            f"the images of {data.name} changed since {path} started: {_counted(before['images'])} then, "
+            f"{_counted(now['images'])} now; file names, sizes and times are compared (cp -a keeps them). {remedy}"
         )
 
 

@@ -195,8 +195,8 @@ class Fit:
             where = str(failure)
         self.engine.wait_for_everyone()
         raise TutelageError(
-            f"not finite: {fault}, in {where}. The weights are those before this step, and the last checkpoint is "
-            f"good. Lower optimizer.lr or the weight of the term, or set clip=1. To examine the step: tutelage replay "
+            f"not finite: {fault}, in {where}. The last checkpoint was saved before this step. "
+            f"Lower optimizer.lr or the weight of the term, or set clip=1. To examine the step: tutelage replay "
             f"{path}"
         )
 

@@ -72,7 +72,7 @@ def _check(settings: RunSettings, device: torch.device) -> None:
         )
     if settings.compile == "graphs" and (device.type == "cpu" or settings.accumulate > 1):
         # The graph of the next part may overwrite the gradients of this part.
-        raise TutelageError("compile=graphs needs a GPU, and accumulate=1: give compile=both")
+        raise TutelageError("compile=graphs needs a GPU and accumulate=1; set compile=both")
 
 
 def _try(job: Job, process: PartialState, allowed: float) -> tuple[Precision, tuple[str, str], Pace]:
@@ -115,9 +115,9 @@ def _compilation(job: Job, trial: StepTrial, precision: str, pace: Pace, crowdin
     if job.distiller.stage.differentiates:
         return "off", "a gradient of the image cannot be compiled"
     if SHARE * pace.training(Lengths.of(job)) < COMPILE_SECONDS * crowding:
-        return "off", "the run is too short to win the time back"
+        return "off", "compiling would take longer than it saves in this run"
     with phase("trying torch.compile"):
-        return choose_compilation(trial, precision), "what is faster here"
+        return choose_compilation(trial, precision), "the faster here"
 
 
 def _trial(job: Job, process: PartialState) -> StepTrial:
