@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -49,7 +49,7 @@ class NST(Method):
 
     def _term(self, pair: Pair, teacher_tap: str, student_tap: str, alone: bool) -> Term:
         size = pair.common_size(teacher_tap, student_tap)
-        kernel = {"size": size, "kernel": self.kernel, "degree": self.degree, "offset": self.offset}
+        kernel: dict[str, Any] = {"size": size, "kernel": self.kernel, "degree": self.degree, "offset": self.offset}
         # Storing the maps of all levels costs more than recomputing them; storing one level may be worthwhile.
         kept = Kept.of("features", "nst", teacher_tap, **kernel) if alone else None
         return Term(

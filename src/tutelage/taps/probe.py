@@ -80,7 +80,7 @@ class Probe:
         return self._shapes[tap]
 
     @property
-    def classifier(self) -> nn.Module:
+    def classifier(self) -> nn.Linear | nn.Conv2d:
         """The layer that maps the embedding to the logits, with ``weight`` (K, D) and ``bias``.
 
         Raises:
@@ -89,7 +89,9 @@ class Probe:
         heads = find_heads(self.model)
         if not heads:
             raise TutelageError(f"the network ({type(self.model).__name__}) has no classifier; use one with a head")
-        return self.model.get_submodule(heads[0])
+        head = self.model.get_submodule(heads[0])
+        assert isinstance(head, (nn.Linear, nn.Conv2d))
+        return head
 
     @property
     def stages(self) -> list[TapPoint]:

@@ -181,13 +181,13 @@ def check_labels(data: DataSettings, methods: Mapping[str, Method], stages: Sequ
     Raises:
         TutelageError: If they are; the message names the settings and the term.
     """
-    if not data.mixing or any(method.single_samples is False for method in methods.values()):
+    if not data.mixtures or any(method.single_samples is False for method in methods.values()):
         return
     for term in (term for stage in stages for term in stage.terms if term.needs_labels):
-        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixing)
+        given = " and ".join(f"data.{name}={getattr(data, name):g}" for name in data.mixtures)
         raise TutelageError(
             f"{given} mixes labels, but the term {term.name} needs one class per image; "
-            f"set {' '.join(f'data.{name}=0' for name in data.mixing)} or another method"
+            f"set {' '.join(f'data.{name}=0' for name in data.mixtures)} or another method"
         )
 
 
