@@ -57,7 +57,7 @@ class NST(Method):
             self.weight,
             (student_tap,),
             (teacher_tap,),
-            partial(nst_target, **kernel),  # type: ignore[arg-type]
-            partial(nst_match, **kernel, bandwidth=self.bandwidth),  # type: ignore[arg-type]
+            partial(nst_target, **kernel),
+            partial(nst_match, **kernel, bandwidth=self.bandwidth),
             kept=kept,
         )
