@@ -75,6 +75,7 @@ CASES = [
         {"feature_maps": {"form": "hint_then_freeze", "last": "kd"}},
         stage=1,
     ),
+    Case("reviewkd", "reviewkd", {}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]

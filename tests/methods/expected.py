@@ -16,6 +16,7 @@ from oracles.hint import hint
 from oracles.kd import kd, soften
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.reviewkd import reviewkd
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -54,9 +55,9 @@ class Networks:
         teachers = [copy.deepcopy(member.network) for member in distiller.teacher.members]
         # In eval mode but for normalisations, which take the batch's statistics: the networks have no dropout.
         batch_teacher = copy.deepcopy(teachers[0]).train()
-        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in") if hasattr(teachers[0], "block1")]
+        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in", "fc:in") if hasattr(teachers[0], "block1")]
         with torch.no_grad():
-            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu"))
+            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", "fc:in"))
             self.t = read(teachers[0].eval(), images, t_names)
             self.t_batch = read(batch_teacher, images, t_names)
             self.t_logits = [teacher.eval()(images) for teacher in teachers]
@@ -78,6 +79,15 @@ class Networks:
         feature = self.s[tap.replace(".add", ".relu2:in")]
         with torch.no_grad():
             return copy.deepcopy(found.connector).train()(feature).tolist()
+
+    def reviewkd(self) -> float:
+        """The maps of all levels and the embedding, behind the connector, against the teacher's."""
+        (term,) = self.distiller.stage.terms
+        features = [*(self.s[layer] for layer in STAGES), self.s["fc:in"]]
+        with torch.no_grad():
+            fused = copy.deepcopy(term.connector).train()(*features)
+        teacher = [*(self.t[norm] for norm in NORMS), self.t["fc:in"][..., None, None]]
+        return reviewkd(*(maps.tolist() for maps in (*fused, *teacher)))
 
     def hint(self, term: str, teacher: str, form: str = "mean") -> float:
         return hint(self.connected(term), self.t[teacher].tolist(), form)
@@ -160,6 +170,8 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, **n.ofd(n.t)}
         case "kd+ofd":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=n.t_batch["logits"]), **n.ofd(n.t_batch)}
+        case "reviewkd":  # in the first of 20 epochs of warm-up
+            return {"ce": ce, "reviewkd": n.reviewkd() / 20}
         case "fitnets-hint":
             return {"hint.layer2": 100 * n.hint("hint.layer2", "block2")}
         case "fitnets-paper-hint":

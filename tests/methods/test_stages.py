@@ -224,7 +224,7 @@ def test_fsp_into_a_transformer_says_why_not() -> None:
         Distiller(student, teacher, "fsp", input_size=160)
 
 
-@pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd"])
+@pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd"])
 def test_features_go_from_a_convolutional_network_into_a_transformer(method: str) -> None:
     student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)
     distiller = Distiller(student, teacher, method, input_size=160).train()
