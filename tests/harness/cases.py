@@ -76,6 +76,7 @@ CASES = [
         stage=1,
     ),
     Case("reviewkd", "reviewkd", {}),
+    Case("cat_kd", "cat_kd", {}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]

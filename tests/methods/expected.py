@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
+from oracles.cat_kd import cat_kd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd, soften
@@ -55,7 +56,9 @@ class Networks:
         teachers = [copy.deepcopy(member.network) for member in distiller.teacher.members]
         # In eval mode but for normalisations, which take the batch's statistics: the networks have no dropout.
         batch_teacher = copy.deepcopy(teachers[0]).train()
-        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in", "fc:in") if hasattr(teachers[0], "block1")]
+        t_names = [
+            name for name in (*BLOCKS, *NORMS, "conv1", "block1:in", "relu", "fc:in") if hasattr(teachers[0], "block1")
+        ]
         with torch.no_grad():
             self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", "fc:in"))
             self.t = read(teachers[0].eval(), images, t_names)
@@ -88,6 +91,15 @@ class Networks:
             fused = copy.deepcopy(term.connector).train()(*features)
         teacher = [*(self.t[norm] for norm in NORMS), self.t["fc:in"][..., None, None]]
         return reviewkd(*(maps.tolist() for maps in (*fused, *teacher)))
+
+    def class_maps(self) -> tuple[list, list]:
+        """W·F + b at each position of the student's and the teacher's last map."""
+        assert self.distiller.teacher is not None
+        networks = self.distiller.student, self.distiller.teacher.members[0].network
+        return tuple(
+            (torch.einsum("bdhw,kd->bkhw", features, network.fc.weight) + network.fc.bias[:, None, None]).tolist()
+            for network, features in zip(networks, (self.s["layer3"], self.t["relu"]))
+        )
 
     def hint(self, term: str, teacher: str, form: str = "mean") -> float:
         return hint(self.connected(term), self.t[teacher].tolist(), form)
@@ -172,6 +184,8 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=n.t_batch["logits"]), **n.ofd(n.t_batch)}
         case "reviewkd":  # in the first of 20 epochs of warm-up
             return {"ce": ce, "reviewkd": n.reviewkd() / 20}
+        case "cat_kd":
+            return {"ce": ce, "cat_kd": 400 * cat_kd(*n.class_maps())}
         case "fitnets-hint":
             return {"hint.layer2": 100 * n.hint("hint.layer2", "block2")}
         case "fitnets-paper-hint":

@@ -224,7 +224,7 @@ def test_fsp_into_a_transformer_says_why_not() -> None:
         Distiller(student, teacher, "fsp", input_size=160)
 
 
-@pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd"])
+@pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd", "cat_kd"])
 def test_features_go_from_a_convolutional_network_into_a_transformer(method: str) -> None:
     student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)
     distiller = Distiller(student, teacher, method, input_size=160).train()
@@ -264,6 +264,23 @@ def test_classes_that_differ_stop_before_training() -> None:
         Distiller(create_model("resnet8", 5), create_model("resnet8", 7), "kd", input_size=SIZE)
     out = Distiller(create_model("resnet8", 5), Teacher(create_model("resnet8", 7)), "at", input_size=SIZE)(*batch())
     assert torch.isfinite(out.loss)
+
+
+def test_the_students_classifier_is_read_as_it_is_now() -> None:
+    distiller = build(Case("", "cat_kd", {})).train()
+    before = distiller(*batch()).terms["cat_kd"]
+    before.backward()
+    assert distiller.student.fc.weight.grad.abs().sum() > 0
+    with torch.no_grad():
+        distiller.student.fc.weight.neg_()
+    assert distiller(*batch()).terms["cat_kd"] != before
+
+
+def test_class_maps_need_the_classes_of_the_data_and_a_map() -> None:
+    with pytest.raises(TutelageError, match="7 classes.*5"):
+        Distiller(create_model("resnet8", 5), create_model("resnet8", 7), "cat_kd", input_size=SIZE)
+    with pytest.raises(TutelageError, match="the classifier of VGG reads 4096 channels.*64x64 pixels.*pooled last map"):
+        Distiller(create_model("resnet8", 5), create_model("torchvision/vgg11", 5), "cat_kd", input_size=64)
 
 
 def test_the_labels_are_asked_for() -> None:

@@ -5,6 +5,7 @@ are deployed with the student.
 """
 
 from tutelage.connectors.class_means import ClassMeans
+from tutelage.connectors.classified import Classified
 from tutelage.connectors.mgd import MGDGenerator
 from tutelage.connectors.norm import NormConnector
 from tutelage.connectors.ofa import OFAExits
@@ -19,6 +20,7 @@ from tutelage.connectors.vkd import orthogonal_projector
 
 __all__ = [
     "ClassMeans",
+    "Classified",
     "GlobalTemperature",
     "InstanceTemperature",
     "MGDGenerator",
