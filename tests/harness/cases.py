@@ -77,6 +77,9 @@ CASES = [
     ),
     Case("reviewkd", "reviewkd", {}),
     Case("cat_kd", "cat_kd", {}),
+    Case("sdd", "sdd", {}),
+    Case("sdd-dkd", "sdd", {"sdd": {"loss": "dkd", "sizes": (1, 2), "beta": 2.0, "warmup": 5}}),
+    Case("sdd-nkd", "sdd", {"sdd": {"loss": "nkd", "ce": 0.5}}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]
@@ -84,6 +87,7 @@ CASES = [
 VARIANTS = {
     *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),
     *("fitnets-paper-hint", "fitnets-paper-kd", "feature_maps-task", "kd+at", "kd+ofd"),
+    *("sdd-dkd", "sdd-nkd"),
 }
 """Other settings of a method whose row stands above: ``make chaos`` checks their gradients."""
 

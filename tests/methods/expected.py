@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,14 @@ from torch.nn import functional as F
 from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
 from oracles.cat_kd import cat_kd
+from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd, soften
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.reviewkd import reviewkd
+from oracles.sdd import sdd, sdd_nkd
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -92,14 +95,23 @@ class Networks:
         teacher = [*(self.t[norm] for norm in NORMS), self.t["fc:in"][..., None, None]]
         return reviewkd(*(maps.tolist() for maps in (*fused, *teacher)))
 
-    def class_maps(self) -> tuple[list, list]:
-        """W·F + b at each position of the student's and the teacher's last map."""
+    def classified(self, last_maps: Callable[[Tensor], Tensor]) -> list[list]:
+        """What the classifiers of student and teacher make of their last maps, after ``last_maps``: (B, …, D)."""
         assert self.distiller.teacher is not None
         networks = self.distiller.student, self.distiller.teacher.members[0].network
-        return tuple(
-            (torch.einsum("bdhw,kd->bkhw", features, network.fc.weight) + network.fc.bias[:, None, None]).tolist()
-            for network, features in zip(networks, (self.s["layer3"], self.t["relu"]))
-        )
+        with torch.no_grad():
+            return [
+                network.fc(last_maps(features)).tolist()
+                for network, features in zip(networks, (self.s["layer3"], self.t["relu"]))
+            ]
+
+    def cat_kd(self) -> float:
+        maps = self.classified(lambda features: features.movedim(1, 3))
+        return cat_kd(*(torch.tensor(each).movedim(3, 1).tolist() for each in maps))
+
+    def sdd(self, sizes: tuple[int, ...], loss: Callable[..., float]) -> float:
+        regions = self.classified(lambda features: torch.cat([cells(features, size) for size in sizes], dim=1))
+        return sdd(*regions, self.labels.tolist(), loss)
 
     def hint(self, term: str, teacher: str, form: str = "mean") -> float:
         return hint(self.connected(term), self.t[teacher].tolist(), form)
@@ -131,6 +143,11 @@ class Networks:
         F.cross_entropy(copy.deepcopy(network)(images), self.labels, reduction="sum").backward()
         assert images.grad is not None
         return (images.grad.flip(3) if mirror else images.grad).tolist()
+
+
+def cells(features: Tensor, size: int) -> Tensor:
+    """The means of size × size windows, (B, size², C)."""
+    return F.adaptive_avg_pool2d(features, size).flatten(2).mT
 
 
 def mean_probability(logits: list[Tensor], temperature: float) -> Tensor:
@@ -185,7 +202,13 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
         case "reviewkd":  # in the first of 20 epochs of warm-up
             return {"ce": ce, "reviewkd": n.reviewkd() / 20}
         case "cat_kd":
-            return {"ce": ce, "cat_kd": 400 * cat_kd(*n.class_maps())}
+            return {"ce": ce, "cat_kd": 400 * n.cat_kd()}
+        case "sdd":
+            return {"ce": 0.1 * ce, "sdd": 0.9 * n.sdd((1, 2, 4), lambda s, t, _: kd(s, t, 4.0))}
+        case "sdd-dkd":  # in the first of 5 epochs of warm-up
+            return {"ce": ce, "sdd": n.sdd((1, 2), partial(dkd, beta=2.0)) / 5}
+        case "sdd-nkd":
+            return {"ce": 0.5 * ce, "sdd": n.sdd((1, 2, 4), sdd_nkd) / 20}
         case "fitnets-hint":
             return {"hint.layer2": 100 * n.hint("hint.layer2", "block2")}
         case "fitnets-paper-hint":

@@ -224,7 +224,9 @@ def test_fsp_into_a_transformer_says_why_not() -> None:
         Distiller(student, teacher, "fsp", input_size=160)
 
 
-@pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd", "cat_kd"])
+@pytest.mark.parametrize(
+    "method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd", "cat_kd", "sdd"]
+)
 def test_features_go_from_a_convolutional_network_into_a_transformer(method: str) -> None:
     student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)
     distiller = Distiller(student, teacher, method, input_size=160).train()
@@ -281,6 +283,14 @@ def test_class_maps_need_the_classes_of_the_data_and_a_map() -> None:
         Distiller(create_model("resnet8", 5), create_model("resnet8", 7), "cat_kd", input_size=SIZE)
     with pytest.raises(TutelageError, match="the classifier of VGG reads 4096 channels.*64x64 pixels.*pooled last map"):
         Distiller(create_model("resnet8", 5), create_model("torchvision/vgg11", 5), "cat_kd", input_size=64)
+
+
+def test_regions_are_no_finer_than_the_smaller_map() -> None:
+    student, teacher = create_model("resnet8", 5), create_model("mobilenet_v2_half", 5)
+    distiller = Distiller(student, teacher, "sdd", input_size=32)
+    assert distiller.targets(torch.rand(2, 3, 32, 32))[0].shape == (2, 1 + 4, 5)
+    with pytest.raises(ValueError, match=r"sizes\n.*\[2, 4\] must be positive and start with 1"):
+        METHODS["sdd"](sizes=(2, 4))
 
 
 def test_the_labels_are_asked_for() -> None:
