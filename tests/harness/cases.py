@@ -80,6 +80,8 @@ CASES = [
     Case("sdd", "sdd", {}),
     Case("sdd-dkd", "sdd", {"sdd": {"loss": "dkd", "sizes": (1, 2), "beta": 2.0, "warmup": 5}}),
     Case("sdd-nkd", "sdd", {"sdd": {"loss": "nkd", "ce": 0.5}}),
+    Case("mgd", "mgd", {"mgd": {"ratio": 0.0}}),  # with masks, no two passes are equal
+    Case("wkd_f", "wkd_f", {"wkd_f": {"grid": 2, "ratio": 4.0}}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]

@@ -17,10 +17,12 @@ from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.hint import hint
 from oracles.kd import kd, soften
+from oracles.mgd import mgd
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.reviewkd import reviewkd
 from oracles.sdd import sdd, sdd_nkd
+from oracles.wkd_f import wkd_f
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -209,6 +211,11 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "sdd": n.sdd((1, 2), partial(dkd, beta=2.0)) / 5}
         case "sdd-nkd":
             return {"ce": 0.5 * ce, "sdd": n.sdd((1, 2, 4), sdd_nkd) / 20}
+        case "mgd":
+            return {"ce": ce, "mgd.layer3": 7e-5 * mgd(n.connected("mgd.layer3"), n.t["block3"].tolist())}
+        case "wkd_f":
+            value = wkd_f(n.connected("wkd_f.layer3"), n.t["block3"].tolist(), ratio=4.0, grid=2)
+            return {"ce": ce, "wkd_f.layer3": 0.02 * value}
         case "fitnets-hint":
             return {"hint.layer2": 100 * n.hint("hint.layer2", "block2")}
         case "fitnets-paper-hint":

@@ -285,6 +285,17 @@ def test_class_maps_need_the_classes_of_the_data_and_a_map() -> None:
         Distiller(create_model("resnet8", 5), create_model("torchvision/vgg11", 5), "cat_kd", input_size=64)
 
 
+def test_mgd_masks_anew_at_each_step() -> None:
+    distiller = build(Case("", "mgd", {"mgd": {"ratio": 0.5, "mask": "position"}})).train()
+    first, second = (distiller(*batch()).terms["mgd.layer3"].item() for _ in range(2))
+    assert first != second
+
+
+def test_wkd_f_decays_in_the_last_part_of_the_run() -> None:
+    (stage,) = stages_of("wkd_f", wkd_f={"weight": 1.0, "decay_from": 0.5})
+    assert [stage.terms[0].weight_at(progress, epochs=4) for progress in (0.0, 0.5, 0.75)] == [1.0, 1.0, 0.5]
+
+
 def test_regions_are_no_finer_than_the_smaller_map() -> None:
     student, teacher = create_model("resnet8", 5), create_model("mobilenet_v2_half", 5)
     distiller = Distiller(student, teacher, "sdd", input_size=32)
