@@ -64,17 +64,18 @@ class SDD(Method):
         assert pair.teacher is not None
         of_kd = self.loss == "kd"
         theirs, ours = pair.teacher.last_map, pair.student.last_map
-        regions = {"sizes": self._sizes(*pair.common_size(theirs, ours)), "grid": self.grid}
+        sizes = self._sizes(*pair.common_size(theirs, ours))
+        regions = partial(region_logits, sizes=sizes, grid=self.grid)
         warmup = (0 if of_kd else 20) if self.warmup is None else self.warmup
         term = Term(
             "sdd",
             (0.9 if of_kd else 1.0) if self.weight is None else self.weight,
             (ours, LABELS),
             (theirs, LOGITS),  # the logits, because regions need a teacher with the classes of the data
-            Classified(pair.teacher.classifier, partial(region_logits, **regions)),
+            Classified(pair.teacher.classifier, regions),
             partial(sdd_loss, loss=self._loss),
-            Classified(pair.student.classifier, partial(region_logits, **regions)),
-            kept=Kept.of("statistic", "regions", theirs, **regions),
+            Classified(pair.student.classifier, regions),
+            kept=Kept.of("statistic", "regions", theirs, sizes=sizes, grid=self.grid),
             weighting=WarmUp(warmup),
         )
         return [Stage("train", pair.epochs, (term,), (0.1 if of_kd else 1.0) if self.ce is None else self.ce)]
@@ -87,7 +88,7 @@ class SDD(Method):
             case "kd":
                 return kd_loss(student, teacher, self.temperature or 4.0)
             case "dkd":
-                options = {"alpha": self.alpha, "beta": self.beta, "temperature": self.temperature or 4.0}
-                return dkd_loss(student, teacher, labels, **options)
+                alpha, beta, temperature = self.alpha, self.beta, self.temperature or 4.0
+                return dkd_loss(student, teacher, labels, alpha=alpha, beta=beta, temperature=temperature)
             case "nkd":
                 return sdd_nkd_loss(student, teacher, labels, temperature=self.temperature or 1.0, gamma=self.gamma)
