@@ -75,6 +75,13 @@ CASES = [
         {"feature_maps": {"form": "hint_then_freeze", "last": "kd"}},
         stage=1,
     ),
+    Case("reviewkd", "reviewkd", {}),
+    Case("cat_kd", "cat_kd", {}),
+    Case("sdd", "sdd", {}),
+    Case("sdd-dkd", "sdd", {"sdd": {"loss": "dkd", "sizes": (1, 2), "beta": 2.0, "warmup": 5}}),
+    Case("sdd-nkd", "sdd", {"sdd": {"loss": "nkd", "ce": 0.5}}),
+    Case("mgd", "mgd", {"mgd": {"ratio": 0.0}}),  # with masks, no two passes are equal
+    Case("wkd_f", "wkd_f", {"wkd_f": {"grid": 2, "ratio": 4.0}}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
     Case("kd-standardized", "kd", {"kd": {"standardize": True}}),
@@ -95,6 +102,7 @@ CASES = [
 VARIANTS = {
     *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),
     *("fitnets-paper-hint", "fitnets-paper-kd", "feature_maps-task", "kd+at", "kd+ofd"),
+    *("sdd-dkd", "sdd-nkd"),
 }
 """Other settings of a method whose row stands above: ``make chaos`` checks their gradients."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
+from oracles.cat_kd import cat_kd
 from oracles.ctkd import ctkd
 from oracles.dist import dist
 from oracles.dkd import dkd
@@ -20,12 +22,16 @@ from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.kd import kd, soften
 from oracles.ldrld import ldrld
+from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.reviewkd import reviewkd
 from oracles.rld import rld
+from oracles.sdd import sdd, sdd_nkd
 from oracles.skd import skd
 from oracles.ttm import ttm
+from oracles.wkd_f import wkd_f
 from oracles.wkd_l import wkd_l, wkd_l_cost
 from oracles.wsld import wsld
 from tutelage.distillation import Distiller
@@ -66,9 +72,11 @@ class Networks:
         teachers = [copy.deepcopy(member.network) for member in distiller.teacher.members]
         # In eval mode but for normalisations, which take the batch's statistics: the networks have no dropout.
         batch_teacher = copy.deepcopy(teachers[0]).train()
-        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in") if hasattr(teachers[0], "block1")]
+        t_names = [
+            name for name in (*BLOCKS, *NORMS, "conv1", "block1:in", "relu", "fc:in") if hasattr(teachers[0], "block1")
+        ]
         with torch.no_grad():
-            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu"))
+            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", "fc:in"))
             self.t = read(teachers[0].eval(), images, t_names)
             self.t_batch = read(batch_teacher, images, t_names)
             self.t_logits = [teacher.eval()(images) for teacher in teachers]
@@ -93,6 +101,33 @@ class Networks:
         feature = self.s[tap.replace(".add", ".relu2:in")]
         with torch.no_grad():
             return copy.deepcopy(found.connector).train()(feature).tolist()
+
+    def reviewkd(self) -> float:
+        """The maps of all levels and the embedding, behind the connector, against the teacher's."""
+        (term,) = self.distiller.stage.terms
+        features = [*(self.s[layer] for layer in STAGES), self.s["fc:in"]]
+        with torch.no_grad():
+            fused = copy.deepcopy(term.connector).train()(*features)
+        teacher = [*(self.t[norm] for norm in NORMS), self.t["fc:in"][..., None, None]]
+        return reviewkd(*(maps.tolist() for maps in (*fused, *teacher)))
+
+    def classified(self, last_maps: Callable[[Tensor], Tensor]) -> list[list]:
+        """What the classifiers of student and teacher make of their last maps, after ``last_maps``: (B, …, D)."""
+        assert self.distiller.teacher is not None
+        networks = self.distiller.student, self.distiller.teacher.members[0].network
+        with torch.no_grad():
+            return [
+                network.fc(last_maps(features)).tolist()
+                for network, features in zip(networks, (self.s["layer3"], self.t["relu"]))
+            ]
+
+    def cat_kd(self) -> float:
+        maps = self.classified(lambda features: features.movedim(1, 3))
+        return cat_kd(*(torch.tensor(each).movedim(3, 1).tolist() for each in maps))
+
+    def sdd(self, sizes: tuple[int, ...], loss: Callable[..., float]) -> float:
+        regions = self.classified(lambda features: torch.cat([cells(features, size) for size in sizes], dim=1))
+        return sdd(*regions, self.labels.tolist(), loss)
 
     def hint(self, term: str, teacher: str, form: str = "mean") -> float:
         return hint(self.connected(term), self.t[teacher].tolist(), form)
@@ -124,6 +159,11 @@ class Networks:
         F.cross_entropy(copy.deepcopy(network)(images), self.labels, reduction="sum").backward()
         assert images.grad is not None
         return (images.grad.flip(3) if mirror else images.grad).tolist()
+
+
+def cells(features: Tensor, size: int) -> Tensor:
+    """The means of size × size windows, (B, size², C)."""
+    return F.adaptive_avg_pool2d(features, size).flatten(2).mT
 
 
 def mean_probability(logits: list[Tensor], temperature: float) -> Tensor:
@@ -177,6 +217,21 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, **n.ofd(n.t)}
         case "kd+ofd":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd(teacher=n.t_batch["logits"]), **n.ofd(n.t_batch)}
+        case "reviewkd":  # in the first of 20 epochs of warm-up
+            return {"ce": ce, "reviewkd": n.reviewkd() / 20}
+        case "cat_kd":
+            return {"ce": ce, "cat_kd": 400 * n.cat_kd()}
+        case "sdd":
+            return {"ce": 0.1 * ce, "sdd": 0.9 * n.sdd((1, 2, 4), lambda s, t, _: kd(s, t, 4.0))}
+        case "sdd-dkd":  # in the first of 5 epochs of warm-up
+            return {"ce": ce, "sdd": n.sdd((1, 2), partial(dkd, beta=2.0)) / 5}
+        case "sdd-nkd":
+            return {"ce": 0.5 * ce, "sdd": n.sdd((1, 2, 4), sdd_nkd) / 20}
+        case "mgd":
+            return {"ce": ce, "mgd.layer3": 7e-5 * mgd(n.connected("mgd.layer3"), n.t["block3"].tolist())}
+        case "wkd_f":
+            value = wkd_f(n.connected("wkd_f.layer3"), n.t["block3"].tolist(), ratio=4.0, grid=2)
+            return {"ce": ce, "wkd_f.layer3": 0.02 * value}
         case "fitnets-hint":
             return {"hint.layer2": 100 * n.hint("hint.layer2", "block2")}
         case "fitnets-paper-hint":

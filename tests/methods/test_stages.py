@@ -264,7 +264,9 @@ def test_fsp_into_a_transformer_says_why_not() -> None:
         Distiller(student, teacher, "fsp", input_size=160)
 
 
-@pytest.mark.parametrize("method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd"])
+@pytest.mark.parametrize(
+    "method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd", "cat_kd", "sdd"]
+)
 def test_features_go_from_a_convolutional_network_into_a_transformer(method: str) -> None:
     student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)
     distiller = Distiller(student, teacher, method, input_size=160).train()
@@ -304,6 +306,42 @@ def test_classes_that_differ_stop_before_training() -> None:
         Distiller(create_model("resnet8", 5), create_model("resnet8", 7), "kd", input_size=SIZE)
     out = Distiller(create_model("resnet8", 5), Teacher(create_model("resnet8", 7)), "at", input_size=SIZE)(*batch())
     assert torch.isfinite(out.loss)
+
+
+def test_the_students_classifier_is_read_as_it_is_now() -> None:
+    distiller = build(Case("", "cat_kd", {})).train()
+    before = distiller(*batch()).terms["cat_kd"]
+    before.backward()
+    assert distiller.student.fc.weight.grad.abs().sum() > 0
+    with torch.no_grad():
+        distiller.student.fc.weight.neg_()
+    assert distiller(*batch()).terms["cat_kd"] != before
+
+
+def test_class_maps_need_the_classes_of_the_data_and_a_map() -> None:
+    with pytest.raises(TutelageError, match="7 classes.*5"):
+        Distiller(create_model("resnet8", 5), create_model("resnet8", 7), "cat_kd", input_size=SIZE)
+    with pytest.raises(TutelageError, match="the classifier of VGG reads 4096 channels.*64x64 pixels.*pooled last map"):
+        Distiller(create_model("resnet8", 5), create_model("torchvision/vgg11", 5), "cat_kd", input_size=64)
+
+
+def test_mgd_masks_anew_at_each_step() -> None:
+    distiller = build(Case("", "mgd", {"mgd": {"ratio": 0.5, "mask": "position"}})).train()
+    first, second = (distiller(*batch()).terms["mgd.layer3"].item() for _ in range(2))
+    assert first != second
+
+
+def test_wkd_f_decays_in_the_last_part_of_the_run() -> None:
+    (stage,) = stages_of("wkd_f", wkd_f={"weight": 1.0, "decay_from": 0.5})
+    assert [stage.terms[0].weight_at(progress, epochs=4) for progress in (0.0, 0.5, 0.75)] == [1.0, 1.0, 0.5]
+
+
+def test_regions_are_no_finer_than_the_smaller_map() -> None:
+    student, teacher = create_model("resnet8", 5), create_model("mobilenet_v2_half", 5)
+    distiller = Distiller(student, teacher, "sdd", input_size=32)
+    assert distiller.targets(torch.rand(2, 3, 32, 32))[0].shape == (2, 1 + 4, 5)
+    with pytest.raises(ValueError, match=r"sizes\n.*\[2, 4\] must be positive and start with 1"):
+        METHODS["sdd"](sizes=(2, 4))
 
 
 def test_the_labels_are_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from oracles.kd import kd, soften
 from oracles.maps import mean
@@ -10,13 +11,22 @@ from oracles.maps import mean
 Logits = list[float]
 
 
-def sdd(student: list[list[Logits]], teacher: list[list[Logits]], labels: list[int]) -> float:
+def kd_at_2(student: list[Logits], teacher: list[Logits], _: list[int]) -> float:
+    return kd(student, teacher, temperature=2.0)
+
+
+def sdd(
+    student: list[list[Logits]],
+    teacher: list[list[Logits]],
+    labels: list[int],
+    loss: Callable[[list[Logits], list[Logits], list[int]], float] = kd_at_2,
+) -> float:
     terms = []
     for s_regions, t_regions, label in zip(student, teacher, labels, strict=True):
         image_right = t_regions[0].index(max(t_regions[0])) == label
         for s, t in zip(s_regions, t_regions, strict=True):
             region_right = t.index(max(t)) == label
-            terms.append((1 if region_right == image_right else 2) * kd([s], [t], temperature=2.0))
+            terms.append((1 if region_right == image_right else 2) * loss([s], [t], [label]))
     return mean(terms)
 
 

@@ -39,6 +39,25 @@ def test_find_levels(name: str, size: int, levels: list[str]) -> None:
     assert _names(create_model(name), size) == levels
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "tap"),
+    [
+        ("resnet8", 16, "layer3"),
+        ("wrn_10_1", 16, "relu"),
+        ("torchvision/densenet121", 64, "relu"),
+        ("torchvision/squeezenet1_1", 64, "classifier.0"),
+        ("timm/test_vit", 160, "norm"),
+    ],
+)
+def test_the_last_map(name: str, size: int, tap: str) -> None:
+    assert Probe(create_model(name), (size, size)).last_map == tap
+
+
+def test_no_last_map() -> None:
+    with pytest.raises(TutelageError, match="64 channels.*4x4 pixels.*more than one position; use larger"):
+        _ = Probe(create_model("resnet8"), (4, 4)).last_map
+
+
 def test_levels_of_a_few_layers() -> None:
     flat = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()

@@ -6,6 +6,7 @@ are deployed with the student.
 
 from tutelage.connectors.boundary import ab_connector
 from tutelage.connectors.class_means import ClassMeans
+from tutelage.connectors.classified import Classified
 from tutelage.connectors.crd import CRDContrast, CRDEmbedding, CRDMemory
 from tutelage.connectors.factors import Paraphraser, translator
 from tutelage.connectors.mgd import MGDGenerator
@@ -28,6 +29,7 @@ __all__ = [
     "CRDEmbedding",
     "CRDMemory",
     "ClassMeans",
+    "Classified",
     "GlobalTemperature",
     "InstanceTemperature",
     "MGDGenerator",

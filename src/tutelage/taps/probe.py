@@ -109,6 +109,28 @@ class Probe:
         maps = [p.name for p in points if len(p.shape) == 3 and "pool" not in p.operation.lower()]
         return maps[-1] if maps else None
 
+    @property
+    def last_map(self) -> str:
+        """Tap of the last map with several positions and the channels that the classifier reads.
+
+        In networks that pool this map and pass it to the classifier, the classifier applied to each position gives
+        class maps, whose means are the logits.
+
+        Raises:
+            TutelageError: If there is no such map.
+        """
+        width = self.shape(EMBEDDING)[0]
+        maps = [point for point in self.points if len(point.shape) == 3 and point.shape[0] == width]
+        several = [point.name for point in maps if max(point.shape[1:]) > 1]
+        if not several:
+            size = "x".join(map(str, self.input_size))
+            raise TutelageError(
+                f"the classifier of {type(self.model).__name__} reads {width} channels, and no map of images of {size} "
+                f"pixels has as many channels and more than one position; use larger images, or a network whose "
+                f"classifier reads its pooled last map"
+            )
+        return several[-1]
+
     def parts_up_to(self, tap: str) -> tuple[str, ...]:
         """Return the names of the layers needed to compute ``tap``, and of parameters used outside of layers."""
         reader = tapped(self.model, [tap], logits=False)
