@@ -75,6 +75,9 @@ CASES = [
         {"feature_maps": {"form": "hint_then_freeze", "last": "kd"}},
         stage=1,
     ),
+    Case("rkd", "rkd", {}),
+    Case("sp", "sp", {}),
+    Case("pkt", "pkt", {}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]

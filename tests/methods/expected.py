@@ -16,6 +16,9 @@ from oracles.hint import hint
 from oracles.kd import kd, soften
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.pkt import pkt
+from oracles.rkd import rkd
+from oracles.sp import sp
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -23,6 +26,7 @@ BLOCKS = ("block1", "block2", "block3")
 SUMS = ("layer1.0.relu2:in", "layer2.0.relu2:in", "layer3.0.relu2:in")
 NORMS = ("block2.0.bn1", "block3.0.bn1", "bn")
 STEMS = ("relu", "conv1")
+EMBEDDING = "fc:in"
 
 
 def read(network: nn.Module, images: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
@@ -54,9 +58,9 @@ class Networks:
         teachers = [copy.deepcopy(member.network) for member in distiller.teacher.members]
         # In eval mode but for normalisations, which take the batch's statistics: the networks have no dropout.
         batch_teacher = copy.deepcopy(teachers[0]).train()
-        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in") if hasattr(teachers[0], "block1")]
+        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in", EMBEDDING) if hasattr(teachers[0], "block1")]
         with torch.no_grad():
-            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu"))
+            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", EMBEDDING))
             self.t = read(teachers[0].eval(), images, t_names)
             self.t_batch = read(batch_teacher, images, t_names)
             self.t_logits = [teacher.eval()(images) for teacher in teachers]
@@ -81,6 +85,12 @@ class Networks:
 
     def hint(self, term: str, teacher: str, form: str = "mean") -> float:
         return hint(self.connected(term), self.t[teacher].tolist(), form)
+
+    def last_maps(self) -> tuple[list, list]:
+        return self.s["layer3"].tolist(), self.t["block3"].tolist()
+
+    def embeddings(self) -> tuple[list, list]:
+        return self.s[EMBEDDING].tolist(), self.t[EMBEDDING].tolist()
 
     def pairs(self, prefix: str, oracle: object, weight: float, **options: object) -> dict[str, float]:
         return {
@@ -177,4 +187,10 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"map.layer2": n.hint("map.layer2", "block2")}
         case "feature_maps-task":
             return {"ce": 0.1 * ce, "kd": 0.9 * n.kd()}
+        case "rkd":
+            return {"ce": ce, "rkd": rkd(*n.embeddings())}
+        case "sp":
+            return {"ce": ce, "sp.layer3": 3000 * sp(*n.last_maps())}
+        case "pkt":
+            return {"ce": ce, "pkt": 30000 * pkt(*n.embeddings())}
     raise AssertionError(f"write down what {case.name} computes")
