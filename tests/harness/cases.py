@@ -78,6 +78,11 @@ CASES = [
     Case("rkd", "rkd", {}),
     Case("sp", "sp", {}),
     Case("pkt", "pkt", {}),
+    Case("vid", "vid", {}),
+    Case("ickd", "ickd", {}),
+    Case("srrl", "srrl", {}),
+    Case("pefd", "pefd", {}),
+    Case("srd", "srd", {}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]

@@ -13,12 +13,17 @@ from harness.cases import CLASSES, Case
 from oracles.attention import attention, gradient_attention
 from oracles.fsp import fsp
 from oracles.hint import hint
+from oracles.ickd import ickd
 from oracles.kd import kd, soften
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.pefd import pefd
 from oracles.pkt import pkt
 from oracles.rkd import rkd
 from oracles.sp import sp
+from oracles.srd import srd
+from oracles.srrl import srrl
+from oracles.vid import vid
 from tutelage.distillation import Distiller
 
 STAGES = ("layer1", "layer2", "layer3")
@@ -79,9 +84,10 @@ class Networks:
         """The student's feature behind the connector of ``term``."""
         found = next(each for each in self.distiller.stage.terms if each.name == term)
         tap = found.student_taps[0]
-        feature = self.s[tap.replace(".add", ".relu2:in")]
+        feature = self.s[EMBEDDING if tap == "embedding" else tap.replace(".add", ".relu2:in")]
         with torch.no_grad():
-            return copy.deepcopy(found.connector).train()(feature).tolist()
+            connected = copy.deepcopy(found.connector).train()(feature)
+        return [each.tolist() for each in connected] if isinstance(connected, tuple) else connected.tolist()
 
     def hint(self, term: str, teacher: str, form: str = "mean") -> float:
         return hint(self.connected(term), self.t[teacher].tolist(), form)
@@ -91,6 +97,16 @@ class Networks:
 
     def embeddings(self) -> tuple[list, list]:
         return self.s[EMBEDDING].tolist(), self.t[EMBEDDING].tolist()
+
+    def vid(self, term: str, block: str) -> float:
+        mean, rho = self.connected(term)
+        return vid(mean, self.t[block].tolist(), rho)
+
+    def srrl(self) -> float:
+        assert self.distiller.teacher is not None
+        classes = self.distiller.teacher.members[0].network.fc.weight.tolist()  # the bias cancels
+        maps = [[[[value]] for value in sample] for sample in self.t[EMBEDDING].tolist()]
+        return srrl(self.connected("srrl"), maps, classes)
 
     def pairs(self, prefix: str, oracle: object, weight: float, **options: object) -> dict[str, float]:
         return {
@@ -193,4 +209,14 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "sp.layer3": 3000 * sp(*n.last_maps())}
         case "pkt":
             return {"ce": ce, "pkt": 30000 * pkt(*n.embeddings())}
+        case "vid":
+            return {"ce": ce, **{f"vid.{STAGES[i]}": n.vid(f"vid.{STAGES[i]}", BLOCKS[i]) for i in range(3)}}
+        case "ickd":
+            return {"ce": ce, "ickd.layer3": 2.5 * ickd(n.connected("ickd.layer3"), n.t["block3"].tolist())}
+        case "srrl":
+            return {"ce": ce, "srrl": n.srrl()}
+        case "pefd":
+            return {"ce": ce, "pefd": 25 * pefd(n.connected("pefd"), n.t[EMBEDDING].tolist())}
+        case "srd":
+            return {"ce": ce, "srd": 2 * srd(n.connected("srd"), n.t[EMBEDDING].tolist()), "kd": n.kd(1.0)}
     raise AssertionError(f"write down what {case.name} computes")
