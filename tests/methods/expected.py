@@ -20,17 +20,25 @@ from oracles.dkd import dkd
 from oracles.fsp import fsp
 from oracles.gkl import gkl
 from oracles.hint import hint
+from oracles.ickd import ickd
 from oracles.kd import kd, soften
 from oracles.ldrld import ldrld
 from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
+from oracles.pefd import pefd
+from oracles.pkt import pkt
 from oracles.reviewkd import reviewkd
+from oracles.rkd import rkd
 from oracles.rld import rld
 from oracles.sdd import sdd, sdd_nkd
 from oracles.skd import skd
+from oracles.sp import sp
+from oracles.srd import srd
+from oracles.srrl import srrl
 from oracles.ttm import ttm
+from oracles.vid import vid
 from oracles.wkd_f import wkd_f
 from oracles.wkd_l import wkd_l, wkd_l_cost
 from oracles.wsld import wsld
@@ -41,6 +49,7 @@ BLOCKS = ("block1", "block2", "block3")
 SUMS = ("layer1.0.relu2:in", "layer2.0.relu2:in", "layer3.0.relu2:in")
 NORMS = ("block2.0.bn1", "block3.0.bn1", "bn")
 STEMS = ("relu", "conv1")
+EMBEDDING = "fc:in"
 
 
 def read(network: nn.Module, images: Tensor, names: Iterable[str]) -> dict[str, Tensor]:
@@ -72,11 +81,10 @@ class Networks:
         teachers = [copy.deepcopy(member.network) for member in distiller.teacher.members]
         # In eval mode but for normalisations, which take the batch's statistics: the networks have no dropout.
         batch_teacher = copy.deepcopy(teachers[0]).train()
-        t_names = [
-            name for name in (*BLOCKS, *NORMS, "conv1", "block1:in", "relu", "fc:in") if hasattr(teachers[0], "block1")
-        ]
+        named = (*BLOCKS, *NORMS, "conv1", "block1:in", "relu", EMBEDDING)
+        t_names = [name for name in named if hasattr(teachers[0], "block1")]
         with torch.no_grad():
-            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", "fc:in"))
+            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", EMBEDDING))
             self.t = read(teachers[0].eval(), images, t_names)
             self.t_batch = read(batch_teacher, images, t_names)
             self.t_logits = [teacher.eval()(images) for teacher in teachers]
@@ -98,9 +106,10 @@ class Networks:
         """The student's feature behind the connector of ``term``."""
         found = next(each for each in self.distiller.stage.terms if each.name == term)
         tap = found.student_taps[0]
-        feature = self.s[tap.replace(".add", ".relu2:in")]
+        feature = self.s[EMBEDDING if tap == "embedding" else tap.replace(".add", ".relu2:in")]
         with torch.no_grad():
-            return copy.deepcopy(found.connector).train()(feature).tolist()
+            connected = copy.deepcopy(found.connector).train()(feature)
+        return [each.tolist() for each in connected] if isinstance(connected, tuple) else connected.tolist()
 
     def reviewkd(self) -> float:
         """The maps of all levels and the embedding, behind the connector, against the teacher's."""
@@ -131,6 +140,22 @@ class Networks:
 
     def hint(self, term: str, teacher: str, form: str = "mean") -> float:
         return hint(self.connected(term), self.t[teacher].tolist(), form)
+
+    def last_maps(self) -> tuple[list, list]:
+        return self.s["layer3"].tolist(), self.t["block3"].tolist()
+
+    def embeddings(self) -> tuple[list, list]:
+        return self.s[EMBEDDING].tolist(), self.t[EMBEDDING].tolist()
+
+    def vid(self, term: str, block: str) -> float:
+        mean, rho = self.connected(term)
+        return vid(mean, self.t[block].tolist(), rho)
+
+    def srrl(self) -> float:
+        assert self.distiller.teacher is not None
+        classes = self.distiller.teacher.members[0].network.fc.weight.tolist()  # the bias cancels
+        maps = [[[[value]] for value in sample] for sample in self.t[EMBEDDING].tolist()]
+        return srrl(self.connected("srrl"), maps, classes)
 
     def pairs(self, prefix: str, oracle: object, weight: float, **options: object) -> dict[str, float]:
         return {
@@ -276,4 +301,20 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "wsld": n.on_logits(wsld, labels.tolist())}
         case "ldrld":
             return {"ce": ce, "ldrld": n.on_logits(ldrld, k=3)}
+        case "rkd":
+            return {"ce": ce, "rkd": rkd(*n.embeddings())}
+        case "sp":
+            return {"ce": ce, "sp.layer3": 3000 * sp(*n.last_maps())}
+        case "pkt":
+            return {"ce": ce, "pkt": 30000 * pkt(*n.embeddings())}
+        case "vid":
+            return {"ce": ce, **{f"vid.{STAGES[i]}": n.vid(f"vid.{STAGES[i]}", BLOCKS[i]) for i in range(3)}}
+        case "ickd":
+            return {"ce": ce, "ickd.layer3": 2.5 * ickd(n.connected("ickd.layer3"), n.t["block3"].tolist())}
+        case "srrl":
+            return {"ce": ce, "srrl": n.srrl()}
+        case "pefd":
+            return {"ce": ce, "pefd": 25 * pefd(n.connected("pefd"), n.t[EMBEDDING].tolist())}
+        case "srd":
+            return {"ce": ce, "srd": 2 * srd(n.connected("srd"), n.t[EMBEDDING].tolist()), "kd": n.kd(1.0)}
     raise AssertionError(f"write down what {case.name} computes")
