@@ -24,7 +24,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def settled() -> Iterator[None]:
     """Every test runs in a process that is prepared for many short runs."""
     settle()
-    forkserver.ensure_running()  # before a study starts it with less that is imported
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a few tests by themselves may well need none
+        forkserver.ensure_running()  # before a study starts it with less that is imported
     yield
     gc.unfreeze()  # or what bindings hold is reported as leaked
 
