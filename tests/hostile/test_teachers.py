@@ -87,9 +87,9 @@ REFUSED: dict[str, tuple[Callable[[Tensor, Tensor], Any], str]] = {
     "a word": (lambda logits, images: "cat", "returned str"),
     "a number": (lambda logits, images: 3, "returned int"),
     "a word first": (lambda logits, images: ("cat", logits), "returned str"),
-    "predictions": (lambda logits, images: logits.argmax(1), "returned torch.int64"),
-    "whole numbers": (lambda logits, images: (100 * logits).long(), "returned torch.int64"),
-    "complex numbers": (lambda logits, images: logits.to(torch.complex64), "returned torch.complex64"),
+    "predictions": (lambda logits, images: logits.argmax(1), "got torch.int64"),
+    "whole numbers": (lambda logits, images: (100 * logits).long(), "got torch.int64"),
+    "complex numbers": (lambda logits, images: logits.to(torch.complex64), "got torch.complex64"),
     "more classes": (lambda logits, images: torch.cat([logits, logits], 1), "has 10 classes, the data have 5"),
     "fewer classes": (lambda logits, images: logits[:, :3], "has 3 classes, the data have 5"),
     "a map of logits": (lambda logits, images: logits[:, :, None, None], "has no classifier"),
@@ -100,7 +100,7 @@ REFUSED: dict[str, tuple[Callable[[Tensor, Tensor], Any], str]] = {
         "returns NaN",
     ),
     "infinity": (lambda logits, images: logits + INFINITY, "returns NaN or infinity"),
-    "an overflow of half precision": (lambda logits, images: (1e6 * logits.abs() + 1e5).half(), "beyond 65,504"),
+    "an overflow of half precision": (lambda logits, images: (1e6 * logits.abs() + 1e5).half(), "above 65,504"),
 }
 
 

@@ -39,7 +39,9 @@ def test_the_whole_plan_comes_before_the_fine_tuning(
 ) -> None:
     tuned = {"name": teacher, "finetune": "head", "epochs": 1}
     distill(**SMALL, teacher=tuned, student="resnet8", method="kd", epochs=1, out=tmp_path / "run")
-    found = places(capsys.readouterr().out, "logits", "chosen   precision", "first the teacher", "deployable student")
+    found = places(
+        capsys.readouterr().out, "logits", "chosen   precision", "training the teacher first", "deployable student"
+    )
     assert found == sorted(found)
     assert "chosen   precision" in (tmp_path / "run" / "log.txt").read_text()
 

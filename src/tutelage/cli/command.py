@@ -49,7 +49,7 @@ def build_command(name: str) -> typer.Typer:
     given = typer.Argument(
         None if verb.defaults else ...,
         metavar=verb.usage,
-        help="Settings, as in epochs=30 optimizer.lr=0.001, or a FILE.yaml of settings; later ones win.",
+        help="Settings, as in epochs=30 optimizer.lr=0.001, or a FILE.yaml of settings; the last one wins.",
     )
     results = typer.Option(
         None, "--json", metavar="[FILE.json]", help="Write the results as JSON to a file, or to stdout instead of text."

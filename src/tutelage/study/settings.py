@@ -33,10 +33,10 @@ Space = Annotated[Tree, BeforeValidator(_flat)]
 class StudySettings(Settings):
     """The settings of ``tutelage study``; all other keys are settings of ``distill``."""
 
-    out: Path = Field(Path("runs/study"), description="the study's folder; its runs are in runs/ there")
+    out: Path = Field(Path("runs/study"), description="folder of the study; its runs are in runs/")
     grid: Axes = Field(
         default_factory=dict,
-        description="the values of each key that varies, as in grid.method=[none,kd]; a value may be a mapping of keys",
+        description="values of each key that varies, as in grid.method=[none,kd]; a value may be a mapping of keys",
     )
     seeds: int = Field(3, ge=1, description="number of runs of each combination, with seeds 0, 1, …")
     workers: int = Field(1, ge=1, description="runs trained at a time, each in its own process")

@@ -239,7 +239,9 @@ def prepare_teacher(settings: RunSettings, folder: Path, data: ImageData | None 
     if begun:
         require_same(load_run(folder), wanted, folder)
     if not finished:
-        build_console().print(f"first the teacher: {describe(teacher, folder)}", highlight=False, soft_wrap=True)
+        build_console().print(
+            f"training the teacher first: {describe(teacher, folder)}", highlight=False, soft_wrap=True
+        )
         _resume(folder) if begun else run(wanted, data)
     return settings.model_copy(update={"teacher": finetuned(folder)})
 

@@ -32,11 +32,11 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 class BudgetSettings(Settings):
     """The settings of ``tutelage study`` with ``budget``; all other keys are settings of ``distill``."""
 
-    out: Path = Field(Path("runs/choice"), description="folder of the search; its runs are in epochs-N/runs/ there")
-    budget: str = Field(description="time to spend, as in 30m, 2h or 90s")
+    out: Path = Field(Path("runs/choice"), description="folder of the search; its runs are in epochs-N/runs/")
+    budget: str = Field(description="time limit, as in 30m, 2h or 90s")
     grid: Axes = Field(
         default_factory=lambda: {"candidate": default_candidates()},
-        description="the candidates; by default the methods, with 0.1, 1 and 10 times their published weight",
+        description="candidates; default: the methods, with 0.1, 1 and 10 times their published weight",
     )
     workers: int = Field(1, ge=1, description="runs trained at a time, each in its own process")
 
@@ -158,9 +158,9 @@ def _next_step(rounds: Sequence[Round], lengths: Sequence[int], workers: int) ->
     last = rounds[-1]
     if last.unfinished:
         names = ", ".join(last.unfinished)
-        return f"the time is up; with a longer budget the same command resumes {last.epochs} epochs of {names}"
+        return f"the time is up; set a longer budget, and the same command resumes {last.epochs} epochs of {names}"
     if len(rounds) == len(lengths):
-        return f"{last.candidates[0].label} has trained for all epochs; only more seeds can add to this"
+        return f"{last.candidates[0].label} has trained for all epochs; to confirm it, train more seeds"
     epochs = lengths[len(rounds)]
     names = ", ".join(candidate.label for candidate in survivors(last))
     return f"with {expected_seconds(last, epochs, workers) / 60:.0f} more minutes: {epochs} epochs of {names}"

@@ -37,9 +37,9 @@ class Interval(BaseModel):
 class SearchSettings(Settings):
     """The settings of ``tutelage study`` with ``space``; all other keys are settings of ``distill``."""
 
-    out: Path = Field(Path("runs/search"), description="folder of the search; its trials are in runs/ there")
+    out: Path = Field(Path("runs/search"), description="folder of the search; its trials are in runs/")
     space: Space = Field(
-        description="what to search: {low: 1, high: 8} for a key, with log: true or whole: true, or a list of choices"
+        description="search space: for each key {low: 1, high: 8}, with log: true or whole: true, or a list of choices"
     )
     trials: int = Field(20, ge=1, description="number of trials")
     workers: int = Field(1, ge=1, description="runs trained at a time, each in its own process")

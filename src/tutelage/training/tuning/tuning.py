@@ -117,7 +117,7 @@ def _compilation(job: Job, trial: StepTrial, precision: str, pace: Pace, crowdin
     if SHARE * pace.training(Lengths.of(job)) < COMPILE_SECONDS * crowding:
         return "off", "compiling would take longer than it saves in this run"
     with phase("trying torch.compile"):
-        return choose_compilation(trial, precision), "the faster here"
+        return choose_compilation(trial, precision), "faster in the trial"
 
 
 def _trial(job: Job, process: PartialState) -> StepTrial:
