@@ -174,10 +174,10 @@ def test_what_no_run_made_is_left_alone(content: str, fail: Fail) -> None:
 def test_a_run_does_not_overwrite_what_it_reads(fail: Fail, runs: Path) -> None:
     teacher = runs / "digits"
     text = fail("distill", *TINY, "student=resnet8", f"teacher={teacher}", f"out={teacher}", "overwrite=true")
-    assert f"out={teacher} holds {teacher / 'student'}, which this run reads" in text
+    assert f"out={teacher} contains {teacher / 'student'}, which this run reads" in text
     weights = teacher / "student" / "model.safetensors"
     text = fail("train", *TINY, "model=resnet8", f"model.weights={weights}", f"out={teacher}", "overwrite=true")
-    assert f"holds {weights}" in text
+    assert f"contains {weights}" in text
     assert weights.is_file()
 
 

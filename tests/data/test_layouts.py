@@ -148,7 +148,7 @@ def test_links_to_themselves_are_not_folders(tmp_path: Path, cache: Path) -> Non
 def test_a_copy_of_the_class_folders_among_them_is_refused(tmp_path: Path, cache: Path) -> None:
     put(tmp_path / "set" / "train")
     put(tmp_path / "set" / "train" / "all")
-    with pytest.raises(TutelageError, match="all/cat lies in the class folder 'all', and 'cat' is a class as well"):
+    with pytest.raises(TutelageError, match="all/cat lies in the class folder 'all', and 'cat' is also a class"):
         opened(tmp_path / "set")
 
 

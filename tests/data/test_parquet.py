@@ -67,8 +67,8 @@ def test_unlabelled_rows_train_and_are_not_measured_on(make_parquet) -> None:  #
     "files, columns, message",
     [
         ({"test-0": (SMALL, LABELS)}, ("image", "label"), "none named train-"),
-        ({"train-0": (SMALL, LABELS)}, ("photo", "label"), "no column 'image': its columns are photo, label"),
-        ({"train-0": (SMALL, LABELS)}, ("image", "kind"), "no column 'label': its columns are image, kind"),
+        ({"train-0": (SMALL, LABELS)}, ("photo", "label"), r"no column 'image' \(its columns: photo, label\)"),
+        ({"train-0": (SMALL, LABELS)}, ("image", "kind"), r"no column 'label' \(its columns: image, kind\)"),
         (
             {"train-0": (SMALL, [3, *LABELS[1:]])},
             ("image", "label"),

@@ -131,7 +131,7 @@ def test_a_gradient_asks_for_labels_without_a_cross_entropy() -> None:
     distiller = Distiller(networks()[0], None, [Stage("train", 1, (term,), task_weight=0.0)])
     images, labels = batch()
     assert distiller(images, labels).loss > 0
-    with pytest.raises(tutelage.TutelageError, match="stage 'train' needs the labels"):
+    with pytest.raises(tutelage.TutelageError, match="stage 'train' needs labels"):
         distiller(images)
 
 

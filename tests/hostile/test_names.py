@@ -105,7 +105,7 @@ def test_a_data_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path, fail: 
 def test_two_spellings_of_one_class_are_refused(tmp_path: Path) -> None:
     for form in ("NFC", "NFD"):
         fill(tmp_path / "data" / unicodedata.normalize(form, "café"))  # type: ignore[arg-type]
-    with pytest.raises(TutelageError, match="classes 0 and 1 are both called 'café': rename one"):
+    with pytest.raises(TutelageError, match="classes 0 and 1 are both called 'café'; rename one"):
         read_folder(tmp_path / "data")
     with pytest.raises(TutelageError, match="both called"):
         fill(tmp_path / "other" / "cat")

@@ -71,7 +71,9 @@ def test_the_folder_of_another_recipes_run() -> None:
 def test_a_teacher_that_is_another_recipes_run_must_be_there() -> None:
     settings = load_recipe("kd/cifar10-ensemble-resnet20").settings()
     Path("runs/baseline/cifar10-resnet56/student").mkdir(parents=True)
-    with pytest.raises(TutelageError, match="teacher=runs/baseline/cifar10-resnet110 is not there.*'tutelage run"):
+    with pytest.raises(
+        TutelageError, match="teacher=runs/baseline/cifar10-resnet110 is not trained yet.*'tutelage run"
+    ):
         require_runs(settings)
     Path("runs/baseline/cifar10-resnet110").mkdir(parents=True)
     with pytest.raises(TutelageError, match="not finished.*'tutelage resume runs/baseline/cifar10-resnet110'"):
