@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch.nn as nn
 from pydantic import Field
@@ -42,7 +42,7 @@ class GKL(Method):
     gamma: float = Field(0.05, ge=0, description="γ, exponent of the class means; version=2 only")
     temperature: float = Field(4.0, gt=0, description="T of the soft cross-entropy")
     mean_temperature: float = Field(4.0, gt=0, description="temperature of the class means")
-    version: Literal[1, 2] = Field(2, description="2: GKL; 1: IKL")
+    version: int = Field(2, ge=1, le=2, description="2: GKL; 1: IKL")
     warmup: int = Field(20, ge=0, description="epochs over which both weights rise linearly")
 
     def stages(self, pair: Pair) -> list[Stage]:
@@ -53,7 +53,7 @@ class GKL(Method):
             beta=self.beta,
             gamma=self.gamma,
             temperature=self.temperature,
-            version=self.version,
+            version=cast(Literal[1, 2], self.version),
         )
         match = WeightedByClass(loss, pair.classes, self.mean_temperature)
         weighting = WarmUp(self.warmup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -41,7 +42,8 @@ def logits_term(
     if pair.teachers > 1 and average == "probabilities":
         # Unlike the mean of the logits, the mean of the softened probabilities depends on the temperature.
         target = partial(ensemble_target, temperature=temperature, average=average)
-        kept = Kept.of("logits", "ensemble", average=average, temperature=temperature, whole=standardize)
+        described = Kept.of("logits", "ensemble", average=average, temperature=temperature)
+        kept = replace(described, whole=standardize)
     return Term(KD_TERM, weight, (LOGITS,), (LOGITS,), target, match, final_weight=final_weight, kept=kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from torch import Tensor
@@ -20,9 +21,9 @@ def mean_logits(pair: Pair, *, whole: bool) -> tuple[Callable[[Tensor], Tensor],
         whole: Whether the loss needs the logits of all classes; ``cache.top_k`` is then refused.
     """
     if pair.teachers == 1:
-        return kd_target, Kept.of("logits", "logits", whole=whole)
-    kept = Kept.of("logits", "ensemble", average="logits", whole=whole)
-    return partial(ensemble_target, average="logits"), kept
+        return kd_target, replace(Kept.of("logits", "logits"), whole=whole)
+    kept = Kept.of("logits", "ensemble", average="logits")
+    return partial(ensemble_target, average="logits"), replace(kept, whole=whole)
 
 
 def term_on_logits(

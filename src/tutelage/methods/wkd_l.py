@@ -52,7 +52,8 @@ class WKDL(Method):
                 "method=wkd_l compares classes by the teacher's classifier, and several teachers have one each; "
                 "set one teacher, or another method such as method=kd"
             )
-        cost = wkd_l_cost(pair.teacher.classifier.weight.flatten(1), sharpen=self.sharpen)
+        rows = pair.teacher.classifier.get_parameter("weight").flatten(1)
+        cost = wkd_l_cost(rows, sharpen=self.sharpen)
         transport = Transport(cost, self.temperature, self.reg, self.iterations)
         terms = (
             term_on_logits("wkd_l.label", 1.0, pair, target_class_loss, LABELS),

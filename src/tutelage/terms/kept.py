@@ -28,7 +28,7 @@ class Kept:
     """Whether the loss needs the logits of all classes, not only the largest. Terms that differ here share a target."""
 
     @classmethod
-    def of(cls, kind: Kind, what: str, *taps: str, whole: bool = False, **settings: object) -> Kept:
+    def of(cls, kind: Kind, what: str, *taps: str, **settings: object) -> Kept:
         """Return a description with the name ``what(taps; settings)``."""
         described = ", ".join(f"{key}={value}" for key, value in sorted(settings.items()))
-        return cls(kind, f"{what}({', '.join(taps)}; {described})", whole)
+        return cls(kind, f"{what}({', '.join(taps)}; {described})")
