@@ -83,6 +83,10 @@ CASES = [
     Case("srrl", "srrl", {}),
     Case("pefd", "pefd", {}),
     Case("srd", "srd", {}),
+    Case("ft-paraphraser", "ft", {}),
+    Case("ft", "ft", {}, stage=1),
+    Case("ft-repdistiller", "ft", {"ft": {"form": "repdistiller"}}, stage=1),
+    Case("ab", "ab", {}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]
@@ -90,6 +94,7 @@ CASES = [
 VARIANTS = {
     *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),
     *("fitnets-paper-hint", "fitnets-paper-kd", "feature_maps-task", "kd+at", "kd+ofd"),
+    "ft-repdistiller",
 }
 """Other settings of a method whose row stands above: ``make chaos`` checks their gradients."""
 

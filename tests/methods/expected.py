@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
+from oracles.ab import ab
 from oracles.attention import attention, gradient_attention
 from oracles.fsp import fsp
+from oracles.ft import ft
 from oracles.hint import hint
 from oracles.ickd import ickd
 from oracles.kd import kd, soften
@@ -107,6 +109,23 @@ class Networks:
         classes = self.distiller.teacher.members[0].network.fc.weight.tolist()  # the bias cancels
         maps = [[[[value]] for value in sample] for sample in self.t[EMBEDDING].tolist()]
         return srrl(self.connected("srrl"), maps, classes)
+
+    def reconstruction(self) -> float:
+        paraphraser = self.distiller.stage.terms[0]._match.paraphraser
+        with torch.no_grad():
+            given = paraphraser.decoder(paraphraser.encoder(self.t["block3"]))
+        return (given - self.t["block3"]).abs().mean().item()
+
+    def factor(self) -> list:
+        with torch.no_grad():
+            return self.distiller.stage.terms[0]._target.paraphraser.encoder(self.t["block3"]).tolist()
+
+    def ab(self) -> dict[str, float]:
+        names = ["ab." + tap.replace(".relu2:in", ".add") for tap in SUMS]
+        return {
+            name: 0.003 * 0.5 ** (2 - deep) * ab(self.connected(name), self.t[norm].tolist())
+            for deep, (name, norm) in enumerate(zip(names, NORMS))
+        }
 
     def pairs(self, prefix: str, oracle: object, weight: float, **options: object) -> dict[str, float]:
         return {
@@ -219,4 +238,12 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "pefd": 25 * pefd(n.connected("pefd"), n.t[EMBEDDING].tolist())}
         case "srd":
             return {"ce": ce, "srd": 2 * srd(n.connected("srd"), n.t[EMBEDDING].tolist()), "kd": n.kd(1.0)}
+        case "ft-paraphraser":
+            return {"paraphraser.block3": n.reconstruction()}
+        case "ft":
+            return {"ce": ce, "ft.layer3": 500 * ft(n.connected("ft.layer3"), n.factor())}
+        case "ft-repdistiller":
+            return {"ce": ce, "ft.layer3": 200 * ft(n.connected("ft.layer3"), n.factor(), "repdistiller")}
+        case "ab":
+            return n.ab()
     raise AssertionError(f"write down what {case.name} computes")
