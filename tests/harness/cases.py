@@ -87,6 +87,9 @@ CASES = [
     Case("ft", "ft", {}, stage=1),
     Case("ft-repdistiller", "ft", {"ft": {"form": "repdistiller"}}, stage=1),
     Case("ab", "ab", {}),
+    Case("cc", "cc", {}),
+    Case("kdsvd", "kdsvd", {"kdsvd": {"taps": {"conv1": "relu", "block1": "layer1"}}}, teachers=("wrn_10_1",)),
+    Case("itrd", "itrd", {}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
 ]

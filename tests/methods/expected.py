@@ -12,11 +12,14 @@ from torch.nn import functional as F
 from harness.cases import CLASSES, Case
 from oracles.ab import ab
 from oracles.attention import attention, gradient_attention
+from oracles.cc import cc
 from oracles.fsp import fsp
 from oracles.ft import ft
 from oracles.hint import hint
 from oracles.ickd import ickd
+from oracles.itrd import correlation, mutual
 from oracles.kd import kd, soften
+from oracles.kdsvd import kdsvd
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.pefd import pefd
@@ -246,4 +249,12 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "ft.layer3": 200 * ft(n.connected("ft.layer3"), n.factor(), "repdistiller")}
         case "ab":
             return n.ab()
+        case "cc":
+            return {"ce": ce, "cc": 100 * cc(*n.embeddings())}
+        case "kdsvd":
+            s, t = (n.s["relu"], n.s["layer1"]), (n.t["conv1"], n.t["block1"])
+            return {"ce": ce, "kdsvd": kdsvd(*(value.tolist() for value in (*s, *t)))}
+        case "itrd":
+            (embedded, _), target = n.connected("itrd"), n.t[EMBEDDING].tolist()
+            return {"ce": ce, "itrd": 2 * correlation(embedded, target, 1.5) + 0.05 * mutual(embedded, target)}
     raise AssertionError(f"write down what {case.name} computes")
