@@ -68,7 +68,8 @@ class Networks:
         teachers = [copy.deepcopy(member.network) for member in distiller.teacher.members]
         # In eval mode but for normalisations, which take the batch's statistics: the networks have no dropout.
         batch_teacher = copy.deepcopy(teachers[0]).train()
-        t_names = [name for name in (*BLOCKS, *NORMS, "conv1", "block1:in", EMBEDDING) if hasattr(teachers[0], "block1")]
+        names = (*BLOCKS, *NORMS, "conv1", "block1:in", EMBEDDING)
+        t_names = names if hasattr(teachers[0], "block1") else ()
         with torch.no_grad():
             self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", EMBEDDING))
             self.t = read(teachers[0].eval(), images, t_names)

@@ -24,8 +24,8 @@ class AB(Method):
     epochs. r is a convolution with batch normalization where the shapes differ. Heo et al., "Knowledge Transfer via
     Distillation of Activation Boundaries Formed by Hidden Neurons", AAAI 2019 (arXiv:1811.03233).
 
-    The defaults are those of RepDistiller. In the authors' code, the teacher normalizes by batch statistics in the first
-    stage (``teacher_mode="batch"``), and the second stage is KD at T = 3 without CE.
+    The defaults are those of RepDistiller. In the authors' code, the teacher normalizes by batch statistics in the
+    first stage (``teacher_mode="batch"``), and the second stage is KD at T = 3 without CE.
 
     Example:
         >>> AB(margin=2).weight

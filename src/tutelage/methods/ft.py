@@ -40,7 +40,9 @@ class FT(Method):
     weight: float | None = Field(None, ge=0, description="w; the form's published weight where not given")
     form: Form = "paper"
     factor: float = Field(0.5, gt=0, description="channels of the factor, as a share of the teacher's")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; the last paired level if not given")
+    taps: dict[str, str] | None = Field(
+        None, description="teacher tap: student tap; the last paired level if not given"
+    )
     epochs: int | None = Field(None, ge=1, description="length of the first stage; a fifth of the run's if not given")
     optimizer: PretrainOptimizer = Field(PretrainOptimizer(), description="of the first stage")
     schedule: Schedule = Field(Schedule(), description="of the first stage")
@@ -51,9 +53,7 @@ class FT(Method):
         pairs = pair.taps(self.taps, "ft")
         terms = [self._terms(pair, *taps) for taps in (pairs if self.taps is not None else pairs[-1:])]
         before, after = zip(*terms)
-        first = Stage(
-            "paraphraser", epochs, before, task_weight=0.0, optimizer=self.optimizer, schedule=self.schedule
-        )
+        first = Stage("paraphraser", epochs, before, task_weight=0.0, optimizer=self.optimizer, schedule=self.schedule)
         return [first, Stage("train", pair.epochs - epochs, after)]
 
     def _terms(self, pair: Pair, teacher_tap: str, student_tap: str) -> tuple[Term, Term]:

@@ -18,7 +18,8 @@ class ICKD(Method):
     1×1 convolution and batch normalization to the teacher's channels; sizes may differ. Liu et al., "Exploring
     Inter-Channel Correlation for Diversity-preserved Knowledge Distillation", ICCV 2021.
 
-    The default is the smallest of the authors' weights, 2.5 to 4, on the last paired level. They add KL too: ``kd+ickd``.
+    The default is the smallest of the authors' weights, 2.5 to 4, on the last paired level. They add KL too:
+    ``kd+ickd``.
 
     Example:
         >>> ICKD(weight=4).taps is None
@@ -26,7 +27,9 @@ class ICKD(Method):
     """
 
     weight: float = Field(2.5, ge=0, description="w, the factor of each pair's loss")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; the last paired level if not given")
+    taps: dict[str, str] | None = Field(
+        None, description="teacher tap: student tap; the last paired level if not given"
+    )
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Return one stage with a term for each pair of taps."""

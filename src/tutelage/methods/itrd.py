@@ -17,8 +17,8 @@ class ITRD(Method):
     """Information-theoretic distillation: CE + β·log₂ Σ_d abs(c_d − 1)^2α + γ·Σ_ij G_s² − (G_s ∘ G_t)².
 
     c_d is the correlation of feature d over the batch between the teacher's embedding and the student's, which passes a
-    linear layer r to the teacher's width. G holds the cosines between the samples of a batch, with trace 1. Miles et al.,
-    "Information Theoretic Representation Distillation", BMVC 2022 (arXiv:2112.00459).
+    linear layer r to the teacher's width. G holds the cosines between the samples of a batch, with trace 1. Miles et
+    al., "Information Theoretic Representation Distillation", BMVC 2022 (arXiv:2112.00459).
 
     The defaults are those of the authors' code. As there, the second part skips r if both widths are equal.
 

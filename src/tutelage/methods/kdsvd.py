@@ -24,8 +24,8 @@ class KDSVD(Method):
     over the channels of a level and the one before it. Lee, Kim and Song, "Self-supervised Knowledge Distillation Using
     Singular Value Decomposition", ECCV 2018 (arXiv:1807.06819).
 
-    w = 1 and k = 1 are those of RepDistiller, which needs equal channels. Here a 1×1 convolution with batch normalization
-    brings the student's map to the teacher's channels where they differ.
+    w = 1 and k = 1 are those of RepDistiller, which needs equal channels. Here a 1×1 convolution with batch
+    normalization brings the student's map to the teacher's channels where they differ.
 
     Example:
         >>> KDSVD(k=2).weight

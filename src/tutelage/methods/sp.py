@@ -13,8 +13,8 @@ from tutelage.terms import Kept, Stage, Term
 class SP(Method):
     """Similarity-preserving distillation: CE + w·‖G_s − G_t‖²_F / B² between the similarity matrices of a batch.
 
-    G = Q Qᵀ with rows of unit L2 norm, where row i of Q is the flattened feature map of sample i. Channels and sizes may
-    differ. Tung and Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019 (arXiv:1907.09682).
+    G = Q Qᵀ with rows of unit L2 norm, where row i of Q is the flattened feature map of sample i. Channels and sizes
+    may differ. Tung and Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019 (arXiv:1907.09682).
 
     The default is the paper's weight on the last paired level, as in RepDistiller.
 
@@ -24,7 +24,9 @@ class SP(Method):
     """
 
     weight: float = Field(3000.0, ge=0, description="w, the factor of each pair's loss")
-    taps: dict[str, str] | None = Field(None, description="teacher tap: student tap; the last paired level if not given")
+    taps: dict[str, str] | None = Field(
+        None, description="teacher tap: student tap; the last paired level if not given"
+    )
 
     def stages(self, pair: Pair) -> list[Stage]:
         """Return one stage with a term for each pair of taps."""

@@ -19,8 +19,8 @@ class SRRL(Method):
     """Softmax regression representation learning: CE + w·(mean (e_s − e_t)² + v·mean (c(e_s) − c(e_t))²).
 
     e_t is the teacher's embedding, c the teacher's classifier, and e_s the student's last map behind a connector (1×1
-    convolution, batch normalization, ReLU), averaged over its positions. Yang et al., "Knowledge Distillation via Softmax
-    Regression Representation Learning", ICLR 2021.
+    convolution, batch normalization, ReLU), averaged over its positions. Yang et al., "Knowledge Distillation via
+    Softmax Regression Representation Learning", ICLR 2021.
 
     The defaults are the authors'. Their student is trained on its own classifier too, as here.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-
 Kind = Literal["logits", "embedding", "statistic", "features"]
 
 
@@ -13,8 +12,9 @@ Kind = Literal["logits", "embedding", "statistic", "features"]
 class Kept:
     """Description of a target that is a pure function of the teacher and one view of a sample.
 
-    Targets of the kinds ``logits``, ``embedding`` and ``statistic`` (an attention map, an FSP matrix) are small. Targets of the kind
-    ``features`` are as large as the features they are computed from, and are stored only on request.
+    Targets of the kinds ``logits``, ``embedding`` and ``statistic`` (an attention map, an FSP matrix) are small.
+    Targets of the kind ``features`` are as large as the features they are computed from, and are stored only on
+    request.
 
     Example:
         >>> Kept.of("statistic", "attention", "layer3", p=2)
