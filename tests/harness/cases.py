@@ -90,6 +90,13 @@ CASES = [
     Case("srrl", "srrl", {}),
     Case("pefd", "pefd", {}),
     Case("srd", "srd", {}),
+    Case("ft-paraphraser", "ft", {}),
+    Case("ft", "ft", {}, stage=1),
+    Case("ft-repdistiller", "ft", {"ft": {"form": "repdistiller"}}, stage=1),
+    Case("ab", "ab", {}),
+    Case("cc", "cc", {}),
+    Case("kdsvd", "kdsvd", {"kdsvd": {"taps": {"conv1": "relu", "block1": "layer1"}}}, teachers=("wrn_10_1",)),
+    Case("itrd", "itrd", {}),
     Case("kd+at", "kd+at", {}),
     Case("kd+ofd", "kd+ofd", {}),
     Case("kd-standardized", "kd", {"kd": {"standardize": True}}),
@@ -111,6 +118,7 @@ VARIANTS = {
     *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),
     *("fitnets-paper-hint", "fitnets-paper-kd", "feature_maps-task", "kd+at", "kd+ofd"),
     *("sdd-dkd", "sdd-nkd"),
+    "ft-repdistiller",
 }
 """Other settings of a method whose row stands above: ``make chaos`` checks their gradients."""
 

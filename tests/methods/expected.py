@@ -12,16 +12,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.cases import CLASSES, Case
+from oracles.ab import ab
 from oracles.attention import attention, gradient_attention
 from oracles.cat_kd import cat_kd
+from oracles.cc import cc
 from oracles.ctkd import ctkd
 from oracles.dist import dist
 from oracles.dkd import dkd
 from oracles.fsp import fsp
+from oracles.ft import ft
 from oracles.gkl import gkl
 from oracles.hint import hint
 from oracles.ickd import ickd
+from oracles.itrd import correlation, mutual
 from oracles.kd import kd, soften
+from oracles.kdsvd import kdsvd
 from oracles.ldrld import ldrld
 from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
@@ -156,6 +161,23 @@ class Networks:
         classes = self.distiller.teacher.members[0].network.fc.weight.tolist()  # the bias cancels
         maps = [[[[value]] for value in sample] for sample in self.t[EMBEDDING].tolist()]
         return srrl(self.connected("srrl"), maps, classes)
+
+    def reconstruction(self) -> float:
+        paraphraser = self.distiller.stage.terms[0]._match.paraphraser
+        with torch.no_grad():
+            given = paraphraser.decoder(paraphraser.encoder(self.t["block3"]))
+        return (given - self.t["block3"]).abs().mean().item()
+
+    def factor(self) -> list:
+        with torch.no_grad():
+            return self.distiller.stage.terms[0]._target.paraphraser.encoder(self.t["block3"]).tolist()
+
+    def ab(self) -> dict[str, float]:
+        names = ["ab." + tap.replace(".relu2:in", ".add") for tap in SUMS]
+        return {
+            name: 0.003 * 0.5 ** (2 - deep) * ab(self.connected(name), self.t[norm].tolist())
+            for deep, (name, norm) in enumerate(zip(names, NORMS))
+        }
 
     def pairs(self, prefix: str, oracle: object, weight: float, **options: object) -> dict[str, float]:
         return {
@@ -317,4 +339,20 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "pefd": 25 * pefd(n.connected("pefd"), n.t[EMBEDDING].tolist())}
         case "srd":
             return {"ce": ce, "srd": 2 * srd(n.connected("srd"), n.t[EMBEDDING].tolist()), "kd": n.kd(1.0)}
+        case "ft-paraphraser":
+            return {"paraphraser.block3": n.reconstruction()}
+        case "ft":
+            return {"ce": ce, "ft.layer3": 500 * ft(n.connected("ft.layer3"), n.factor())}
+        case "ft-repdistiller":
+            return {"ce": ce, "ft.layer3": 200 * ft(n.connected("ft.layer3"), n.factor(), "repdistiller")}
+        case "ab":
+            return n.ab()
+        case "cc":
+            return {"ce": ce, "cc": 100 * cc(*n.embeddings())}
+        case "kdsvd":
+            s, t = (n.s["relu"], n.s["layer1"]), (n.t["conv1"], n.t["block1"])
+            return {"ce": ce, "kdsvd": kdsvd(*(value.tolist() for value in (*s, *t)))}
+        case "itrd":
+            (embedded, _), target = n.connected("itrd"), n.t[EMBEDDING].tolist()
+            return {"ce": ce, "itrd": 2 * correlation(embedded, target, 1.5) + 0.05 * mutual(embedded, target)}
     raise AssertionError(f"write down what {case.name} computes")

@@ -347,3 +347,28 @@ def test_regions_are_no_finer_than_the_smaller_map() -> None:
 def test_the_labels_are_asked_for() -> None:
     with pytest.raises(TutelageError, match="labels"):
         build(Case("", "kd", {}))(batch()[0])
+
+
+def test_the_first_stage_of_ft_trains_the_paraphraser_alone_and_the_second_keeps_it() -> None:
+    distiller = build(Case("", "ft", {})).train()
+    student = {name: value.clone() for name, value in distiller.student.state_dict().items()}
+    paraphraser = distiller.stages[0].terms[0]._match.paraphraser
+    start = [value.clone() for value in paraphraser.parameters()]
+    for stage in (0, 1):
+        distiller.enter(stage)
+        optimizer = torch.optim.SGD([p for p in distiller.parameters() if p.requires_grad], lr=0.1)
+        distiller(*batch()).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if stage == 0:
+            assert all(torch.equal(value, student[name]) for name, value in distiller.student.state_dict().items())
+            trained = [value.clone() for value in paraphraser.parameters()]
+            assert not any(map(torch.equal, start, trained))
+    assert all(map(torch.equal, trained, paraphraser.parameters()))
+    # A run that resumes in the second stage finds the paraphraser in its checkpoint.
+    saved = distiller.state_dict()
+    resumed = build(Case("", "ft", {}, stage=1))
+    resumed.load_state_dict(saved)
+    assert all(map(torch.equal, trained, resumed.stages[1].terms[0]._target.paraphraser.parameters()))
+    distiller.enter(0)
+    assert all(p.requires_grad for p in paraphraser.parameters())

@@ -17,6 +17,8 @@ def correlation(student: Matrix, teacher: Matrix, alpha_it: float) -> float:
         for x in (s, t):
             deviations.append(math.sqrt(sum((value - mean(list(x))) ** 2 for value in x) / (len(x) - 1)))
         for a, b in zip(s, t, strict=True):
+            if 0 in deviations:  # a feature that does not vary correlates with none
+                continue
             product += (a - mean(list(s))) / deviations[0] * (b - mean(list(t))) / deviations[1]
         total += abs(product / len(s) - 1) ** (2 * alpha_it)
     return math.log2(total)

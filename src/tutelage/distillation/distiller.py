@@ -10,7 +10,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.distillation.base import BaseTeacher
-from tutelage.distillation.reading import places_of, read_batch, read_taps
+from tutelage.distillation.reading import ReadNothing, places_of, read_batch, read_taps
 from tutelage.distillation.sharding import hand_back, is_sharded, shard_layers
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.task import task_loss
@@ -151,7 +151,8 @@ class Distiller(nn.Module):
         self._places = places_of(self.student, stage.student_taps)
         logits = stage.student_logits or LOGITS in self._places.values()
         modules = [place for place in self._places.values() if place != LOGITS]
-        reader = tapped(self.student, modules, logits=logits, frozen=frozen_modules)
+        read = bool(modules) or logits
+        reader = tapped(self.student, modules, logits=logits, frozen=frozen_modules) if read else ReadNothing()
         reached = {id(parameter) for parameter in reader.parameters()}
         for name, parameter in self.student.named_parameters():
             parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))

@@ -13,6 +13,14 @@ from tutelage.taps import embedding_tap, laid_out, pooled
 from tutelage.terms import EMBEDDING, LOGITS, ComputedTap, Network
 
 
+class ReadNothing(nn.Module):
+    """Reader of a network that a stage does not run, because its terms only read the other network."""
+
+    def forward(self, images: Tensor) -> tuple[None, dict[str, Tensor]]:
+        """Return what ``tapped`` modules do: no logits, and no features."""
+        return None, {}
+
+
 def places_of(network: nn.Module, taps: Sequence[str]) -> dict[str, str]:
     """Return where each tap is read: as it says, but ``EMBEDDING`` at the classifier's input, or else the output."""
     return {tap: embedding_tap(network) or LOGITS if tap == EMBEDDING else tap for tap in taps}
