@@ -78,7 +78,7 @@ def unwritable(error: OSError) -> ShardError:
 
     Example:
         >>> print(unwritable(OSError(errno.ENOSPC, "No space left on device")))  # doctest: +ELLIPSIS
-        the cache in ... cannot be written (No space left on device): free some space there, or set TUTELAGE_CACHE ...
+        the cache in ... cannot be written (No space left on device); free some space there, or set TUTELAGE_CACHE ...
     """
     return ShardError(
         f"the cache in {cache_folder()} cannot be written ({error.strerror or error}); free some space there, or set "
