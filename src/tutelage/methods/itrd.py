@@ -41,9 +41,13 @@ class ITRD(Method):
         return self.correlation_weight * correlation + self.mutual_weight * itrd_mutual_loss(student, target)
 
 
-class _Connector(nn.Linear):
+class _Connector(nn.Module):
     """Linear layer to the teacher's width. Returns its output, and what the mutual information is computed from."""
 
+    def __init__(self, student_width: int, teacher_width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(student_width, teacher_width)
+
     def forward(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        embedded = super().forward(embeddings)
-        return embedded, embeddings if self.in_features == self.out_features else embedded
+        embedded = self.linear(embeddings)
+        return embedded, embeddings if self.linear.in_features == self.linear.out_features else embedded
