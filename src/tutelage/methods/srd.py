@@ -19,7 +19,8 @@ class SRD(Method):
     """Simple recipe distillation: CE + w·log Σ abs(n(r(e_s)) − n(e_t))^p + KL(p_t‖p_s), beside KL on the outputs.
 
     r is a linear layer and n batch normalization without weight and bias; the sum is over batch and features. Miles and
-    Mikolajczyk, "Understanding the Role of the Projector in Knowledge Distillation", AAAI 2024 (arXiv:2303.11098).
+    Mikolajczyk, "Understanding the Role of the Projector in Knowledge Distillation", AAAI 2024
+    (doi:10.1609/aaai.v38i5.28219).
 
     The defaults are the authors': w = 2, p = 4, and KL at T = 1. Here r is trained. In their code, it lies inside the
     loss object.
