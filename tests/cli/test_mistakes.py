@@ -70,7 +70,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     [
         (["distill", *STUDENT, "epoch=3"], ["unknown key 'epoch'", "epochs"]),
         (["distill", *STUDENT, "kd.temprature=3"], ["kd.temprature", "kd.temperature"]),
-        (["distill", *STUDENT, "method=kdd"], ["method=kdd", "did you mean kd?"]),
+        (["distill", *STUDENT, "method=kdd"], ["method=kdd", "did you mean kd or"]),
         (["distill", *STUDENT], ["needs a teacher", "teacher=RUN"]),
         (["distill", *STUDENT, "method=none", "data=digit"], ["data=digit", "did you mean digits?"]),
         (["distill", *STUDENT, "method=none", "student=resnet21"], ["student=resnet21", "resnet20"]),

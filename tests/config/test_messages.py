@@ -51,7 +51,7 @@ def test_a_name_of_several_sections_names_them_all() -> None:
 
 
 def test_a_key_like_no_other_lists_what_there_is() -> None:
-    assert message("zzz=1").startswith("unknown key 'zzz': known: accumulate, at, at_gradient, batch_size, bn_")
+    assert message("zzz=1").startswith("unknown key 'zzz': known: ab, accumulate, at, at_gradient, batch_size, bn_")
     assert message("kd.zzz=1").startswith("unknown key 'kd.zzz': known: kd.alpha, kd.ce, kd.ensemble, kd.labels, kd.")
     assert "did you mean" not in message("method=kd", kind=TrainSettings)
 
@@ -90,7 +90,7 @@ def test_every_key_of_the_other_case_is_understood() -> None:
         ("schedule=cosin", ["schedule.name=cosin", "did you mean cosine?"]),
         ("optimizer=adam", ["optimizer.name=adam", "did you mean adamw?"]),
         ("precision=bf61", ["precision=bf61", "did you mean bf16?"]),
-        ("method=fitnet", ["method=fitnet", "did you mean fitnets?"]),
+        ("method=fitnet", ["method=fitnet", "did you mean fitnets or ft?"]),
         ("method=kd+kd", ["method=kd+kd names a method twice; remove one"]),
         ("method=kd+none", ["method=kd+none: 'none' trains the student alone"]),
         ("=3", ["'=3' has no key before the ="]),

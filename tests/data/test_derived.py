@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_nothing_in_the_cache(
     images = [encode(picture(seed, side, side)) for seed in range(40)]
     root = make_parquet({"train-0": (images, [0, 1] * 20)}, ["x", "y"])
     request.getfixturevalue("full_disk")
-    with pytest.raises(TutelageError, match=rf"the cache in {cache} cannot be written \(File too large\): free"):
+    with pytest.raises(TutelageError, match=rf"the cache in {cache} cannot be written \(File too large\); free"):
         open_data(DataSettings(name=str(root), workers=0))
     assert not list(cache.rglob("images.*")) and not list(cache.rglob(".partial-*"))
 

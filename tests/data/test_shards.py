@@ -100,7 +100,7 @@ def test_the_index_is_of_these_shards(folder: Path, tmp_path: Path, cache: Path)
     shard = out / "train-00001.tar"
     content = shard.read_bytes()
     shard.write_bytes(content[:2048])
-    with pytest.raises(TutelageError, match=r"train-00001.tar is 2,048 bytes, but .* in index.arrow: copy"):
+    with pytest.raises(TutelageError, match=r"train-00001.tar is 2,048 bytes, but .* in index.arrow; copy"):
         read_tar(out)
     shard.unlink()
     with pytest.raises(TutelageError, match="train-00001.tar is missing"):

@@ -282,7 +282,7 @@ def test_a_split_whose_metadata_lack_the_labels_is_an_error(folder: Path) -> Non
     put(folder, "test/0.png")
     (folder / "train" / "metadata.csv").write_text(table(LABELS, header="file_name,label"))
     (folder / "test" / "metadata.csv").write_text("file_name,text\n0.png,hello")
-    with pytest.raises(TutelageError, match="data.label_column=label: .*test/metadata.csv has the columns"):
+    with pytest.raises(TutelageError, match="data.label_column=label: .*test/metadata.csv has no such column; it has"):
         opened(folder)
 
 

@@ -116,7 +116,7 @@ def test_methods_with_a_loss_of_logits_keep_their_weight_of_the_labels() -> None
 
 
 def test_terms_named_alike_are_refused() -> None:
-    with pytest.raises(TutelageError, match="two terms 'kd': add kd"):
+    with pytest.raises(TutelageError, match="two terms 'kd'; add kd"):
         stages_of("fitnets+feature_maps", fitnets={"joint": True}, feature_maps={"last": "kd"})
 
 

@@ -87,8 +87,9 @@ def _suggestion(key: str, known: list[Key]) -> str:
     section, _, name = key[:LONGEST].rpartition(".")
     beside = [other.name for other in known if other.name.rpartition(".")[0] == section]
     elsewhere = [other.name for other in known if other.name.rpartition(".")[2] == name]
-    if elsewhere:
-        return f"did you mean {' or '.join(elsewhere)}?"
+    typo = _spelt_like(name, beside, 0.8) if section else []
+    if typo or elsewhere:
+        return f"did you mean {' or '.join(typo or elsewhere)}?"
     close = (
         _spelt_like(name, beside, 0.6)
         or _spelt_like(name, [other.name for other in known], 0.75)

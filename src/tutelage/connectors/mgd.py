@@ -5,10 +5,12 @@ Yang et al., "Masked Generative Distillation", ECCV 2022, https://arxiv.org/abs/
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn as nn
 from torch import Tensor
 
-from tutelage.losses import Masked, mgd_mask
+from tutelage.losses import mgd_mask
 
 
 class MGDGenerator(nn.Module):
@@ -31,7 +33,11 @@ class MGDGenerator(nn.Module):
     """
 
     def __init__(
-        self, student_channels: int, teacher_channels: int, ratio: float = 0.15, mask: Masked = "channel"
+        self,
+        student_channels: int,
+        teacher_channels: int,
+        ratio: float = 0.15,
+        mask: Literal["channel", "position"] = "channel",
     ) -> None:
         super().__init__()
         self.ratio = ratio

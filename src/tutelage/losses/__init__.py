@@ -38,7 +38,7 @@ from tutelage.losses.itrd import itrd_correlation_loss, itrd_loss, itrd_mutual_l
 from tutelage.losses.kd import ensemble_target, kd_loss, kd_match, kd_target
 from tutelage.losses.kdsvd import kdsvd_loss, kdsvd_match, kdsvd_target
 from tutelage.losses.ldrld import ldrld_loss
-from tutelage.losses.mgd import Masked, mgd_loss, mgd_mask, mgd_match, mgd_target
+from tutelage.losses.mgd import mgd_loss, mgd_mask, mgd_match, mgd_target
 from tutelage.losses.nkd import nkd_loss
 from tutelage.losses.norm import norm_logits, norm_loss, norm_match, norm_target
 from tutelage.losses.nst import nst_loss, nst_match, nst_target
@@ -71,7 +71,6 @@ from tutelage.losses.wkd_l import wkd_l_cost, wkd_l_loss, wkd_l_transport_loss
 from tutelage.losses.wsld import wsld_loss
 
 __all__ = [
-    "Masked",
     "ab_loss",
     "ab_match",
     "ab_target",

@@ -15,12 +15,15 @@ from tutelage.errors import TutelageError, unknown
 from tutelage.losses.precision import full_precision
 from tutelage.losses.shapes import Size, fit_to_target, pool_to, require_maps, smaller_size
 
-Masked = Literal["channel", "position"]
 MASKS = ("channel", "position")
 
 
 def mgd_mask(
-    features: Tensor, *, ratio: float = 0.15, mask: Masked = "channel", generator: torch.Generator | None = None
+    features: Tensor,
+    *,
+    ratio: float = 0.15,
+    mask: Literal["channel", "position"] = "channel",
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Return a random mask for a map: 0 with probability ``ratio``, 1 otherwise.
 
