@@ -70,7 +70,7 @@ def large_layers(network: nn.Module, smallest: int) -> Iterator[nn.Module]:
 
 
 def _is_layer(module: nn.Module, name: str) -> bool:
-    if type(module) is nn.Module:
-        return False  # a container in a reader, which is never called itself
+    if type(module) in (nn.Module, nn.ModuleList):
+        return False  # a container in a reader or a connector, which is never called itself
     childless = next(module.children(), None) is None
     return childless or isinstance(module, leaves()) or fx.Tracer().is_leaf_module(module, name)
