@@ -22,7 +22,8 @@ def main() -> None:
     arguments = parser.parse_args()
     results = [Result.read(run) for run in arguments.runs]
     rows = summarize(results)
-    Console().print(terminal(rows))
+    console = Console()
+    console.print(terminal(rows, console.width))
     if arguments.out is not None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.with_suffix(".md").write_text(markdown(rows), encoding="utf-8")
