@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.losses.precision import full_precision
-from tutelage.losses.shapes import Size, pool_to, require_maps, require_same_batch, require_same_shape, smaller_size
+from tutelage.losses.shapes import Size, fit_to_target, pool_to, require_maps, smaller_size
 
 
 def ab_loss(student: Tensor, teacher: Tensor, *, margin: float = 1.0) -> Tensor:
@@ -90,16 +90,8 @@ def ab_match(student: Tensor, target: Tensor, *, margin: float = 1.0) -> Tensor:
         >>> ab_match(torch.tensor([[[[0.5, 0.5]]]]), target=torch.tensor([[[[True, False]]]]))
         tensor(2.5000)
     """
-    require_maps(student, "ab")
-    require_same_batch(student, target, "ab")
+    fitted = fit_to_target(student, target, "ab")
     if margin < 0:
         raise TutelageError(f"ab: margin = {margin} must not be negative; the usual value is 1.0")
-    student = pool_to(student, (target.shape[2], target.shape[3]))
-    require_same_shape(
-        student,
-        target,
-        "ab",
-        "add a connector (a 1×1 convolution) for channels, pass `size` to the target if the student's map is smaller",
-    )
-    distance = torch.where(target, margin - student, margin + student)
+    distance = torch.where(target, margin - fitted, margin + fitted)
     return distance.clamp_min(0).square().sum() / student.shape[0]
