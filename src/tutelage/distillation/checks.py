@@ -6,11 +6,11 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from tutelage.distillation.reading import places_of, read_batch, read_taps
+from tutelage.distillation.reading import modules_at, places_of, read_batch, read_taps
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.taps import tapped
-from tutelage.terms import LOGITS, Stage
+from tutelage.terms import Stage
 
 
 def check_classes(teacher: int | None, classes: int | None) -> None:
@@ -74,7 +74,7 @@ def check_differentiable(student: nn.Module, stage: Stage, size: tuple[int, int]
     if not computed:
         return
     places = places_of(student, stage.student_taps)
-    reader = tapped(student, [place for place in places.values() if place != LOGITS], logits=True, frozen=("",))
+    reader = tapped(student, modules_at(places), logits=True, frozen=("",))
     parameters = list(reader.parameters())
     images = torch.zeros(2, 3, *size, device=parameters[0].device, dtype=parameters[0].dtype)
     labels = torch.zeros(2, dtype=torch.int64, device=images.device)

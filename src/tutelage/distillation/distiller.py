@@ -10,7 +10,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.distillation.base import BaseTeacher
-from tutelage.distillation.reading import ReadNothing, places_of, read_batch, read_taps
+from tutelage.distillation.reading import ReadNothing, modules_at, places_of, read_batch, read_taps
 from tutelage.distillation.sharding import hand_back, is_sharded, shard_layers
 from tutelage.distillation.stages import make_stages
 from tutelage.distillation.task import task_loss
@@ -150,7 +150,7 @@ class Distiller(nn.Module):
         frozen_modules = stage.frozen_modules(self.student)
         self._places = places_of(self.student, stage.student_taps)
         logits = stage.student_logits or LOGITS in self._places.values()
-        modules = [place for place in self._places.values() if place != LOGITS]
+        modules = modules_at(self._places)
         read = bool(modules) or logits
         reader = tapped(self.student, modules, logits=logits, frozen=frozen_modules) if read else ReadNothing()
         reached = {id(parameter) for parameter in reader.parameters()}

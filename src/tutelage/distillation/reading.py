@@ -26,6 +26,11 @@ def places_of(network: nn.Module, taps: Sequence[str]) -> dict[str, str]:
     return {tap: embedding_tap(network) or LOGITS if tap == EMBEDDING else tap for tap in taps}
 
 
+def modules_at(places: Mapping[str, str]) -> list[str]:
+    """Return the places that are read in modules: all but the output of the network."""
+    return [place for place in places.values() if place != LOGITS]
+
+
 def read_taps(reader: nn.Module, images: Tensor, places: Mapping[str, str]) -> dict[str, Tensor]:
     """Return what a reader gives for the images, by tap, with the logits if it runs to the end of the network.
 

@@ -10,7 +10,7 @@ import torch.nn as nn
 from torch import Tensor
 
 from tutelage.distillation.base import BaseTeacher
-from tutelage.distillation.reading import places_of, read_batch, read_taps
+from tutelage.distillation.reading import modules_at, places_of, read_batch, read_taps
 from tutelage.distillation.sharding import shard_layers, shard_rest
 from tutelage.models import ModelSpec, main_output, parameter_count, weights_hash
 from tutelage.taps import embedding_tap, folded, pooled, tapped, with_batch_statistics
@@ -71,7 +71,7 @@ class Teacher(BaseTeacher):
         """Set which activations :meth:`features` returns; see :meth:`BaseTeacher.read`."""
         self._places = places_of(self.network, taps)
         logits = logits or LOGITS in self._places.values()
-        modules = [place for place in self._places.values() if place != LOGITS]
+        modules = modules_at(self._places)
         if mode == "batch":
             reader = tapped(with_batch_statistics(self.network), modules, logits=logits, frozen=("",)).eval()
         else:
