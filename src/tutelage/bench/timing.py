@@ -92,7 +92,7 @@ def time_parts(run: RunSteps, count: int) -> dict[str, float]:
             lap("teacher")
             features = distiller.features(fed.images, fed.labels)
             lap("student forward")
-            loss = distiller.compare(features, fed.labels, targets, fed.numbers).loss
+            loss = distiller.compare(features, fed.labels, targets, fed.index_for(distiller.stage)).loss
         lap("loss")
         engine.backward(loss)
         lap("backward")

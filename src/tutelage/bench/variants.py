@@ -77,7 +77,7 @@ class RunSteps:
                 targets = targets_of(self.job, stored, fed, self.engine)
                 measured = watch if measures_gradients(self.job.settings, place) else None
                 self.buffers.save(meters.stopped)
-                self.step(fed.images, fed.labels, targets, meters, 1e-3, measured, fed.numbers)
+                self.step(fed.images, fed.labels, targets, meters, 1e-3, measured, fed.index_for(self.distiller.stage))
             meters.means()
 
         return take

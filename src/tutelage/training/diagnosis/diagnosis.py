@@ -62,7 +62,7 @@ def diagnose(job: Job, engine: Accelerator, stage: int, epoch: int, step: int) -
     fed = next(feed.epoch(epoch, first=step))
     distiller.train()
     with _seen(distiller) as faults, engine.autocast():
-        out = distiller(fed.images, fed.labels, index=fed.numbers)
+        out = distiller(fed.images, fed.labels, index=fed.index_for(distiller.stage))
     terms = [f"the term {name} itself, whose inputs are finite" for name, term in out.terms.items() if _bad(term)]
     where = next(iter(faults + terms), None)
     if where is None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tutelage.config import DistillSettings
 from tutelage.data import Batch, ImageData, PackedSamples, TrainLoader
+from tutelage.terms import Stage
 from tutelage.training.job.job import Job
 
 T = TypeVar("T")
@@ -33,10 +34,9 @@ class Fed(NamedTuple):
     targets: list[Tensor] | None
     """The cached teacher outputs for the terms, if they were stored."""
 
-    @property
-    def numbers(self) -> Tensor:
-        """``rows`` on the device, (B,)."""
-        return torch.from_numpy(self.rows).to(self.images.device)
+    def index_for(self, stage: Stage) -> Tensor | None:
+        """Return ``rows`` on the device, (B,), if a term of the stage reads them."""
+        return torch.from_numpy(self.rows).to(self.images.device) if stage.needs_index else None
 
     def part(self, chosen: np.ndarray) -> Fed:
         """Return the samples that the mask ``chosen`` (B,) selects, without targets."""

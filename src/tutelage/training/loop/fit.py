@@ -166,7 +166,7 @@ class Fit:
         self.job.distiller.progress = place / (stage.epochs * epoch.steps)
         self.buffers.save(epoch.meters.stopped)
         watch = epoch.watch if measures_gradients(settings, place) else None
-        self.step(fed.images, fed.labels, targets, epoch.meters, lr, watch, fed.numbers if stage.needs_index else None)
+        self.step(fed.images, fed.labels, targets, epoch.meters, lr, watch, fed.index_for(stage))
         return lr
 
     def _warn(self, means: dict[str, float]) -> None:
