@@ -16,7 +16,7 @@ from tutelage.data.views.normalization import Normalization
 from tutelage.data.views.randaugment import RandAugment
 from tutelage.data.views.random_views import Views
 from tutelage.data.visible_files import SUFFIXES, list_images
-from tutelage.data.workers import check_main_guard, explain_end
+from tutelage.data.workers import check_main_guard
 
 __all__ = [
     "Batch",
@@ -40,7 +40,6 @@ __all__ = [
     "Views",
     "cache_folder",
     "check_main_guard",
-    "explain_end",
     "fingerprint_words",
     "list_datasets",
     "list_images",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,23 @@ def check_main_guard() -> None:
         raise TutelageError(
             f"a worker process imported your script, which calls tutelage again; put the script's calls under {GUARD}"
         )
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Keep the handler of SIGCHLD when worker processes start.
+
+    PyTorch installs one that raises wherever this process is when a worker ends, even while a file is written. Reading
+    the next batch reports it, too.
+    """
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield
+        return
+    handler = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
 
 
 def explain_end(error: BaseException) -> TutelageError | None:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from tutelage.data.source import Encoded, Near, Pixels, Rows, ShardError
 from tutelage.data.stored.crops import Draws, Framing, draw_boxes
 from tutelage.data.stored.decode import is_constant, read_image
-from tutelage.data.workers import PREFETCHED, explain_end, explain_start, share, warn_of_pipes
+from tutelage.data.workers import PREFETCHED, explain_end, explain_start, share, signals_kept, warn_of_pipes
 from tutelage.errors import TutelageError
 
 
@@ -196,10 +196,11 @@ class DecodingReader:
 
     def _decoded(self) -> Iterator[_Decoded]:
         try:
-            batches = iter(self._loader)
-        except (OSError, EOFError) as error:
-            raise explain_start(error) from None
-        try:
+            try:
+                with signals_kept():
+                    batches = iter(self._loader)
+            except (OSError, EOFError) as error:
+                raise explain_start(error) from None
             yield from batches
         except (RuntimeError, ConnectionError, EOFError) as error:
             raise explain_end(error) or error from None

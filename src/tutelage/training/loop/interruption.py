@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tutelage.console import build_console
-from tutelage.data import explain_end
 from tutelage.errors import TutelageError
 from tutelage.runs import RunFolder
 from tutelage.training.diagnosis.memory import explain, is_out_of_memory
@@ -46,9 +45,6 @@ def resumable(job: Job, engine: Accelerator) -> Iterator[None]:
             f"tutelage resume {path}"
         ) from error
     except (RuntimeError, MemoryError) as error:
-        ended = explain_end(error)
-        if ended is not None:
-            raise ended from None
         if not is_out_of_memory(error):
             raise
         raise explain(error, job, engine) from None
