@@ -17,6 +17,7 @@ from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
+from tutelage.models import is_within
 from tutelage.taps import set_unregistered, tapped
 from tutelage.terms import EPOCH, INDEX, LABELS, LOGITS, Stage, Target, epoch_at
 
@@ -155,7 +156,7 @@ class Distiller(nn.Module):
         reader = tapped(self.student, modules, logits=logits, frozen=frozen_modules) if read else ReadNothing()
         reached = {id(parameter) for parameter in reader.parameters()}
         for name, parameter in self.student.named_parameters():
-            parameter.requires_grad_(id(parameter) in reached and not _within(name, stage.frozen))
+            parameter.requires_grad_(id(parameter) in reached and not is_within(name, stage.frozen))
         # Unregistered, because the reader shares every parameter and buffer with the student.
         set_unregistered(self, "_reader", reader)
         if self.teacher is not None and stage.needs_teacher:
@@ -291,7 +292,3 @@ class Distiller(nn.Module):
         if self.teacher is not None:
             self.teacher._apply(fn, recurse)
         return self
-
-
-def _within(name: str, prefixes: tuple[str, ...]) -> bool:
-    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)

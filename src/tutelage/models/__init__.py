@@ -3,7 +3,7 @@
 from tutelage.models.class_names import described, match_classes, read_names
 from tutelage.models.factory import create_model, list_models
 from tutelage.models.given import Networks, handed_over, is_given, made_known, register_functions
-from tutelage.models.heads import all_but, find_heads, keep_classes, replace_head
+from tutelage.models.heads import all_but, find_heads, is_within, keep_classes, replace_head
 from tutelage.models.outputs import main_output
 from tutelage.models.size import count_macs, parameter_count, shown_count
 from tutelage.models.spec import HUB, TIMM, ModelSpec, Resize, spec_of
@@ -24,6 +24,7 @@ __all__ = [
     "find_heads",
     "handed_over",
     "is_given",
+    "is_within",
     "keep_classes",
     "list_models",
     "load_weights",

@@ -34,7 +34,7 @@ def find_heads(model: nn.Module) -> list[str]:
         fitting = [name for name, layer in model.named_modules() if isinstance(layer, nn.Linear)]
     named = (getattr(model, "pretrained_cfg", None) or {}).get("classifier") or ()
     named = (named,) if isinstance(named, str) else tuple(named)
-    return [name for name in fitting if _is_in(name, named)] or fitting[-1:]
+    return [name for name in fitting if is_within(name, named)] or fitting[-1:]
 
 
 def replace_head(model: nn.Module, num_classes: int) -> None:
@@ -131,7 +131,8 @@ def _rows(layer: nn.Module) -> int | None:
     return layer.weight.shape[0] if isinstance(layer, (nn.Linear, nn.Conv2d)) else None
 
 
-def _is_in(name: str, modules: Iterable[str]) -> bool:
+def is_within(name: str, modules: Iterable[str | None]) -> bool:
+    """Return whether ``name`` is that of one of the modules, or of a part of one."""
     return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 

@@ -6,7 +6,7 @@ from torch import fx, nn
 
 from tutelage.taps.points import is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
-from tutelage.taps.tracing import Trace, Untraceable, trace_network
+from tutelage.taps.tracing import Trace, Untraceable, feeds_activation, operation_of, trace_network
 
 # Operations that return their input in eval mode.
 _PASSIVE = ("identity", "dropout", "dropout2d", "droppath", "stochasticdepth")
@@ -86,14 +86,14 @@ def _trace(model: nn.Module) -> tuple[nn.Module, Trace | None]:
 
 def _pre_activation(network: nn.Module, node: fx.Node) -> fx.Node:
     made_by = _back(network, node, _PASSIVE + _POOLS)
-    if is_activation(_operation(network, made_by)):
+    if is_activation(operation_of(network, made_by)):
         return _back(network, _source(made_by), _PASSIVE)
-    if _feeds_activation(network, node):
+    if feeds_activation(network, node, _PASSIVE):
         return node
     norm = next((user for user in node.users if _is_norm(network, user)), None)
     if norm is None:
         return node
-    if _feeds_activation(network, norm):
+    if feeds_activation(network, norm, _PASSIVE):
         return norm
     return _inner_norm(network, norm) or norm
 
@@ -106,7 +106,7 @@ def _inner_norm(network: nn.Module, norm: fx.Node) -> fx.Node | None:
         module = network.get_submodule(str(convolution.target))
         if isinstance(module, nn.Conv2d) and set(module.stride) == {1}:
             for inner in convolution.users:
-                if _is_norm(network, inner) and _feeds_activation(network, inner):
+                if _is_norm(network, inner) and feeds_activation(network, inner, _PASSIVE):
                     return inner
     return None
 
@@ -115,7 +115,7 @@ def _norm_path(network: nn.Module, node: fx.Node) -> str | None:
     node = _back(network, node, _PASSIVE)
     if _is_norm(network, node):
         return str(node.target)
-    if _operation(network, node) in _SUMS:
+    if operation_of(network, node) in _SUMS:
         branches = [_back(network, branch, _PASSIVE) for branch in node.args if isinstance(branch, fx.Node)]
         norms = [branch for branch in branches if _is_norm(network, branch)]
         # An earlier normalization on the skip connection also has other readers. One in a projection has no others, but
@@ -126,7 +126,7 @@ def _norm_path(network: nn.Module, node: fx.Node) -> str | None:
 
 
 def _back(network: nn.Module, node: fx.Node, through: tuple[str, ...]) -> fx.Node:
-    while _operation(network, node) in through:
+    while operation_of(network, node) in through:
         node = _source(node)
     return node
 
@@ -137,19 +137,5 @@ def _source(node: fx.Node) -> fx.Node:
     return source
 
 
-def _feeds_activation(network: nn.Module, node: fx.Node) -> bool:
-    return any(
-        is_activation(_operation(network, user))
-        or (_operation(network, user) in _PASSIVE and _feeds_activation(network, user))
-        for user in node.users
-    )
-
-
 def _is_norm(network: nn.Module, node: fx.Node) -> bool:
     return node.op == "call_module" and isinstance(network.get_submodule(str(node.target)), nn.BatchNorm2d)
-
-
-def _operation(network: nn.Module, node: fx.Node) -> str:
-    if node.op == "call_module":
-        return type(network.get_submodule(str(node.target))).__name__.lower()
-    return (node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")).lower()

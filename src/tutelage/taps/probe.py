@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from tutelage.errors import TutelageError
-from tutelage.models import find_heads, main_output
+from tutelage.models import find_heads, is_within, main_output
 from tutelage.taps.embedding import EMBEDDING, embedding_tap
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, dry_run, record_calls
@@ -20,7 +20,15 @@ from tutelage.taps.layout import Size, lay_out
 from tutelage.taps.levels import choose_levels
 from tutelage.taps.points import Observation, TapPoint, is_activation
 from tutelage.taps.sharing import sharing_clone, split_norm_activations, switch_off_inplace
-from tutelage.taps.tracing import Trace, Untraceable, name_calls, no_such_tap, trace_network
+from tutelage.taps.tracing import (
+    Trace,
+    Untraceable,
+    feeds_activation,
+    name_calls,
+    no_such_tap,
+    operation_of,
+    trace_network,
+)
 
 
 class Probe:
@@ -104,8 +112,8 @@ class Probe:
         """Tap of the stem: the last map before the first level, except pooling; None if there is no stem."""
         first = self.levels[0]
         alike = [o.module for o in self.observations if o.container and o.point.shape == first.shape]
-        before = takewhile(lambda o: not _within(o.point.name, [first.name]), self.observations)
-        points = [o.point for o in before if not _within(o.point.name, alike)]
+        before = takewhile(lambda o: not is_within(o.point.name, [first.name]), self.observations)
+        points = [o.point for o in before if not is_within(o.point.name, alike)]
         maps = [p.name for p in points if len(p.shape) == 3 and "pool" not in p.operation.lower()]
         return maps[-1] if maps else None
 
@@ -135,7 +143,7 @@ class Probe:
         """Return the names of the layers needed to compute ``tap``, and of parameters used outside of layers."""
         reader = tapped(self.model, [tap], logits=False)
         layers = [name for name, module in reader.named_modules() if name and not module._modules]
-        return (*layers, *(name for name, _ in reader.named_parameters() if not _within(name, layers)))
+        return (*layers, *(name for name, _ in reader.named_parameters() if not is_within(name, layers)))
 
 
 def tap_points(model: nn.Module, input_size: tuple[int, int]) -> list[TapPoint]:
@@ -270,23 +278,9 @@ def _shape(value: Tensor, size: Size) -> tuple[int, ...]:
 
 
 def _activation(network: nn.Module, node: fx.Node) -> str:
-    if is_activation(_operation(network, node)):
+    if is_activation(operation_of(network, node)):
         return "after"
-    return "before" if _feeds_activation(network, node) else ""
-
-
-def _feeds_activation(network: nn.Module, node: fx.Node) -> bool:
-    operations = {user: _operation(network, user) for user in node.users}
-    return any(
-        is_activation(name) or (name == "Identity" and _feeds_activation(network, user))
-        for user, name in operations.items()
-    )
-
-
-def _operation(network: nn.Module, node: fx.Node) -> str:
-    if node.op == "call_module":
-        return type(network.get_submodule(str(node.target))).__name__
-    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return "before" if feeds_activation(network, node, ("identity",)) else ""
 
 
 def _number_levels(points: list[TapPoint], levels: Iterable[TapPoint]) -> list[TapPoint]:
@@ -297,7 +291,3 @@ def _number_levels(points: list[TapPoint], levels: Iterable[TapPoint]) -> list[T
         current = ends.get(point.name, current)
         numbered.append(replace(point, level=current))
     return numbered[::-1]
-
-
-def _within(name: str, modules: Iterable[str | None]) -> bool:
-    return any(name == module or name.startswith(f"{module}.") for module in modules)

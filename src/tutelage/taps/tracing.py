@@ -14,6 +14,7 @@ from tutelage.errors import TutelageError, nearest
 from tutelage.models import main_output
 from tutelage.taps.inplace import is_inplace, out_of_place
 from tutelage.taps.libraries import leaves, opaque_functions, opaque_modules
+from tutelage.taps.points import is_activation
 from tutelage.taps.sharing import NormBeforeActivation
 
 
@@ -51,6 +52,22 @@ class Trace:
         if tap not in nodes:
             raise no_such_tap(tap, list(nodes), self.repeated)
         return nodes[tap]
+
+
+def operation_of(network: nn.Module, node: fx.Node) -> str:
+    """Return the name of a node's module class or function, in lower case."""
+    if node.op == "call_module":
+        return type(network.get_submodule(str(node.target))).__name__.lower()
+    return (node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")).lower()
+
+
+def feeds_activation(network: nn.Module, node: fx.Node, passing: tuple[str, ...]) -> bool:
+    """Return whether an activation function reads the node, directly or through operations named ``passing``."""
+    names = {user: operation_of(network, user) for user in node.users}
+    return any(
+        is_activation(name) or (name in passing and feeds_activation(network, user, passing))
+        for user, name in names.items()
+    )
 
 
 def no_such_tap(tap: str, names: list[str], repeated: dict[str, list[str]], note: str = "") -> TutelageError:
