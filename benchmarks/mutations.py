@@ -30,8 +30,8 @@ class Mutation(NamedTuple):
 MUTATIONS = [
     Mutation(
         "losses/kd.py",
-        'reduction="batchmean") * temperature**2',
-        'reduction="batchmean") * temperature',
+        "target / temperature).mean() * temperature**2",
+        "target / temperature).mean() * temperature",
         "losses/test_kd.py",
     ),
     Mutation(
@@ -46,13 +46,13 @@ MUTATIONS = [
         "taps/pairing.py",
         "zip(teacher_taps[-count:], student_taps[-count:])",
         "zip(teacher_taps[:count], student_taps[:count])",
-        "taps/test_stages.py",
+        "taps/test_levels.py",
     ),
     Mutation(
         "taps/batch_statistics.py", "sharing_clone(model).eval()", "model.eval()", "taps/test_batch_statistics.py"
     ),
     Mutation(
-        "distillation/teacher.py",
+        "distillation/base.py",
         "return super().train(False)",
         "return super().train(mode)",
         "distillation/test_teacher.py",
@@ -60,19 +60,22 @@ MUTATIONS = [
     Mutation("data/views/random_views.py", "(2 * self.padding + 1)", "(2 * self.padding)", "data/test_views.py"),
     Mutation("data/hashing.py", "state ^ _shift_right(state, 31)", "state", "data/test_hashing.py"),
     Mutation("data/loader.py", "batches[first:]", "batches", "training/test_faults.py"),
-    Mutation("training/loop/checkpoint.py", '    torch.set_rng_state(state["cpu"])\n', "", "training/test_faults.py"),
+    Mutation(
+        "losses/dkd.py", "temperature**2 * labeled_mean(alpha", "labeled_mean(alpha", "losses/test_golden.py -k dkd"
+    ),
     Mutation(
         "training/loop/checkpoint.py",
-        '    optimizer.load_state_dict(checkpoint["optimizer"])\n',
+        '    torch.set_rng_state(states[rank]["cpu"])\n',
+        "",
+        "training/test_faults.py -m chaos -k dropout",
+    ),
+    Mutation(
+        "training/loop/checkpoint.py",
+        "    step.optimizer.load_state_dict(checkpoint.optimizer)\n",
         "",
         "training/test_faults.py",
     ),
-    Mutation(
-        "training/sealed.py",
-        "!= data[len(MARK) : start]:",
-        '== b"":',
-        "training/test_faults.py",
-    ),
+    Mutation("runs/sealed.py", "!= MARK + _digest(file):", "== MARK:", "training/test_faults.py"),
     Mutation("training/loop/step.py", "stopped = stopped + ~torch.isfinite(norm)", "pass", "training/test_guards.py"),
 ]
 
@@ -101,7 +104,16 @@ def _try(mutation: Mutation, folder: Path) -> str | None:
     text = path.read_text(encoding="utf-8")
     assert text.count(mutation.line) == 1, mutation
     path.write_text(text.replace(mutation.line, mutation.broken), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-x", "-n0", "-p", "no:cacheprovider", f"tests/{mutation.tests}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-n0",
+        "-p",
+        "no:cacheprovider",
+        *f"tests/{mutation.tests}".split(),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
