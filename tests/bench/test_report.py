@@ -59,6 +59,7 @@ def test_what_cannot_be_measured_is_named(method: str, missing: dict[str, str]) 
     assert report.images_per_second.keys() == ALL - missing.keys()
 
 
+@pytest.mark.chaos
 def test_a_staged_method_is_measured_in_its_first_stage_with_a_teacher() -> None:
     report = bench(**SMALL, method="fsp")
     assert report.stage == "fsp" and report.images_per_second.keys() == ALL

@@ -56,8 +56,9 @@ def test_a_key_like_no_other_lists_what_there_is() -> None:
     assert "did you mean" not in message("method=kd", kind=TrainSettings)
 
 
-def test_every_key_of_the_other_case_is_understood() -> None:
-    for key in keys(DistillSettings):
+def test_a_key_of_each_section_with_a_letter_too_many_is_understood() -> None:
+    last = {key.name.rpartition(".")[0]: key for key in keys(DistillSettings)}
+    for key in last.values():
         assert f"did you mean {key.name}" in message({f"{key.name}x": 1}), key.name
 
 

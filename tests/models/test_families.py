@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from harness.marks import quickly
 from tutelage.models import create_model, parameter_count
 from tutelage.taps import Probe
 
@@ -109,7 +110,7 @@ def test_levels(name: str) -> None:
     assert probe.num_classes == 7
 
 
-@pytest.mark.parametrize("name", LEVELS)
+@pytest.mark.parametrize("name", quickly(LEVELS, {"mobilenet_v2_half", "vgg8", "shufflenet_v1", "shufflenet_v2"}))
 def test_a_training_step(name: str) -> None:
     """Every parameter gets a gradient, and every ReLU is a module of its own that leaves its input as it is."""
     model = create_model(name, 7)

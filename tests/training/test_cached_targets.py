@@ -130,7 +130,7 @@ def assert_rounded(stored: list[Tensor], live: list[Tensor]) -> None:
         torch.testing.assert_close(old, new, rtol=HALF, atol=2**-25)
 
 
-@pytest.mark.parametrize("case", [*STORABLE, "ensemble"])
+@pytest.mark.parametrize("case", quickly([*STORABLE, "ensemble"], {"kd", "at", "ensemble"}))
 def test_stored_targets_are_those_of_a_live_teacher(case: str, run: dict[str, Any], teachers: list[str]) -> None:
     several = {"teacher": teachers, "kd.ensemble": "probabilities"}
     job, targets = opened({**run, **STORABLE.get(case, several)})
@@ -202,6 +202,7 @@ def test_only_stages_that_read_the_teacher_are_stored(run: dict[str, Any], tmp_p
     assert count(tmp_path / "cache") == {("fsp", view): IMAGES for view in range(2)}
 
 
+@pytest.mark.chaos
 def test_later_stages_store_their_own_views(run: dict[str, Any], tmp_path: Path) -> None:
     settings = {**run, "method": "fitnets", "fitnets.hint_epochs": 1, "epochs": 3, "cache.features": True}
     filled = fill_cache(**settings)
@@ -327,7 +328,7 @@ DAMAGE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", quickly(DAMAGE, {"of other images"}))
 def test_records_that_are_not_the_teachers_are_found_and_made_anew(
     damage: str, run: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -348,6 +349,7 @@ def test_records_that_are_not_the_teachers_are_found_and_made_anew(
         np.testing.assert_array_equal(array, good[name])
 
 
+@pytest.mark.chaos
 def test_a_truncated_file_is_made_anew_and_the_others_are_kept(run: dict[str, Any], tmp_path: Path) -> None:
     fill_cache(**run)
     good = values(tmp_path / "cache")
