@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import tutelage
-from tutelage.cli import VERBS
+from tutelage.cli import VERBS, app
 from tutelage.config import DistillSettings, TrainSettings, keys
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,3 +90,25 @@ def test_every_command_exists(page: Path) -> None:
             assert words[0] in tutelage.list_recipes(), words[0]
     inline = re.findall(r"`tutelage ([a-z]+)[ `]", page.read_text(encoding="utf-8"))
     assert VERBS.keys() >= set(inline), set(inline) - VERBS.keys()
+
+
+@pytest.fixture(scope="module")
+def where_a_teacher_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder after the first command of methods.md, which trains the teacher of the commands on all other pages."""
+    folder = tmp_path_factory.mktemp("pages")
+    first = next(words for words in commands(ROOT / "docs" / "methods.md") if words[1] == "train")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert CliRunner().invoke(app, first[1:]).exit_code == 0
+    return folder
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "methods").glob("*.md")), ids=lambda page: page.stem)
+def test_the_commands_of_a_method_run(page: Path, where_a_teacher_is: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(where_a_teacher_is)
+    shown = list(commands(page))
+    assert shown
+    for _, *words in shown:
+        done = CliRunner().invoke(app, [*words, "overwrite=true", "compile=off"])
+        assert done.exit_code == 0, f"{words}\n{done.output}\n{done.exception}"
