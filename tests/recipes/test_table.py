@@ -78,7 +78,9 @@ def test_every_method_of_the_benchmark_has_all_its_pairs() -> None:
 
 
 def test_a_pair_that_a_table_does_not_have() -> None:
-    with pytest.raises(TutelageError, match=r"unknown recipe 'dkd/cifar100-vgg13-vgg16': did you mean dkd/cifar100-vgg13"):
+    with pytest.raises(
+        TutelageError, match=r"unknown recipe 'dkd/cifar100-vgg13-vgg16': did you mean dkd/cifar100-vgg13"
+    ):
         load_recipe("dkd/cifar100-vgg13-vgg16")
     with pytest.raises(TutelageError, match="unknown recipe 'dkd/cifar100-PAIR'"):
         load_recipe("dkd/cifar100-PAIR")
