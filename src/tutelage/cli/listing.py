@@ -22,10 +22,10 @@ Row = dict[str, Any]
 METHOD_COLUMNS = ("matches", "teacher", "labels", "batch", "cache", "trains", "stages")
 
 LEGEND = """\
-teacher  needs the data's classes, the student's channels, or a head (any classes)
-labels   the loss reads labels beside the cross-entropy; refuses mixup and CutMix
+teacher  must have the data's classes, the student's channels, or a head (any)
+labels   the loss reads labels, beside the cross-entropy; refuses mixup, CutMix
 batch    the loss compares the samples of a batch; refuses accumulate
-cache    cache.views stores the targets; large: with cache.features=true; no: never
+cache    cache.views stores its targets; large: if cache.features=true; no: never
 trains   parameters trained beside the student, for wrn_10_4 teaching resnet8
 stages   stages that share the epochs, if more than one"""
 

@@ -19,9 +19,9 @@ STUDENT, TEACHER, NARROW_TEACHER = "resnet8", "wrn_10_4", "wrn_10_1"
 """The networks of the example, and a teacher with the student's channels."""
 
 Teacher = Literal["none", "any", "head", "channels", "classes"]
-"""What the teacher must have: nothing, a classifier, the student's channels at the tapped layers, or the data's classes.
+"""What the teacher must have: any classifier, the student's channels at the tapped layers, or the data's classes.
 
-``none``: there is no teacher.
+``none``: there is no teacher. ``any``: the teacher needs none of these.
 """
 
 
