@@ -25,7 +25,7 @@ LEGEND = """\
 teacher  must have the data's classes, the student's channels, or a head (any)
 labels   the loss reads labels, beside the cross-entropy; refuses mixup, CutMix
 batch    the loss compares the samples of a batch; refuses accumulate
-cache    cache.views stores its targets; large: if cache.features=true; no: never
+cache    cache.views stores targets; large: with cache.features=true; no: never
 trains   parameters trained beside the student, for wrn_10_4 teaching resnet8
 stages   stages that share the epochs, if more than one"""
 
