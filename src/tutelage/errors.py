@@ -35,13 +35,15 @@ def shortened(value: object, most: int = 200) -> str:
 
 
 def nearest(name: str, candidates: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to ``count`` candidates similar to ``name``, best first; possibly none.
+    """Return up to ``count`` candidates similar to ``name``, best first; possibly none. Case does not count.
 
     Example:
-        >>> nearest("resnet21", ["resnet20", "vgg8"])
+        >>> nearest("ResNet21", ["resnet20", "vgg8"])
         ['resnet20']
     """
-    return difflib.get_close_matches(name[:LONGEST], list(candidates), n=count, cutoff=0.5)
+    spelled = {candidate.casefold(): candidate for candidate in candidates}
+    close = difflib.get_close_matches(name[:LONGEST].casefold(), spelled, n=count, cutoff=0.5)
+    return [spelled[candidate] for candidate in close]
 
 
 def unknown(kind: str, name: str, candidates: Iterable[str]) -> TutelageError:

@@ -15,7 +15,7 @@ from tutelage.methods import METHODS, Method, Pair, plan
 from tutelage.models import create_model
 from tutelage.recipes import Recipe, load_recipe, recipe_of
 from tutelage.taps import Probe
-from tutelage.terms import LOGITS, Stage, Term, is_reserved
+from tutelage.terms import EPOCH, INDEX, LABELS, LOGITS, Stage, Term, is_reserved
 
 SHAPES = {"cifar10": (10, 32), "cifar100": (100, 32), "imagenette": (10, 224)}
 """Classes and side of the images of the data sets that recipes name."""
@@ -84,7 +84,8 @@ def term_on_zeros(recipe: Recipe, term: Term) -> Tensor:
     student, *teachers = networks_of(settings_of(recipe))
     theirs = {tap: _zeros(teachers[0], tap, shape, len(teachers)) for tap in term.teacher_taps}
     ours = {tap: _zeros(student, tap, shape) for tap in term.student_taps}
-    return term(ours, term.target(theirs))
+    of_batch = {LABELS: torch.zeros(2, dtype=torch.int64), INDEX: torch.arange(2), EPOCH: torch.tensor(0)}
+    return term({**ours, **of_batch}, term.target(theirs))
 
 
 def _zeros(network: str, tap: str, shape: Shape, networks: int = 1) -> Tensor:

@@ -4,10 +4,22 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.combine import methods_by_name, parse, plan
+from tutelage.methods.traits import Traits, traits_of
 
-__all__ = ["METHODS", "Method", "Pair", "list_methods", "methods_by_name", "parse", "plan"]
+__all__ = [
+    "METHODS",
+    "Group",
+    "Method",
+    "Pair",
+    "Traits",
+    "list_methods",
+    "methods_by_name",
+    "parse",
+    "plan",
+    "traits_of",
+]
 
 # Importing a file registers its method.
 for _module in iter_modules(__path__):

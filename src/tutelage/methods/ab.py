@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
 
 from tutelage.connectors import ab_connector
 from tutelage.losses import ab_match, ab_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import PretrainOptimizer, Schedule, Stage, Term
 
 
@@ -31,6 +31,9 @@ class AB(Method):
         >>> AB(margin=2).weight
         0.003
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "activation boundaries"
 
     weight: float = Field(3e-3, ge=0, description="w, the factor of the deepest pair's loss")
     layer_decay: float = Field(0.5, gt=0, le=1, description="factor of a pair's loss against that of the next deeper")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from tutelage.losses import attention_match, attention_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Kept, Stage, Term
 
 WEIGHT = 1000.0
@@ -34,6 +34,9 @@ class AT(Method):
         >>> AT(weight=500, p=1).reduce
         'sum'
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "attention maps"
 
     weight: float | None = Field(
         None, ge=0, description="β, the factor of each level's loss; null: 1000, less on maps below 7×7; form=code only"

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from tutelage.losses import gradient_attention_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import IMAGE_GRADIENT, MIRRORED_GRADIENT, Stage, Term
 
 
@@ -31,6 +31,8 @@ class GradientAT(Method):
         False
     """
 
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "image gradients of CE"
     single_samples: ClassVar[bool] = True
 
     weight: float = Field(0.1, ge=0, description="β")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,9 @@ from tutelage.errors import TutelageError
 from tutelage.registry import Registry
 from tutelage.taps import Probe, before_activation, pair_levels
 from tutelage.terms import Stage
+
+Group = Literal["logits", "relations", "maps", "embeddings", "other"]
+"""What a method compares: outputs, relations between samples, feature maps, inputs of the classifiers."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,12 @@ class Method(BaseModel, ABC):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    group: ClassVar[Group] = "other"
+    """What the method compares, by which ``tutelage list methods`` groups it."""
+
+    matches: ClassVar[str] = ""
+    """What the student learns to match, in at most 25 characters."""
 
     single_samples: ClassVar[bool | None] = None
     """Whether the method needs unmixed samples with hard labels; it then rejects mixup and CutMix.

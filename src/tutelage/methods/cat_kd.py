@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from tutelage.connectors import Classified
 from tutelage.losses import cat_kd_match, cat_kd_target, class_map, pool_to
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import LOGITS, Kept, Stage, Term
 
 
@@ -30,6 +31,9 @@ class CATKD(Method):
         >>> CATKD(weight=15, normalize=False).resolution
         2
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "class activation maps"
 
     weight: float = Field(400.0, ge=0, description="β")
     resolution: int = Field(2, ge=1, description="r, side of the pooled class maps; smaller maps keep their size")

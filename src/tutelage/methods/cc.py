@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 
 from tutelage.losses import cc_match
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.embeddings import term_on_embeddings
 from tutelage.terms import Stage
 
@@ -26,6 +27,9 @@ class CC(Method):
         >>> CC(order=3).gamma
         0.4
     """
+
+    group: ClassVar[Group] = "relations"
+    matches: ClassVar[str] = "a kernel matrix"
 
     weight: float = Field(100.0, ge=0, description="w")
     gamma: float = Field(0.4, gt=0, description="γ of the kernel")

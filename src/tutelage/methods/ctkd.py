@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import torch.nn as nn
 from pydantic import Field
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from tutelage.connectors import GlobalTemperature
 from tutelage.losses import ctkd_loss, ctkd_strength
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import EPOCH, Stage
 
@@ -30,6 +31,9 @@ class CTKD(Method):
         >>> CTKD(curriculum=20).weight
         0.9
     """
+
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "outputs, learned T"
 
     weight: float = Field(0.9, ge=0, description="w")
     ce: float = Field(0.1, ge=0, description="weight of CE")

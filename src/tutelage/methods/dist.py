@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 
 from tutelage.losses import dist_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import Stage
 
@@ -27,6 +28,9 @@ class DIST(Method):
         >>> DIST(temperature=1).weight
         2.0
     """
+
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "correlations of outputs"
 
     weight: float = Field(2.0, ge=0, description="w")
     beta: float = Field(1.0, ge=0, description="β, weight of the correlation between classes")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from tutelage.losses import dkd_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import LABELS, Stage, WarmUp
 
@@ -34,6 +34,8 @@ class DKD(Method):
         72.0
     """
 
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "label's class and others"
     single_samples: ClassVar[bool] = True
 
     alpha: float = Field(1.0, ge=0, description="α, weight of the label's class")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tutelage.connectors import adapter
 from tutelage.errors import TutelageError
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.hints import hint_term
 from tutelage.methods.kd import logits_term
 from tutelage.terms import PretrainOptimizer, Schedule, Stage, Term
@@ -42,6 +42,9 @@ class FeatureMaps(Method):
         >>> FeatureMaps(form="block_at_a_time", count=2).last
         'ce'
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "maps"
 
     form: Literal["together", "block_at_a_time", "hint_then_freeze"] = "together"
     count: int | None = Field(None, ge=1, description="number of maps, from the first; null: all")

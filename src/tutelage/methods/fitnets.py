@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn as nn
 from pydantic import Field, model_validator
 
 from tutelage.connectors import paper_regressor, projector, regressor
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.hints import HintForm, hint_term
 from tutelage.methods.kd import logits_term
 from tutelage.terms import PretrainOptimizer, Schedule, Stage, Term
@@ -50,6 +50,9 @@ class FitNets(Method):
         >>> FitNets(hint_epochs=30, alpha=0.5).joint
         False
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "one map, then outputs"
 
     joint: bool = False
     form: HintForm | None = Field(None, description="form of the hint loss; null: normalized if joint, else mean")

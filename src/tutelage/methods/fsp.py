@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tutelage.errors import TutelageError
 from tutelage.losses import fsp_match, fsp_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Kept, PretrainOptimizer, Schedule, Stage, Term
 
 Taps = tuple[str, str]
@@ -32,6 +32,9 @@ class FSP(Method):
         >>> FSP(form="mean", pool="avg").weight
         1.0
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "products of two layers"
 
     weight: float = Field(1.0, ge=0, description="w, the factor of each matrix's loss")
     form: Literal["paper", "mean"] = Field(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn as nn
 from pydantic import Field
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tutelage.connectors import Paraphraser, translator
 from tutelage.losses import ft_match, ft_paraphraser_loss, ft_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import PretrainOptimizer, Schedule, Stage, Term
 
 Form = Literal["paper", "repdistiller"]
@@ -36,6 +36,9 @@ class FT(Method):
         >>> FT(form="repdistiller", factor=0.75).weight is None
         True
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "factors of a map"
 
     weight: float | None = Field(None, ge=0, description="w; the form's published weight where not given")
     form: Form = "paper"

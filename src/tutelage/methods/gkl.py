@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tutelage.connectors import ClassMeans
 from tutelage.losses import gkl_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import EPOCH, LABELS, Stage, WarmUp
 
@@ -35,6 +35,8 @@ class GKL(Method):
         2
     """
 
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "differences of logits"
     single_samples: ClassVar[bool] = True
 
     alpha: float = Field(1.0, ge=0, description="α, weight of the soft cross-entropy")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from tutelage.connectors import projector
 from tutelage.losses import ickd_match, ickd_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Kept, Stage, Term
 
 
@@ -25,6 +27,9 @@ class ICKD(Method):
         >>> ICKD(weight=4).taps is None
         True
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "channel correlations"
 
     weight: float = Field(2.5, ge=0, description="w, the factor of each pair's loss")
     taps: dict[str, str] | None = Field(

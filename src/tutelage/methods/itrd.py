@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn as nn
 from pydantic import Field
 from torch import Tensor
 
 from tutelage.losses import itrd_correlation_loss, itrd_mutual_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.embeddings import term_on_embeddings, widths
 from tutelage.terms import Stage
 
@@ -26,6 +28,9 @@ class ITRD(Method):
         >>> ITRD(mutual_weight=1, alpha=1.01).correlation_weight
         2.0
     """
+
+    group: ClassVar[Group] = "relations"
+    matches: ClassVar[str] = "correlations, cosines"
 
     correlation_weight: float = Field(2.0, ge=0, description="β")
     mutual_weight: float = Field(0.05, ge=0, description="γ")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from tutelage.losses import ensemble_target, kd_match
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import mean_logits
 from tutelage.terms import LOGITS, Kept, Stage, Term
 
@@ -68,6 +68,9 @@ class KD(Method):
         >>> KD(standardize=True, temperature=3)
         KD(temperature=3.0, alpha=0.9, labels=True, ensemble='logits', weight=9.0, ce=0.1, standardize=True)
     """
+
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "softened outputs"
 
     temperature: float = Field(4.0, gt=0)
     alpha: float = Field(0.9, ge=0, le=1, description="weight of KL; CE has 1 − alpha")

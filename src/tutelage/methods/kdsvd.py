@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import ClassVar
 
 import torch.nn as nn
 from pydantic import Field
@@ -12,7 +13,7 @@ from torch import Tensor
 from tutelage.connectors import adapter
 from tutelage.errors import TutelageError
 from tutelage.losses import kdsvd_match, kdsvd_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Stage, Term
 
 
@@ -31,6 +32,9 @@ class KDSVD(Method):
         >>> KDSVD(k=2).weight
         1.0
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "singular vectors"
 
     weight: float = Field(1.0, ge=0, description="w")
     k: int = Field(1, ge=1, description="number of singular vectors")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 
 from tutelage.losses import ldrld_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import Stage
 
@@ -24,6 +25,9 @@ class LDRLD(Method):
         >>> LDRLD(k=5).alpha
         10.5
     """
+
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "pairs of best classes"
 
     alpha: float = Field(10.5, ge=0, description="α, weight of the best classes")
     beta: float = Field(7.0, ge=0, description="β, weight of the other classes")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tutelage.connectors import MGDGenerator
 from tutelage.losses import mgd_match, mgd_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Kept, Stage, Term
 
 
@@ -30,6 +30,9 @@ class MGD(Method):
         >>> MGD(mask="position", ratio=0.65).weight
         7e-05
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "maps behind a mask"
 
     weight: float = Field(7e-5, ge=0, description="α, the factor of a sum over the map")
     ratio: float = Field(0.15, ge=0, le=1, description="share of masked channels or positions")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from tutelage.losses import nkd_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import LABELS, Stage
 
@@ -28,6 +28,8 @@ class NKD(Method):
         1.5
     """
 
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "normalized other classes"
     single_samples: ClassVar[bool] = True
 
     gamma: float = Field(1.5, ge=0, description="γ, weight of the other classes")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.terms import Stage
 
@@ -14,6 +16,8 @@ class Alone(Method):
         >>> Alone().needs_teacher
         False
     """
+
+    matches: ClassVar[str] = "nothing: the baseline"
 
     @property
     def needs_teacher(self) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from tutelage.losses import nst_match, nst_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Kept, Stage, Term
 
 
@@ -27,6 +27,9 @@ class NST(Method):
         >>> NST(kernel="gaussian", bandwidth=0.5).layers
         'all'
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "distributions of channels"
 
     weight: float = Field(50.0, ge=0, description="w, the factor of each pair's loss (λ/2 in the paper)")
     kernel: Literal["polynomial", "linear", "gaussian"] = "polynomial"

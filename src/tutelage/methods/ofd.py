@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn as nn
 from pydantic import Field
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutelage.connectors import ofd_connector
 from tutelage.losses import ofd_margin, ofd_match, ofd_measured_margin, ofd_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.taps import norm_before
 from tutelage.terms import Stage, Term
 
@@ -34,6 +34,9 @@ class OFD(Method):
         >>> OFD(divisor=10000).teacher_mode
         'batch'
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "maps before activation"
 
     divisor: float = Field(1000.0, gt=0, description="W: 1000 for CIFAR, 10000 for ImageNet")
     layer_decay: float = Field(0.5, gt=0, le=1, description="factor of a pair's loss relative to the next deeper pair")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from tutelage.connectors import ProjectorEnsemble
 from tutelage.losses import pefd_match
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.embeddings import term_on_embeddings, widths
 from tutelage.terms import Stage
 
@@ -24,6 +26,9 @@ class PEFD(Method):
         >>> PEFD(projectors=1).weight
         25.0
     """
+
+    group: ClassVar[Group] = "embeddings"
+    matches: ClassVar[str] = "the embedding's direction"
 
     weight: float = Field(25.0, ge=0, description="w")
     projectors: int = Field(3, ge=1, description="number of projectors")

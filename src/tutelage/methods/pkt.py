@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from tutelage.losses import pkt_match
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.embeddings import term_on_embeddings
 from tutelage.terms import Stage
 
@@ -23,6 +25,9 @@ class PKT(Method):
         >>> PKT(weight=10000).weight
         10000.0
     """
+
+    group: ClassVar[Group] = "relations"
+    matches: ClassVar[str] = "neighbor probabilities"
 
     weight: float = Field(30000.0, ge=0, description="w")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 from torch import Tensor
 
 from tutelage.connectors import ReviewKDConnector
 from tutelage.losses import reviewkd_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import EMBEDDING, Stage, Term, WarmUp
 
 Taps = tuple[str, str]
@@ -33,6 +35,9 @@ class ReviewKD(Method):
         >>> ReviewKD(weight=5).warmup
         20
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "maps, fused with deeper"
 
     weight: float = Field(1.0, ge=0, description="w, the factor of the sum over levels")
     warmup: int = Field(20, ge=0, description="epochs over which the weight rises linearly; 0: none")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 
 from tutelage.losses import rkd_match
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.embeddings import term_on_embeddings
 from tutelage.terms import Stage
 
@@ -26,6 +27,9 @@ class RKD(Method):
         >>> RKD(w_d=1, w_a=2).w_a
         2.0
     """
+
+    group: ClassVar[Group] = "relations"
+    matches: ClassVar[str] = "distances and angles"
 
     w_d: float = Field(25.0, ge=0, description="weight of the distances")
     w_a: float = Field(50.0, ge=0, description="weight of the angles; 0 skips them")

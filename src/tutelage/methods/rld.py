@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from tutelage.losses import rld_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import LABELS, Stage, WarmUp
 
@@ -30,6 +30,8 @@ class RLD(Method):
         20
     """
 
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "outputs without mistakes"
     single_samples: ClassVar[bool] = True
 
     alpha: float = Field(1.0, ge=0, description="α, weight of SCD")

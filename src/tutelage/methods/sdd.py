@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutelage.connectors import Classified
 from tutelage.losses import dkd_loss, kd_loss, region_logits, sdd_loss, sdd_nkd_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import LABELS, LOGITS, Kept, Stage, Term, WarmUp
 
 
@@ -33,6 +33,8 @@ class SDD(Method):
         (1, 2, 4)
     """
 
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "outputs of regions"
     single_samples: ClassVar[bool] = True
 
     loss: Literal["kd", "dkd", "nkd"] = Field("kd", description="loss of a region")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tutelage.losses import skd_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import Stage
 
@@ -30,6 +30,9 @@ class SKD(Method):
         >>> SKD(form="paper").ce
         0.1
     """
+
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "outputs, similarities"
 
     weight: float = Field(0.9, ge=0, description="w")
     ce: float = Field(0.1, ge=0, description="weight of CE")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from tutelage.losses import sp_match, sp_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Kept, Stage, Term
 
 
@@ -22,6 +24,9 @@ class SP(Method):
         >>> SP(taps={"block2": "layer2"}).weight
         3000.0
     """
+
+    group: ClassVar[Group] = "relations"
+    matches: ClassVar[str] = "similarities of maps"
 
     weight: float = Field(3000.0, ge=0, description="w, the factor of each pair's loss")
     taps: dict[str, str] | None = Field(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import torch.nn as nn
 from pydantic import Field
 
 from tutelage.losses import srd_match
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.embeddings import term_on_embeddings, widths
 from tutelage.methods.kd import logits_term
 from tutelage.terms import Stage
@@ -29,6 +30,9 @@ class SRD(Method):
         >>> SRD(kd_weight=0).exponent
         4.0
     """
+
+    group: ClassVar[Group] = "embeddings"
+    matches: ClassVar[str] = "normalized embedding"
 
     weight: float = Field(2.0, ge=0, description="w")
     exponent: float = Field(4.0, ge=1, description="p")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch.nn as nn
 import torch.nn.functional as F
 from pydantic import Field
@@ -10,7 +12,7 @@ from torch import Tensor
 from tutelage.connectors import srrl_connector
 from tutelage.errors import TutelageError
 from tutelage.losses import srrl_match
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import EMBEDDING, Kept, Stage, Term
 
 
@@ -28,6 +30,9 @@ class SRRL(Method):
         >>> SRRL(logits_weight=2).weight
         1.0
     """
+
+    group: ClassVar[Group] = "embeddings"
+    matches: ClassVar[str] = "embedding and its logits"
 
     weight: float = Field(1.0, ge=0, description="w")
     logits_weight: float = Field(1.0, ge=0, description="v, weight of what the teacher's classifier makes of both")

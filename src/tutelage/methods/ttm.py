@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field, ModelWrapValidatorHandler, model_validator
 
 from tutelage.losses import ttm_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import Stage
 
@@ -28,6 +28,9 @@ class TTM(Method):
         >>> TTM(weighted=True)
         TTM(weight=4.0, gamma=0.2, weighted=True)
     """
+
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "a power of the outputs"
 
     weight: float = Field(45.0, ge=0, description="β")
     gamma: float = Field(0.1, gt=0, description="γ; 1/γ is the teacher's temperature")

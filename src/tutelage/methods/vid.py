@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
 from tutelage.connectors import VIDRegressor
 from tutelage.losses import vid_match, vid_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import Kept, Stage, Term
 
 
@@ -27,6 +28,9 @@ class VID(Method):
         >>> VID(variance=1).weight
         1.0
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "maps with variances"
 
     weight: float = Field(1.0, ge=0, description="w, the factor of each pair's loss")
     variance: float = Field(5.0, gt=1e-5, description="σ² at the start")

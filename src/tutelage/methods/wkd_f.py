@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from pydantic import Field
 
 from tutelage.connectors import projector
 from tutelage.losses import wkd_f_match, wkd_f_target
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import CosineDecay, Kept, Stage, Term
 
 
@@ -30,6 +31,9 @@ class WKDF(Method):
         >>> WKDF(ratio=8, grid=4).decay_from
         0.625
     """
+
+    group: ClassVar[Group] = "maps"
+    matches: ClassVar[str] = "mean, deviation of maps"
 
     weight: float = Field(0.02, ge=0, description="w")
     ratio: float = Field(2.0, ge=0, description="γ, weight of the means relative to that of the deviations")

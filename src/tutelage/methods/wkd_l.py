@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.losses import target_class_loss, wkd_l_cost, wkd_l_transport_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import LABELS, CosineDecay, Stage
 
@@ -35,6 +35,8 @@ class WKDL(Method):
         10
     """
 
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "outputs by class distance"
     single_samples: ClassVar[bool] = True
 
     weight: float = Field(200.0, ge=0, description="w")

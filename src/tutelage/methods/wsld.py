@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from tutelage.losses import wsld_loss
-from tutelage.methods.base import METHODS, Method, Pair
+from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.methods.logits import term_on_logits
 from tutelage.terms import LABELS, Stage
 
@@ -26,6 +26,8 @@ class WSLD(Method):
         2.0
     """
 
+    group: ClassVar[Group] = "logits"
+    matches: ClassVar[str] = "outputs, weighted"
     single_samples: ClassVar[bool] = True
 
     alpha: float = Field(2.5, ge=0, description="α")

@@ -1,19 +1,19 @@
 """Recipes: one YAML file per experiment, named by its path in this package, such as ``baseline/cifar10-resnet20``.
 
 A file has ``about`` (one line), ``verb`` (train or distill), ``config`` (the settings of that verb), ``published`` (the
-published results) and, if the data set has no registered name, ``images``. See :class:`Recipe`.
+published results) and, if the data set has no registered name, ``images``. See :class:`Recipe`. A file whose name
+contains ``PAIR`` holds a recipe for each of many pairs of networks; see ``table``.
 """
 
 from __future__ import annotations
 
-from importlib import resources
+from collections.abc import Iterable
 from pathlib import Path
-
-import yaml
 
 from tutelage.config import ModelSettings, RunSettings, TeacherSettings
 from tutelage.errors import TutelageError, unknown
 from tutelage.recipes.recipe import RUNS, Images, Published, Recipe
+from tutelage.recipes.table import content_of, names_in
 
 __all__ = ["Images", "Published", "Recipe", "list_recipes", "load_recipe", "recipe_of", "require_runs"]
 
@@ -26,14 +26,7 @@ def list_recipes() -> list[str]:
         >>> "baseline/cifar10-resnet20" in tutelage.list_recipes()
         True
     """
-    root = resources.files(__name__)
-    return sorted(
-        f"{source.name}/{file.name.removesuffix('.yaml')}"
-        for source in root.iterdir()
-        if source.is_dir()
-        for file in source.iterdir()
-        if file.name.endswith(".yaml")
-    )
+    return sorted(f"{file.parent.name}/{name}" for file in _files() for name in names_in(file))
 
 
 def load_recipe(name: str) -> Recipe:
@@ -46,16 +39,26 @@ def load_recipe(name: str) -> Recipe:
         >>> load_recipe("baseline/cifar10-resnet20").verb
         'train'
     """
-    if name not in list_recipes():
+    file = _file_of(name)
+    if file is None:
         raise unknown("recipe", name, list_recipes())
-    text = resources.files(__name__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return Recipe(name=name, **yaml.safe_load(text))
+    return Recipe(name=name, **content_of(file, name.partition("/")[2]))
+
+
+def _file_of(name: str) -> Path | None:
+    """Return the file that holds a recipe, or None if there is no such recipe."""
+    source, _, last = name.partition("/")
+    return next((file for file in _files() if file.parent.name == source and last in names_in(file)), None)
+
+
+def _files() -> Iterable[Path]:
+    return Path(__file__).parent.glob("*/*.yaml")
 
 
 def recipe_of(folder: str) -> str | None:
     """Return the recipe whose run folder is ``folder`` (``runs/RECIPE``), or None if there is no such recipe."""
     name = folder.removeprefix(f"{RUNS}/")
-    return name if name != folder and name in list_recipes() else None
+    return name if name != folder and _file_of(name) is not None else None
 
 
 def require_runs(settings: RunSettings) -> None:
