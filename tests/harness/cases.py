@@ -109,6 +109,7 @@ CASES = [
     # With λ = 1, the gradient of the temperature is that of the loss.
     Case("ctkd", "ctkd", {"ctkd": {"start": 1.0, "end": 1.0}}),
     Case("gkl", "gkl", {}),
+    Case("gkl-sample", "gkl", {"gkl": {"weights": "sample"}}),
     Case("wkd_l", "wkd_l", {}),
     Case("wsld", "wsld", {}),
     Case("ldrld", "ldrld", {"ldrld": {"k": 3}}),
@@ -117,7 +118,7 @@ CASES = [
 VARIANTS = {
     *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),
     *("fitnets-paper-hint", "fitnets-paper-kd", "feature_maps-task", "kd+at", "kd+ofd"),
-    *("sdd-dkd", "sdd-nkd"),
+    *("sdd-dkd", "sdd-nkd", "gkl-sample"),
     "ft-repdistiller",
 }
 """Other settings of a method whose row stands above: ``make chaos`` checks their gradients."""

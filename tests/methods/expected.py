@@ -311,9 +311,9 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
         case "ctkd":
             temperature = [1 + 20 / (1 + math.exp(-1))]
             return {"ce": 0.1 * ce, "ctkd": 0.9 * n.on_logits(ctkd, temperature)}
-        case "gkl":
-            uniform = [[1 / CLASSES] * CLASSES] * CLASSES
-            return {"ce": ce, "gkl": n.on_logits(gkl, labels.tolist(), class_means=uniform) / 20}
+        case "gkl" | "gkl-sample":
+            means = None if case.name == "gkl-sample" else [[1 / CLASSES] * CLASSES] * CLASSES
+            return {"ce": ce, "gkl": n.on_logits(gkl, labels.tolist(), class_means=means) / 20}
         case "wkd_l":
             cost = wkd_l_cost(distiller.teacher.members[0].network.fc.weight.tolist())
             of_label = n.on_logits(target_class, labels.tolist())

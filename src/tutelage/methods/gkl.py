@@ -22,7 +22,8 @@ class GKL(Method):
 
     The soft cross-entropy is −Σ p_t·log p_s with p = softmax(z / T). The error is Σ_jk w_j·w_k·(d_j − d_k)² / Σ_jk
     w_j·w_k, with d = z_t − z_s, both sums over the batch. w is the γ-th power of the teacher's mean probabilities
-    for the label's class in the epoch before, uniform in the first. Cui et al., "Decoupled Kullback-Leibler Divergence
+    for the label's class in the epoch before, uniform in the first, or with ``weights=sample`` of its probabilities
+    for the sample. Cui et al., "Decoupled Kullback-Leibler Divergence
     Loss", NeurIPS 2024 (arXiv:2305.13948), and "Generalized Kullback-Leibler Divergence Loss", 2025 (arXiv:2503.08038).
 
     * ``version=1`` is IKL, the loss of the first paper: γ = 1, and the error is divided by the number of samples.
@@ -41,9 +42,10 @@ class GKL(Method):
 
     alpha: float = Field(1.0, ge=0, description="α, weight of the soft cross-entropy")
     beta: float = Field(16.0, ge=0, description="β, weight of the squared error")
-    gamma: float = Field(0.05, ge=0, description="γ, exponent of the class means; version=2 only")
+    gamma: float = Field(0.05, ge=0, description="γ, exponent of the weights; version=2 only")
+    weights: Literal["class", "sample"] = Field("class", description="whose probabilities weight the error")
     temperature: float = Field(4.0, gt=0, description="T of the soft cross-entropy")
-    mean_temperature: float = Field(4.0, gt=0, description="temperature of the class means")
+    mean_temperature: float = Field(4.0, gt=0, description="temperature of the weights")
     version: int = Field(2, ge=1, le=2, description="2: GKL; 1: IKL")
     warmup: int = Field(20, ge=0, description="epochs over which both weights rise linearly")
 
@@ -57,9 +59,11 @@ class GKL(Method):
             temperature=self.temperature,
             version=cast(Literal[1, 2], self.version),
         )
-        match = WeightedByClass(loss, pair.classes, self.mean_temperature)
-        weighting = WarmUp(self.warmup)
-        term = term_on_logits("gkl", 1.0, pair, match, LABELS, EPOCH, weighting=weighting, relational=True)
+        on = partial(term_on_logits, "gkl", 1.0, pair, weighting=WarmUp(self.warmup), relational=True)
+        if self.weights == "class":
+            term = on(WeightedByClass(loss, pair.classes, self.mean_temperature), LABELS, EPOCH)
+        else:
+            term = on(partial(loss, weight_temperature=self.mean_temperature), LABELS)
         return [Stage("train", pair.epochs, (term,))]
 
 
