@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(
     not hasattr(torch.cpu.Stream, "record_event"), reason="this release of torch has no FSDP2 on CPUs"
 )
 STEPS = 2
-QUICK = {"at_gradient", "fitnets-hint", "kd+ofd"}
-"""What differs: gradients of the image; a part of the student, and connectors; all of both networks."""
+QUICK = {"at_gradient", "cat_kd", "fitnets-hint", "kd+ofd"}
+"""What differs: gradients of the image; a borrowed classifier; a part of the student, and connectors; all of both."""
 
 
 def learn(distiller: nn.Module, parts: list[list[tuple[Tensor, Tensor]]]) -> None:

@@ -17,7 +17,7 @@ from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
-from tutelage.taps import set_unregistered, tapped
+from tutelage.taps import set_unregistered, tapped, unregistered
 from tutelage.terms import EPOCH, INDEX, LABELS, LOGITS, Stage, Target, epoch_at
 
 if TYPE_CHECKING:
@@ -260,7 +260,8 @@ class Distiller(nn.Module):
 
         Args:
             mesh: The processes; by default the default process group.
-            smallest: Layers with fewer parameters are gathered together.
+            smallest: Layers with fewer parameters are gathered together, as are those that a term borrows from the
+                student (its classifier, in ``cat_kd`` and ``sdd``).
         """
         if self.stage.differentiates:
             from torch.distributed.fsdp import fully_shard
@@ -269,8 +270,10 @@ class Distiller(nn.Module):
             # still needs.
             fully_shard(self, mesh=mesh)
             return
+        borrowed = (module for part in self.terms.modules() for module in unregistered(part))
+        shared = frozenset(parameter for module in borrowed for parameter in module.parameters())
         for network in (self._reader, *self.terms):
-            shard_layers(network, mesh, smallest)
+            shard_layers(network, mesh, smallest, shared)
         hand_back(self._reader, self.student)
         if self.teacher is not None and self.stage.needs_teacher:
             for member in self.teacher.members:
