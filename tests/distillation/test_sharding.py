@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 
-from harness.cases import CASES, Case, batch, build
+from harness.cases import CASES, Case, batch, build, losses_of_one
 from harness.marks import quickly
 from harness.pool import Pool
 from tutelage import Distiller, TutelageError, create_model
@@ -25,8 +25,8 @@ def learn(distiller: nn.Module, parts: list[list[tuple[Tensor, Tensor]]]) -> Non
     """Takes a step for each list of micro-batches, whose gradients are averaged."""
     optimizer = torch.optim.SGD(distiller.parameters(), lr=0.05, momentum=0.9)
     for step in parts:
-        for images, labels in step:
-            (distiller(images, labels).loss / len(step)).backward()
+        for loss in losses_of_one(distiller, step):
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 

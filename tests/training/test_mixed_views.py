@@ -72,9 +72,9 @@ def test_a_term_that_reads_labels_refuses_mixing_by_name_unless_its_method_accep
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.method != "none"], ids=str)
-def test_methods_that_read_labels_say_so_before_networks_are_built(case: Case) -> None:
+def test_methods_that_read_labels_or_indices_say_so_before_networks_are_built(case: Case) -> None:
     single = any(method.single_samples for method in case.methods().values())
-    assert single == any(stage.terms_need_labels for stage in build(case).stages)
+    assert single == any(stage.terms_need_labels or stage.needs_index for stage in build(case).stages)
 
 
 def test_what_does_not_mix_is_not_refused() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tutelage.data import bits
 from tutelage.errors import TutelageError
-from tutelage.losses import crd_log_z, crd_loss, crd_similarities
+from tutelage.losses import crd_log_z, crd_loss, crd_similarities, full_precision
 
 
 class CRDEmbedding(nn.Linear):
@@ -38,7 +38,12 @@ class CRDEmbedding(nn.Linear):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the unit vectors (B, dim) of embeddings (B, D)."""
-        return F.normalize(super().forward(embeddings), dim=1)
+        return _unit(super().forward(embeddings))
+
+
+@full_precision
+def _unit(embeddings: Tensor) -> Tensor:
+    return F.normalize(embeddings, dim=1)
 
 
 class CRDMemory(nn.Module):

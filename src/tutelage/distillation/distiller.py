@@ -66,6 +66,8 @@ class Distiller(nn.Module):
         label_smoothing: Label smoothing of the cross-entropy, in [0, 1).
         class_weights: Class weights of the cross-entropy, one per class.
         epochs: Length of the run, divided among the stages of a method (``distiller.stages[i].epochs``).
+        labels: Labels (N,) of all training samples, −1 if unlabeled; only needed by ``crd``.
+        batch_size: Samples per step over all processes; only needed by ``semckd``.
 
     Raises:
         TutelageError: If a method or tap does not exist, the teacher returns NaN, or a term reads the logits of a
@@ -98,6 +100,8 @@ class Distiller(nn.Module):
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | None = None,
         epochs: int = 100,
+        labels: Sequence[int] | Tensor | None = None,
+        batch_size: int | None = None,
     ) -> None:
         super().__init__()
         self.student = student
@@ -114,7 +118,8 @@ class Distiller(nn.Module):
         weights = torch.tensor(class_weights) if class_weights is not None else None
         self.register_buffer("class_weights", weights, persistent=False)  # stored in the settings, not in checkpoints
         if isinstance(method, (str, Method, Mapping)):
-            method = make_stages(method, student, teacher, input_size, epochs)
+            numbers = torch.as_tensor(labels) if labels is not None else None
+            method = make_stages(method, student, teacher, input_size, epochs, numbers, batch_size)
         self.stages = list(method)
         self.progress = 0.0
         """Fraction of the stage that is done, from 0 to 1. Set it if a term's weight changes over its stage."""
@@ -176,7 +181,7 @@ class Distiller(nn.Module):
             images: (B, 3, H, W), in the range that the normalizations expect.
             labels: (B,), −1 if unlabeled, or soft labels (B, K); not needed in a stage without cross-entropy.
             targets: The result of :meth:`targets` for these images; by default the teacher computes it.
-            index: (B,), the numbers of the samples in the training set; only needed if a term reads them
+            index: (B,), the numbers of the samples in the training set, from 0; only needed if a term reads them
                 (``Stage.needs_index``).
 
         Raises:
