@@ -31,9 +31,9 @@ RUN: dict[str, Any] = {
 
 
 QUICK = {
-    *("at_gradient-symmetry", "kd+ofd", "ctkd", "gkl", "crd"),
+    *("at_gradient-symmetry", "kd+ofd", "ctkd", "gkl", "crd", "itrd"),
 }
-"""A term that differentiates twice, connectors, a trained temperature, and state that processes share or draw from."""
+"""A term that differentiates twice; connectors; a trained temperature; shared state; gradients that are transposed."""
 
 
 # In float32, rounding alone exceeds any useful tolerance where gradients cancel, and differs between processors.
