@@ -175,7 +175,8 @@ def test_an_index_is_a_place_in_the_training_set() -> None:
     assert 0 < len(train) < len(train.samples.labels)  # other rows are held out
     seen = []
     for fed in feed.epoch(0):
-        assert fed.labels.equal(train.labels[fed.index])
-        assert fed.part(fed.labels.numpy() > 4).index.tolist() == fed.index[fed.labels.numpy() > 4].tolist()
-        seen.extend(fed.index.tolist())
+        assert fed.labels.equal(train.labels[fed.numbers])
+        large = fed.labels.numpy() > 4
+        assert fed.part(large).numbers.tolist() == fed.numbers[large].tolist()
+        seen.extend(fed.numbers.tolist())
     assert sorted(seen) == list(range(len(train)))

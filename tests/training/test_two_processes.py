@@ -16,6 +16,7 @@ from harness.pool import Pool
 from tutelage import evaluate, train
 from tutelage.config import TrainSettings, load
 from tutelage.distillation import Distiller
+from tutelage.terms import alone
 from tutelage.training.engine import build_engine
 from tutelage.training.feeding.feed import build_feed
 from tutelage.training.job.job import build_job
@@ -78,6 +79,22 @@ def assert_as_one(case: Case, pool: Pool, world: int) -> None:
 @pytest.mark.parametrize("case", quickly(CASES, QUICK), ids=str)
 def test_gradients_of_two_processes_are_those_of_one(case: Case, pool: Pool) -> None:
     assert_as_one(case, pool, 2)
+
+
+def step_of_the_first_rank(rank: int, case: Case) -> float:
+    if rank > 0:
+        return 0.0
+    images, labels = batch(4, PRECISE)
+    with alone():
+        loss: float = build(case, PRECISE).train()(images, labels, index=index_of(images)).loss.item()
+    return loss
+
+
+def test_a_process_can_repeat_a_step_alone(pool: Pool) -> None:
+    case = next(case for case in CASES if case.name == "crd")
+    images, labels = batch(4, PRECISE)
+    expected = build(case, PRECISE).train()(images, labels, index=index_of(images)).loss.item()
+    assert pool.run(step_of_the_first_rank, case)[0] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.fixture(scope="module")

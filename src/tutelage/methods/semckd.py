@@ -57,8 +57,7 @@ class Calibrated(nn.Module):
     def forward(self, *features: Tensor | tuple[Tensor, ...]) -> Tensor:
         *students, teachers = features
         projected, attention = self.connector(students, teachers)
-        loss: Tensor = semckd_loss(projected, teachers, attention)
-        return loss
+        return semckd_loss(projected, teachers, attention)  # type: ignore[arg-type]
 
 
 def _target(*maps: Tensor) -> tuple[Tensor, ...]:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_ALONE = ContextVar("alone", default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Do not join batches within the block: this process takes a step that others do not take.
+
+    Example:
+        >>> with alone():
+        ...     gathered(torch.ones(2)).shape
+        torch.Size([2])
+    """
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
 
 def gathered(value: Tensor) -> Tensor:
     """Return the values of all processes, joined along the batch, in the order of the processes.
 
-    Gradients flow back to the process that a value came from. Without several processes, ``value`` is returned.
+    Gradients flow back to the process that a value came from. Without several processes, and within ``alone``,
+    ``value`` is returned.
 
     Args:
         value: (B, …), with the same B in all processes.
@@ -21,7 +43,7 @@ def gathered(value: Tensor) -> Tensor:
         >>> gathered(torch.ones(2, 3)).shape
         torch.Size([2, 3])
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+    if _ALONE.get() or not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return value
     joined: Tensor = _Gathered.apply(value)
     return joined

@@ -29,21 +29,21 @@ class Fed(NamedTuple):
     labels: Tensor
     rows: np.ndarray
     """Row numbers of the samples, (B,)."""
-    index: np.ndarray
-    """Indices of the samples in the training set, (B,), which may have fewer samples than there are rows."""
+    numbers: np.ndarray
+    """Numbers of the samples in the training set, (B,), which may have fewer samples than there are rows."""
     view: int
     """Index of the view of the samples."""
     targets: list[Tensor] | None
     """The cached teacher outputs for the terms, if they were stored."""
 
     def index_for(self, stage: Stage) -> Tensor | None:
-        """Return ``index`` on the device, (B,), if a term of the stage reads it."""
-        return torch.from_numpy(self.index).to(self.images.device) if stage.needs_index else None
+        """Return ``numbers`` on the device, (B,), if a term of the stage reads them."""
+        return torch.from_numpy(self.numbers).to(self.images.device) if stage.needs_index else None
 
     def part(self, chosen: np.ndarray) -> Fed:
         """Return the samples that the mask ``chosen`` (B,) selects, without targets."""
         places = torch.from_numpy(np.flatnonzero(chosen)).to(self.images.device)
-        return Fed(self.images[places], self.labels[places], self.rows[chosen], self.index[chosen], self.view, None)
+        return Fed(self.images[places], self.labels[places], self.rows[chosen], self.numbers[chosen], self.view, None)
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Feed:
             targets = [self._to_device(target) for target in targets]
         images = self.data.views(self._to_device(batch.images), batch.index, view)
         images = images.contiguous(memory_format=torch.channels_last)
-        index = np.searchsorted(self.data.train.rows, rows)
-        return Fed(images, self._to_device(batch.labels), rows, index, view, targets)
+        numbers = np.searchsorted(self.data.train.rows, rows)
+        return Fed(images, self._to_device(batch.labels), rows, numbers, view, targets)
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         # Copies from pinned memory are asynchronous.
