@@ -34,7 +34,16 @@ def test_attention_trains_the_keys_but_not_the_teacher() -> None:
     assert all(network[0].weight.grad.any() for network in (*connector.queries, *connector.keys))
 
 
-def test_another_batch_size_is_refused() -> None:
+def test_missing_samples_have_no_similarity() -> None:
+    connector, students, teachers = SemCKDConnector(STUDENT, TEACHER, batch_size=8), maps(STUDENT), maps(TEACHER)
+    for each in (*students, *teachers):
+        each[5:] = 0
+    _, whole = connector(students, teachers)
+    _, part = connector([each[:5] for each in students], [each[:5] for each in teachers])
+    torch.testing.assert_close(part, whole[:5])
+
+
+def test_a_larger_batch_is_refused() -> None:
     connector = SemCKDConnector(STUDENT, TEACHER, batch_size=8)
-    with pytest.raises(TutelageError, match="batch of 5 samples, but the connector was built for 8; drop the last"):
-        connector(maps(STUDENT, batch=5), maps(TEACHER, batch=5))
+    with pytest.raises(TutelageError, match="a batch has 9 samples, but batch_size=8 was set; set the samples per"):
+        connector(maps(STUDENT, batch=9), maps(TEACHER, batch=9))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.tensor import DTensor
 
-from harness.cases import CASES, Case, batch, build
+from harness.cases import CASES, Case, batch, build, losses_of_one
 from harness.marks import quickly
 from harness.pool import Pool
 from tutelage import Distiller, TutelageError, create_model
@@ -17,16 +17,16 @@ pytestmark = pytest.mark.skipif(
     not hasattr(torch.cpu.Stream, "record_event"), reason="this release of torch has no FSDP2 on CPUs"
 )
 STEPS = 2
-QUICK = {"at_gradient", "fitnets-hint", "kd+ofd"}
-"""What differs: gradients of the image; a part of the student, and connectors; all of both networks."""
+QUICK = {"at_gradient", "cat_kd", "fitnets-hint", "kd+ofd"}
+"""What differs: gradients of the image; a borrowed classifier; a part of the student, and connectors; all of both."""
 
 
 def learn(distiller: nn.Module, parts: list[list[tuple[Tensor, Tensor]]]) -> None:
     """Takes a step for each list of micro-batches, whose gradients are averaged."""
     optimizer = torch.optim.SGD(distiller.parameters(), lr=0.05, momentum=0.9)
     for step in parts:
-        for images, labels in step:
-            (distiller(images, labels).loss / len(step)).backward()
+        for loss in losses_of_one(distiller, step):
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ from tutelage.models import create_model
 
 SIZE = (16, 16)
 CLASSES = 5
+SAMPLES = 1000
+"""Samples of the training set that batches are from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,9 @@ CASES = [
     Case("ft-repdistiller", "ft", {"ft": {"form": "repdistiller"}}, stage=1),
     Case("ab", "ab", {}),
     Case("cc", "cc", {}),
+    Case("crd", "crd", {"crd": {"negatives": 50, "dim": 16}}),
+    Case("crd-relax", "crd", {"crd": {"negatives": 50, "dim": 16, "mode": "relax"}}),
+    Case("semckd", "semckd", {}),
     Case("kdsvd", "kdsvd", {"kdsvd": {"taps": {"conv1": "relu", "block1": "layer1"}}}, teachers=("wrn_10_1",)),
     Case("itrd", "itrd", {}),
     Case("kd+at", "kd+at", {}),
@@ -119,7 +125,7 @@ VARIANTS = {
     *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),
     *("fitnets-paper-hint", "fitnets-paper-kd", "feature_maps-task", "kd+at", "kd+ofd"),
     *("sdd-dkd", "sdd-nkd", "gkl-sample"),
-    "ft-repdistiller",
+    *("ft-repdistiller", "crd-relax"),
 }
 """Other settings of a method whose row stands above: ``make chaos`` checks their gradients."""
 
@@ -150,13 +156,19 @@ def batch(count: int = 4, dtype: torch.dtype = torch.float32, seed: int = 1) -> 
     return images, torch.randint(CLASSES, (count,), generator=draw)
 
 
+def index_of(images: Tensor) -> Tensor:
+    """Returns numbers of the images in the training set: the same for the same image."""
+    return (images[:, 0, 0, 0].double() * 2**24).long() % SAMPLES
+
+
 def build(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
     """Returns the case's distiller, in its stage and as far into it as the case says."""
     torch.manual_seed(0)
     student = create_model("resnet8", CLASSES).to(dtype)
     members = [Teacher(network(name).to(dtype)) for name in case.teachers]
     teacher = members[0] if len(members) == 1 else Teachers(members)
-    stages = make_stages(case.methods(), student, teacher, SIZE, case.epochs)
+    labels = torch.arange(SAMPLES) % CLASSES
+    stages = make_stages(case.methods(), student, teacher, SIZE, case.epochs, labels, batch_size=16)
     distiller = Distiller(student, teacher, stages)
     if case.stage > 0:  # it is in its first
         distiller.enter(case.stage)
@@ -176,3 +188,19 @@ def rebuilt(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
     distiller.load_state_dict(before)
     distiller.zero_grad()
     return distiller
+
+
+def losses_of_one(distiller: Distiller, parts: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
+    """Yields what one process adds up for the batches of several: shares of the loss of each micro-batch.
+
+    If a term relates its samples, it is the loss of all together.
+    """
+    if len(parts) == 1 or not any(term.relational for term in distiller.stage.terms):
+        for images, labels in parts:
+            yield distiller(images, labels, index=index_of(images)).loss / len(parts)
+        return
+    # Batch normalization still sees one micro-batch at a time.
+    features = [distiller.features(images) for images, _ in parts]
+    joined = {tap: torch.cat([each[tap] for each in features]) for tap in features[0]}
+    images, labels = (torch.cat(each) for each in zip(*parts))
+    yield distiller.compare(joined, labels, distiller.targets(images), index_of(images)).loss

@@ -49,27 +49,39 @@ def test_start_of_the_banks_has_unit_vectors_on_average() -> None:
     assert bank.square().sum(1).mean().item() == pytest.approx(1, rel=0.02)
 
 
-def test_state_continues_where_it_was_saved() -> None:
+def unit(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.nn.functional.normalize(torch.randn(*shape, generator=generator), dim=-1)
+
+
+def test_only_train_mode_moves_the_state() -> None:
     generator = torch.Generator().manual_seed(0)
-    batches = [
-        (
-            *torch.nn.functional.normalize(torch.randn(2, 3, 4, generator=generator), dim=2),
-            torch.tensor([5, 1, 3]),
-            torch.randint(6, (3, 5), generator=generator),
-        )
-        for _ in range(2)
-    ]
-    memory = CRDMemory(6, 4)
-    start = memory.state_dict()["student_bank"].clone()
-    memory(*batches[0])
-    twin = copy.deepcopy(memory)
-    resumed = CRDMemory(6, 4)
-    resumed(*batches[1])  # what it would have learned from this is dropped
-    resumed.load_state_dict(memory.state_dict())
-    expected = memory(*batches[1])
-    assert not memory.student_bank.equal(start)
-    assert resumed(*batches[1]).equal(expected)
-    assert twin(*batches[1]).equal(expected)
+    memory, contrast = CRDMemory(6, 4), CRDContrast(torch.tensor([0, 0, 1, 1, 2, -1]), 5)
+    index, (student, teacher) = torch.tensor([5, 1, 3]), unit(generator, 2, 3, 4)
+    start = {**copy.deepcopy(memory.state_dict()), **copy.deepcopy(contrast.state_dict())}
+    first = memory.eval()(student, teacher, index, contrast.eval()(index))
+    assert memory.train()(student, teacher, index, contrast.train()(index)).equal(first)
+    after = {**memory.state_dict(), **contrast.state_dict()}
+    assert {name for name in start if not after[name].equal(start[name])} == start.keys() - {"seed"}
+    others = torch.tensor([0, 2, 4])
+    assert after["student_bank"][others].equal(start["student_bank"][others])
+
+
+def test_a_step_can_be_differentiated_though_the_rows_have_moved() -> None:
+    generator = torch.Generator().manual_seed(0)
+    memory, index = CRDMemory(6, 4).double(), torch.tensor([5, 1, 3])
+    contrast = torch.randint(6, (3, 5), generator=generator)
+    student, teacher = (value.double().requires_grad_() for value in unit(generator, 2, 3, 4))
+    rows = memory.student_bank.clone(), memory.teacher_bank.clone()
+    loss = memory(student, teacher, index, contrast)
+    assert not memory.student_bank.equal(rows[0])
+    naive = (
+        (student[:, None] * rows[1][contrast]).sum(2),
+        (teacher[:, None] * rows[0][contrast]).sum(2),
+    )
+    expected = crd_loss(*naive, memory.log_z, n_data=6)
+    torch.testing.assert_close(loss, expected)
+    for found, value in zip(*(torch.autograd.grad(3 * each, (student, teacher)) for each in (loss, expected))):
+        torch.testing.assert_close(found, value)
 
 
 def test_blocks_of_products_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,17 +103,33 @@ def test_blocks_of_products_make_the_whole(monkeypatch: pytest.MonkeyPatch) -> N
 def test_contrasts_are_of_the_right_classes() -> None:
     labels = torch.tensor([2, 0, 1, 0, 2, 2, -1, -1])
     index = torch.arange(8)
-    generator = torch.Generator().manual_seed(0)
-    exact = CRDContrast(labels, 200)(index, generator)
+    exact = CRDContrast(labels, 200)(index)
     assert exact.shape == (8, 201) and exact[:, 0].equal(index)
-    relaxed = CRDContrast(labels, 200, relaxed=True)(index, generator)
+    relaxed = CRDContrast(labels, 200, relaxed=True)(index)
     for contrast in (exact, relaxed):
         for sample, row in enumerate(contrast.tolist()):
             alike = {sample} if labels[sample] < 0 else set((labels == labels[sample]).nonzero().flatten().tolist())
             assert set(row[1:]) == set(range(8)) - alike
             assert row[0] in alike
-    drawn = torch.stack([CRDContrast(labels, 1, relaxed=True)(index, generator)[:, 0] for _ in range(50)])
+    drawn = torch.stack([CRDContrast(labels, 1, relaxed=True)(index)[:, 0] for _ in range(50)])
     assert set(drawn[:, 0].tolist()) == {0, 4, 5}
+
+
+def test_negatives_are_uniform_and_new_at_each_step() -> None:
+    draw = CRDContrast(torch.arange(1000) % 10, 9000)
+    first, second = (draw(torch.tensor([3]))[0, 1:] for _ in range(2))
+    assert (first == second).float().mean() < 0.01
+    counts = torch.cat([first, second]).bincount(minlength=1000).view(100, 10)
+    assert counts[:, 3].sum() == 0
+    others = counts[:, [0, 1, 2, 4, 5, 6, 7, 8, 9]].double()
+    assert 0.8 < others.var() / others.mean() < 1.2  # Poisson
+
+
+def test_what_is_drawn_for_a_sample_does_not_depend_on_the_batch() -> None:
+    labels, index = torch.arange(50) % 5, torch.tensor([7, 30, 2, 11])
+    draw = CRDContrast(labels, 20, relaxed=True)
+    alone = [copy.deepcopy(draw)(each) for each in index.split(1)]
+    assert draw(index).equal(torch.cat(alone))
 
 
 def extreme(sign: float) -> Tensor:

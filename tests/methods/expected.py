@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.cases import CLASSES, Case
+from harness.cases import CLASSES, SAMPLES, Case, index_of
 from oracles.ab import ab
 from oracles.attention import attention, gradient_attention
 from oracles.cat_kd import cat_kd
 from oracles.cc import cc
+from oracles.crd import crd
 from oracles.ctkd import ctkd
 from oracles.dist import dist
 from oracles.dkd import dkd
@@ -38,6 +39,7 @@ from oracles.reviewkd import reviewkd
 from oracles.rkd import rkd
 from oracles.rld import rld
 from oracles.sdd import sdd, sdd_nkd
+from oracles.semckd import semckd
 from oracles.skd import skd
 from oracles.sp import sp
 from oracles.srd import srd
@@ -161,6 +163,40 @@ class Networks:
         classes = self.distiller.teacher.members[0].network.fc.weight.tolist()  # the bias cancels
         maps = [[[[value]] for value in sample] for sample in self.t[EMBEDDING].tolist()]
         return srrl(self.connected("srrl"), maps, classes)
+
+    def crd(self) -> float:
+        """The loss of the first batch, whose mean makes Z."""
+        match = copy.deepcopy(self.distiller.stage.terms[0]._match)
+        banks = [bank.tolist() for bank in (match.memory.teacher_bank, match.memory.student_bank)]
+        rows = match.contrast(index_of(self.images)).tolist()
+        anchors = self.connected("crd"), F.normalize(match.embedding(self.t[EMBEDDING]), dim=1).tolist()
+        similarities = [
+            [[sum(a * b for a, b in zip(anchor, bank[row])) for row in chosen] for anchor, chosen in zip(each, rows)]
+            for each, bank in zip(anchors, banks)
+        ]
+        powers = [[math.exp(value / 0.07) for row in each for value in row] for each in similarities]
+        log_z = [math.log(SAMPLES * sum(each) / len(each)) for each in powers]
+        return crd(*similarities, log_z, SAMPLES)
+
+    def semckd(self) -> float:
+        """All levels, with attention from the batch's dot products, filled up with zeros."""
+        connector = copy.deepcopy(self.distiller.stage.terms[0]._match.connector).train()
+        students, teachers = [self.s[layer] for layer in STAGES], [self.t[block] for block in BLOCKS]
+
+        def embedded(network: nn.Module, maps: Tensor) -> Tensor:
+            products = torch.zeros(len(maps), connector.batch_size, dtype=maps.dtype)
+            for i, one in enumerate(maps):
+                for j, other in enumerate(maps):
+                    products[i, j] = (one * other).sum()
+            return F.normalize(network(products), dim=1)
+
+        with torch.no_grad():
+            queries = [embedded(*each) for each in zip(connector.queries, students)]
+            keys = [embedded(*each) for each in zip(connector.keys, teachers)]
+            products = [torch.stack([(query * key).sum(1) for key in keys], dim=1) for query in queries]
+            attention = torch.stack([each.softmax(1) for each in products], dim=1)
+            projected, _ = connector(students, teachers)
+        return semckd(attention.tolist(), *(maps.tolist() for maps in (*sum(projected, []), *teachers)))
 
     def reconstruction(self) -> float:
         paraphraser = self.distiller.stage.terms[0]._match.paraphraser
@@ -349,6 +385,10 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return n.ab()
         case "cc":
             return {"ce": ce, "cc": 100 * cc(*n.embeddings())}
+        case "crd" | "crd-relax":
+            return {"ce": ce, "crd": 0.8 * n.crd()}
+        case "semckd":
+            return {"ce": ce, "semckd": 400 * n.semckd()}
         case "kdsvd":
             s, t = (n.s["relu"], n.s["layer1"]), (n.t["conv1"], n.t["block1"])
             return {"ce": ce, "kdsvd": kdsvd(*(value.tolist() for value in (*s, *t)))}

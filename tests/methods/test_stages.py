@@ -325,6 +325,37 @@ def test_class_maps_need_the_classes_of_the_data_and_a_map() -> None:
         Distiller(create_model("resnet8", 5), create_model("torchvision/vgg11", 5), "cat_kd", input_size=64)
 
 
+@pytest.mark.parametrize(
+    ("method", "given", "error"),
+    [
+        ("crd", {}, r"method=crd needs the labels of all training samples; pass Distiller\(…, labels=labels\)"),
+        ("crd", {"labels": torch.zeros(4, 5)}, r"-1 if unlabeled, not torch.float32 of shape \(4, 5\)"),
+        ("semckd", {}, r"method=semckd needs the number of samples per step.*Distiller\(…, batch_size=…\)"),
+    ],
+)
+def test_what_only_the_run_knows_is_asked_for(method: str, given: dict, error: str) -> None:
+    with pytest.raises(TutelageError, match=error):
+        Distiller(*networks(), method, input_size=SIZE, **given)
+
+
+def test_crd_learns_whose_embedding_it_is() -> None:
+    student, teacher = networks()
+    crd = METHODS["crd"](negatives=30, dim=16)
+    distiller = Distiller(student, teacher, crd, input_size=SIZE, labels=[0, 1, 2, 3, 4, -1] * 5)
+    optimizer = torch.optim.SGD(distiller.parameters(), lr=0.05, momentum=0.9)
+    images, labels = batch(6)
+    with pytest.raises(TutelageError, match=r"pass distiller\(…, index=index\)"):
+        distiller(images, labels)
+    losses = []
+    for _ in range(10):
+        out = distiller(images, labels, index=torch.arange(6))
+        out.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(out.terms["crd"].item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
 def test_mgd_masks_anew_at_each_step() -> None:
     distiller = build(Case("", "mgd", {"mgd": {"ratio": 0.5, "mask": "position"}})).train()
     first, second = (distiller(*batch()).terms["mgd.layer3"].item() for _ in range(2))

@@ -7,10 +7,13 @@ from oracles.maps import Batch
 
 
 def semckd(attention: list[list[list[float]]], *maps: Batch) -> float:
-    """Two layers of the student by two of the teacher: maps S_11, S_12, S_21, S_22, T_1, T_2."""
+    """I layers of the student by J of the teacher: maps S_11, …, S_1J, …, S_IJ, T_1, …, T_J."""
+    of_student, of_teacher = len(attention[0]), len(attention[0][0])
+    teachers = maps[of_student * of_teacher :]
     total = 0.0
     for n in range(len(attention)):
-        for i in range(2):
-            for j in range(2):
-                total += attention[n][i][j] * hint([maps[2 * i + j][n]], [maps[4 + j][n]], form="mean")
-    return total / (2 * len(attention))
+        for i in range(of_student):
+            for j in range(of_teacher):
+                error = hint([maps[of_teacher * i + j][n]], [teachers[j][n]], form="mean")
+                total += attention[n][i][j] * error
+    return total / (of_student * len(attention))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from data.pictures import picture
-from harness.cases import CASES, Case, batch, build
+from harness.cases import CASES, Case, batch, build, index_of
 from harness.processes import signal_after, words
 from harness.runs import SMALL, STEPS
 from harness.steps import Watch, watch
@@ -60,7 +60,7 @@ def test_loss_and_gradients_are_those_of_the_cpu(case: Case) -> None:
         assert engine.device.type == device.type
         distiller = build(case).train().to(device)
         images, labels = (tensor.to(device) for tensor in batch(8))
-        loss = distiller(images, labels).loss
+        loss = distiller(images, labels, index=index_of(images)).loss
         loss.backward()
         gradients = [parameter.grad for parameter in distiller.parameters() if parameter.grad is not None]
         found.append((loss.item(), torch.nn.utils.get_total_norm(gradients).item()))

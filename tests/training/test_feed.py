@@ -167,3 +167,16 @@ def test_views_repeat_while_the_order_does_not(kind: str, pictures: Path) -> Non
         assert all(torch.equal(own[row], image) for row, image in epochs[epoch].items())
     third = images(everyone, 2)
     assert any(not torch.equal(third[row], image) for row, image in epochs[2].items())
+
+
+def test_an_index_is_a_place_in_the_training_set() -> None:
+    feed = feed_of(DIGITS)
+    train = feed.data.train
+    assert 0 < len(train) < len(train.samples.labels)  # other rows are held out
+    seen = []
+    for fed in feed.epoch(0):
+        assert fed.labels.equal(train.labels[fed.numbers])
+        large = fed.labels.numpy() > 4
+        assert fed.part(large).numbers.tolist() == fed.numbers[large].tolist()
+        seen.extend(fed.numbers.tolist())
+    assert sorted(seen) == list(range(len(train)))

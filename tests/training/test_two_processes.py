@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from harness.cases import CASES, Case, batch, build
+from harness.cases import CASES, Case, batch, build, index_of, losses_of_one
 from harness.marks import quickly
 from harness.pool import Pool
 from tutelage import evaluate, train
 from tutelage.config import TrainSettings, load
 from tutelage.distillation import Distiller
+from tutelage.terms import alone
 from tutelage.training.engine import build_engine
 from tutelage.training.feeding.feed import build_feed
 from tutelage.training.job.job import build_job
@@ -31,9 +32,9 @@ RUN: dict[str, Any] = {
 
 
 QUICK = {
-    *("at_gradient-symmetry", "kd+ofd", "ctkd", "gkl"),
+    *("at_gradient-symmetry", "kd+ofd", "ctkd", "gkl", "crd", "itrd"),
 }
-"""A term that differentiates twice, connectors, a trained temperature, and state that processes share."""
+"""A term that differentiates twice; connectors; a trained temperature; shared state; gradients that are transposed."""
 
 
 # In float32, rounding alone exceeds any useful tolerance where gradients cancel, and differs between processors.
@@ -44,44 +45,56 @@ def micro_batches(world: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     return [batch(4, PRECISE, seed) for seed in range(1, world + 1)]
 
 
-def gradients_of_one_rank(rank: int, case: Case) -> tuple[float, dict[str, torch.Tensor]]:
+def shared_state(distiller: Distiller) -> dict[str, torch.Tensor]:
+    """Returns the buffers of terms that see the samples of all processes."""
+    terms = {term.name: term for term in distiller.stage.terms if term.relational}
+    return {f"{name}.{key}": value for name, term in terms.items() for key, value in term.named_buffers()}
+
+
+def gradients_of_one_rank(rank: int, case: Case) -> tuple[float, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     engine = build_engine("fp32", "cpu")
     distiller = build(case, PRECISE).train()
     module = engine.prepare(distiller)
-    loss = module(*micro_batches(engine.num_processes)[rank]).loss
+    images, labels = micro_batches(engine.num_processes)[rank]
+    loss = module(images, labels, index=index_of(images)).loss
     engine.backward(loss)
     mean = engine.reduce(loss.detach(), "mean").item()
-    return mean, {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
-
-
-def losses_of_one(distiller: Distiller, world: int) -> Iterator[torch.Tensor]:
-    """Yields the shares of the loss, of each micro-batch or, if a term relates its samples, of all together."""
-    parts = micro_batches(world)
-    if not any(term.relational for term in distiller.stage.terms):
-        yield from (distiller(images, labels).loss / world for images, labels in parts)
-        return
-    # Batch normalization still sees one micro-batch at a time.
-    features = [distiller.features(images) for images, _ in parts]
-    joined = {tap: torch.cat([each[tap] for each in features]) for tap in features[0]}
-    images, labels = (torch.cat(each) for each in zip(*parts))
-    yield distiller.compare(joined, labels, distiller.targets(images)).loss
+    gradients = {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
+    return mean, gradients, shared_state(distiller)
 
 
 def assert_as_one(case: Case, pool: Pool, world: int) -> None:
     distiller = build(case, PRECISE).train()
-    whole = sum(losses_of_one(distiller, world))
+    whole = sum(losses_of_one(distiller, micro_batches(world)))
     whole.backward()
-    for mean, gradients in pool.run(gradients_of_one_rank, case):
+    for mean, gradients, state in pool.run(gradients_of_one_rank, case):
         assert mean == pytest.approx(whole.item(), rel=1e-9)
         expected = {name: p.grad for name, p in distiller.named_parameters() if p.grad is not None}
         assert gradients.keys() == expected.keys()
         for name, gradient in gradients.items():
             torch.testing.assert_close(gradient, expected[name], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(state, shared_state(distiller), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("case", quickly(CASES, QUICK), ids=str)
 def test_gradients_of_two_processes_are_those_of_one(case: Case, pool: Pool) -> None:
     assert_as_one(case, pool, 2)
+
+
+def step_of_the_first_rank(rank: int, case: Case) -> float:
+    if rank > 0:
+        return 0.0
+    images, labels = batch(4, PRECISE)
+    with alone():
+        loss: float = build(case, PRECISE).train()(images, labels, index=index_of(images)).loss.item()
+    return loss
+
+
+def test_a_process_can_repeat_a_step_alone(pool: Pool) -> None:
+    case = next(case for case in CASES if case.name == "crd")
+    images, labels = batch(4, PRECISE)
+    expected = build(case, PRECISE).train()(images, labels, index=index_of(images)).loss.item()
+    assert pool.run(step_of_the_first_rank, case)[0] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ are deployed with the student.
 
 from tutelage.connectors.boundary import ab_connector
 from tutelage.connectors.class_means import ClassMeans
-from tutelage.connectors.classified import Classified
+from tutelage.connectors.classified import Classified, FrozenClassifier
 from tutelage.connectors.crd import CRDContrast, CRDEmbedding, CRDMemory
 from tutelage.connectors.factors import Paraphraser, translator
 from tutelage.connectors.mgd import MGDGenerator
@@ -30,6 +30,7 @@ __all__ = [
     "CRDMemory",
     "ClassMeans",
     "Classified",
+    "FrozenClassifier",
     "GlobalTemperature",
     "InstanceTemperature",
     "MGDGenerator",

@@ -12,8 +12,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from tutelage.data import bits
 from tutelage.errors import TutelageError
-from tutelage.losses import crd_log_z, crd_loss, crd_similarities
+from tutelage.losses import crd_log_z, crd_loss, crd_similarities, full_precision
 
 
 class CRDEmbedding(nn.Linear):
@@ -37,15 +38,20 @@ class CRDEmbedding(nn.Linear):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return the unit vectors (B, dim) of embeddings (B, D)."""
-        return F.normalize(super().forward(embeddings), dim=1)
+        return _unit(super().forward(embeddings))
+
+
+@full_precision
+def _unit(embeddings: Tensor) -> Tensor:
+    return F.normalize(embeddings, dim=1)
 
 
 class CRDMemory(nn.Module):
     """Compute the CRD loss against banks of both networks' embeddings of all training samples.
 
-    The banks start uniform in ±√(3 / dim). Once a batch was used, its rows become
-    momentum · old + (1 − momentum) · new, scaled to unit norm. This happens at the next call, or when the state is
-    saved, because the backward pass still needs the rows as they were. The constants Z are those of the first batch.
+    The banks start uniform in ±√(3 / dim). In train mode, the rows of a batch become
+    momentum · old + (1 − momentum) · new, scaled to unit norm, once its loss is computed. The constants Z are those of
+    the first batch.
 
     Args:
         n_data: Number N of training samples.
@@ -65,6 +71,10 @@ class CRDMemory(nn.Module):
         torch.Size([])
     """
 
+    student_bank: Tensor
+    teacher_bank: Tensor
+    log_z: Tensor
+
     def __init__(self, n_data: int, dim: int = 128, *, temperature: float = 0.07, momentum: float = 0.5) -> None:
         super().__init__()
         if not 0 <= momentum < 1:
@@ -75,13 +85,6 @@ class CRDMemory(nn.Module):
         self.register_buffer("student_bank", torch.empty(n_data, dim).uniform_(-bound, bound))
         self.register_buffer("teacher_bank", torch.empty(n_data, dim).uniform_(-bound, bound))
         self.register_buffer("log_z", torch.full((2,), math.nan))
-        self._used: tuple[Tensor, Tensor, Tensor] | None = None
-        self.register_state_dict_pre_hook(_update_before_saving)
-        self.register_load_state_dict_pre_hook(_forget_before_loading)
-
-    student_bank: Tensor
-    teacher_bank: Tensor
-    log_z: Tensor
 
     def forward(self, student: Tensor, teacher: Tensor, index: Tensor, contrast: Tensor) -> Tensor:
         """Return the loss of a batch.
@@ -93,44 +96,47 @@ class CRDMemory(nn.Module):
             contrast: Indices (B, K + 1) of one positive and K negatives for each sample, see ``CRDContrast``.
 
         Returns:
-            The loss, a scalar.
+            The loss, a scalar. Its gradient can be taken once.
         """
-        self._update()
+        ours, theirs = (embeddings.detach().requires_grad_() for embeddings in (student, teacher))
+        with torch.enable_grad():
+            loss, log_z = self._loss(ours, theirs, contrast)
+            slopes = torch.autograd.grad(loss, (ours, theirs))
+        if self.training:
+            self._update(ours.detach(), theirs.detach(), index, log_z)
+        # The gradient needs the rows as they were, so it is computed before they move: its terms here are 0.
+        moved = ((student - ours.detach()) * slopes[0]).sum() + ((teacher - theirs.detach()) * slopes[1]).sum()
+        return loss.detach() + moved
+
+    def _loss(self, student: Tensor, teacher: Tensor, contrast: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss, and log Z for both networks."""
         similarities = (
             crd_similarities(student, self.teacher_bank, contrast),
             crd_similarities(teacher, self.student_bank, contrast),
         )
         n_data = len(self.student_bank)
         estimates = [crd_log_z(values, n_data=n_data, temperature=self.temperature) for values in similarities]
-        self.log_z.copy_(torch.where(self.log_z.isnan(), torch.stack(estimates), self.log_z))
-        self._used = student.detach(), teacher.detach(), index
-        return crd_loss(*similarities, self.log_z, n_data=n_data, temperature=self.temperature)
+        log_z = torch.where(self.log_z.isnan(), torch.stack(estimates), self.log_z)
+        return crd_loss(*similarities, log_z, n_data=n_data, temperature=self.temperature), log_z
 
     @torch.no_grad()
-    def _update(self) -> None:
-        """Move the rows of the batch that was used last."""
-        if self._used is None:
-            return
-        student, teacher, index = self._used
-        self._used = None
+    def _update(self, student: Tensor, teacher: Tensor, index: Tensor, log_z: Tensor) -> None:
+        self.log_z.copy_(log_z)
         for bank, new in ((self.student_bank, student), (self.teacher_bank, teacher)):
             moved = self.momentum * bank[index] + (1 - self.momentum) * new.to(bank)
             bank[index] = F.normalize(moved, dim=1)
-
-
-def _update_before_saving(memory: CRDMemory, *_: object) -> None:
-    memory._update()
-
-
-def _forget_before_loading(memory: CRDMemory, *_: object) -> None:
-    memory._used = None
 
 
 class CRDContrast(nn.Module):
     """Draw the positives and negatives of CRD from the labels of the training data.
 
     Negatives are drawn independently and uniformly from the samples of other classes, as noise-contrastive estimation
-    assumes; the authors' code draws them without replacement. A sample without a label counts as a class of its own.
+    assumes; the authors' code draws them without replacement where there are enough. A sample without a label counts as
+    a class of its own.
+
+    What is drawn for a sample is a hash of a seed, which is random and part of the state, the number of calls so far,
+    which only train mode counts, and the sample. It does not depend on the rest of the batch, so several processes draw
+    what one does.
 
     Args:
         labels: Labels (N,) of all training samples, −1 where unknown.
@@ -149,6 +155,12 @@ class CRDContrast(nn.Module):
                 [1, 2, 2]])
     """
 
+    seed: Tensor
+    calls: Tensor
+    order: Tensor
+    start: Tensor
+    size: Tensor
+
     def __init__(self, labels: Tensor, negatives: int = 16384, *, relaxed: bool = False) -> None:
         super().__init__()
         alone = labels.max() + 1 + torch.arange(len(labels), device=labels.device)
@@ -163,33 +175,24 @@ class CRDContrast(nn.Module):
         self.negatives = negatives
         self.relaxed = relaxed
         starts = sizes.cumsum(0) - sizes
+        self.register_buffer("seed", torch.randint(2**62, ()))
+        self.register_buffer("calls", torch.tensor(0))
         self.register_buffer("order", order, persistent=False)
         self.register_buffer("start", starts[place], persistent=False)
         self.register_buffer("size", sizes[place], persistent=False)
 
-    order: Tensor
-    start: Tensor
-    size: Tensor
-
-    def forward(self, index: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return the contrast (B, K + 1) of the samples with the indices (B,): a positive, then K negatives.
-
-        Args:
-            index: Indices (B,) of the samples in the training data.
-            generator: Source of randomness on the device of the labels. None uses PyTorch's default.
-
-        Returns:
-            Indices (B, K + 1) of training samples.
-        """
+    def forward(self, index: Tensor) -> Tensor:
+        """Return the contrast (B, K + 1) of the samples with the indices (B,): a positive, then K negatives."""
+        draws = bits(self.seed, self.calls, index[:, None], torch.arange(self.negatives + 1, device=index.device))
+        if self.training:
+            self.calls += 1
         start, size = self.start[index, None], self.size[index, None]
-        others = self._draw(len(self.order) - size, self.negatives, generator)
+        others = _below(len(self.order) - size, draws[:, 1:])
         negatives = self.order[others + size * (others >= start)]
-        positives = self.order[start + self._draw(size, 1, generator)] if self.relaxed else index[:, None]
+        positives = self.order[start + _below(size, draws[:, :1])] if self.relaxed else index[:, None]
         return torch.cat([positives, negatives], dim=1)
 
-    @staticmethod
-    def _draw(below: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-        """Return ``count`` integers per row, uniform in [0, below)."""
-        shape = (len(below), count)
-        shares = torch.rand(shape, generator=generator, device=below.device, dtype=torch.float64)
-        return (shares * below).long()
+
+def _below(bound: Tensor, draws: Tensor) -> Tensor:
+    """Return integers in [0, bound), from the upper 31 of 64 random bits, so that the product fits into 64."""
+    return ((draws >> 33) & (2**31 - 1)) * bound >> 31

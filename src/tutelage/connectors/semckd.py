@@ -22,13 +22,13 @@ class SemCKDConnector(nn.Module):
     """Project all pairs of layers and weigh them by attention between similarities within the batch.
 
     The query of a student layer and the key of a teacher layer are unit vectors that a small network computes from each
-    sample's row of the layer's B×B matrix of dot products. **The batch size is therefore a size of weights**: all
-    batches must have it. The projection is a 1×1, a 3×3 and a 1×1 convolution.
+    sample's row of the layer's B×B matrix of dot products. **The batch size is therefore a size of weights.** In a
+    smaller batch, the products with missing samples are 0. The projection is a 1×1, a 3×3 and a 1×1 convolution.
 
     Args:
         student: Shapes (C, H, W) of the student's maps.
         teacher: Shapes (C, H, W) of the teacher's maps.
-        batch_size: Samples per batch.
+        batch_size: Samples per batch, at most.
         factor: Reduction from the batch size to the length of queries and keys.
 
     Example:
@@ -50,14 +50,18 @@ class SemCKDConnector(nn.Module):
         self.projections = nn.ModuleList(_projection(s[0], t[0]) for s in student for t in teacher)
 
     def forward(self, students: Sequence[Tensor], teachers: Sequence[Tensor]) -> tuple[list[list[Tensor]], Tensor]:
-        """Return the student's maps by student and teacher layer, and the attention (B, I, J)."""
-        if len(students[0]) != self.batch_size:
+        """Return the student's maps by student and teacher layer, and the attention (B, I, J).
+
+        Raises:
+            TutelageError: If there are more samples than ``batch_size``.
+        """
+        if len(students[0]) > self.batch_size:
             raise TutelageError(
-                f"semckd: batch of {len(students[0])} samples, but the connector was built for {self.batch_size}; "
-                "drop the last incomplete batch"
+                f"semckd: a batch has {len(students[0])} samples, but batch_size={self.batch_size} was set; "
+                f"set the samples per step, over all processes"
             )
-        queries = torch.stack([_embed(network, maps) for network, maps in zip(self.queries, students)], dim=1)
-        keys = torch.stack([_embed(network, maps.detach()) for network, maps in zip(self.keys, teachers)], dim=1)
+        queries = torch.stack([self._embed(*each) for each in zip(self.queries, students)], dim=1)
+        keys = torch.stack([self._embed(network, maps.detach()) for network, maps in zip(self.keys, teachers)], dim=1)
         projections = iter(self.projections)
         projected = [
             [next(projections)(pool_to(maps, (teacher.shape[2], teacher.shape[3]))) for teacher in teachers]
@@ -65,9 +69,8 @@ class SemCKDConnector(nn.Module):
         ]
         return projected, (queries @ keys.mT).softmax(dim=2)
 
-
-def _embed(network: nn.Module, maps: Tensor) -> Tensor:
-    return F.normalize(network(_similarities(maps)), dim=1)
+    def _embed(self, network: nn.Module, maps: Tensor) -> Tensor:
+        return F.normalize(network(F.pad(_similarities(maps), (0, self.batch_size - len(maps)))), dim=1)
 
 
 @full_precision

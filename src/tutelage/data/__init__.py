@@ -1,6 +1,6 @@
 """Data sets by name, from folders, parquet files, tar shards or the hub; splits, views, loaders, normalization."""
 
-from tutelage.data.hashing import uniform
+from tutelage.data.hashing import bits, uniform
 from tutelage.data.images import ImageData
 from tutelage.data.loader import EvalLoader, Split, TrainLoader
 from tutelage.data.opening import list_datasets, open_data
@@ -38,6 +38,7 @@ __all__ = [
     "Split",
     "TrainLoader",
     "Views",
+    "bits",
     "cache_folder",
     "check_main_guard",
     "fingerprint_words",

@@ -35,7 +35,7 @@ class Stream(IntEnum):
     """First stream for RandAugment, which uses one per operation."""
 
 
-def bits(seed: int, epoch: int, index: Tensor, stream: int | Tensor) -> Tensor:
+def bits(seed: int | Tensor, epoch: int | Tensor, index: Tensor, stream: int | Tensor) -> Tensor:
     """Return 64 random bits (int64) per sample, as a pure function of the arguments.
 
     For a fixed seed, epoch and stream, different indices get different bits. The arguments are combined by
@@ -43,7 +43,7 @@ def bits(seed: int, epoch: int, index: Tensor, stream: int | Tensor) -> Tensor:
 
     Args:
         seed: Seed of the run or the views.
-        epoch: Number of the epoch.
+        epoch: Number of the epoch, or of another part of a run.
         index: Numbers of the samples, int64.
         stream: One or several values of ``Stream``; tensors broadcast with ``index``.
     """

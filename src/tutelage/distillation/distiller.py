@@ -18,7 +18,7 @@ from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
 from tutelage.methods import Method
 from tutelage.models import is_within
-from tutelage.taps import set_unregistered, tapped
+from tutelage.taps import set_unregistered, tapped, unregistered
 from tutelage.terms import EPOCH, INDEX, LABELS, LOGITS, Stage, Target, epoch_at
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Distiller(nn.Module):
         label_smoothing: Label smoothing of the cross-entropy, in [0, 1).
         class_weights: Class weights of the cross-entropy, one per class.
         epochs: Length of the run, divided among the stages of a method (``distiller.stages[i].epochs``).
+        labels: Labels (N,) of all training samples, −1 if unlabeled; only needed by ``crd``.
+        batch_size: Samples per step over all processes; only needed by ``semckd``.
 
     Raises:
         TutelageError: If a method or tap does not exist, the teacher returns NaN, or a term reads the logits of a
@@ -99,6 +101,8 @@ class Distiller(nn.Module):
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | None = None,
         epochs: int = 100,
+        labels: Sequence[int] | Tensor | None = None,
+        batch_size: int | None = None,
     ) -> None:
         super().__init__()
         self.student = student
@@ -115,7 +119,8 @@ class Distiller(nn.Module):
         weights = torch.tensor(class_weights) if class_weights is not None else None
         self.register_buffer("class_weights", weights, persistent=False)  # stored in the settings, not in checkpoints
         if isinstance(method, (str, Method, Mapping)):
-            method = make_stages(method, student, teacher, input_size, epochs)
+            numbers = torch.as_tensor(labels) if labels is not None else None
+            method = make_stages(method, student, teacher, input_size, epochs, numbers, batch_size)
         self.stages = list(method)
         self.progress = 0.0
         """Fraction of the stage that is done, from 0 to 1. Set it if a term's weight changes over its stage."""
@@ -177,7 +182,7 @@ class Distiller(nn.Module):
             images: (B, 3, H, W), in the range that the normalizations expect.
             labels: (B,), −1 if unlabeled, or soft labels (B, K); not needed in a stage without cross-entropy.
             targets: The result of :meth:`targets` for these images; by default the teacher computes it.
-            index: (B,), the numbers of the samples in the training set; only needed if a term reads them
+            index: (B,), the numbers of the samples in the training set, from 0; only needed if a term reads them
                 (``Stage.needs_index``).
 
         Raises:
@@ -261,7 +266,8 @@ class Distiller(nn.Module):
 
         Args:
             mesh: The processes; by default the default process group.
-            smallest: Layers with fewer parameters are gathered together.
+            smallest: Layers with fewer parameters are gathered together, as are those that a term borrows from the
+                student (its classifier, in ``cat_kd`` and ``sdd``).
         """
         if self.stage.differentiates:
             from torch.distributed.fsdp import fully_shard
@@ -270,8 +276,10 @@ class Distiller(nn.Module):
             # still needs.
             fully_shard(self, mesh=mesh)
             return
+        borrowed = (module for part in self.terms.modules() for module in unregistered(part))
+        shared = frozenset(parameter for module in borrowed for parameter in module.parameters())
         for network in (self._reader, *self.terms):
-            shard_layers(network, mesh, smallest)
+            shard_layers(network, mesh, smallest, shared)
         hand_back(self._reader, self.student)
         if self.teacher is not None and self.stage.needs_teacher:
             for member in self.teacher.members:

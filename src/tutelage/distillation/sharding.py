@@ -14,17 +14,21 @@ if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
 
-def shard_layers(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:
+def shard_layers(
+    network: nn.Module, mesh: DeviceMesh | None, smallest: int, shared: frozenset[nn.Parameter] = frozenset()
+) -> None:
     """Shard the parameters; a layer is gathered when it runs and freed afterwards.
 
-    Layers with fewer than ``smallest`` parameters are gathered together, when the network starts to run.
+    Layers with fewer than ``smallest`` parameters are gathered together, when the network starts to run. So are layers
+    with parameters in ``shared``, which other modules use after it: all these are freed after the backward pass.
     """
     from torch.distributed.fsdp import fully_shard
 
     for layer in list(large_layers(network, smallest)):
-        fully_shard(layer, mesh=mesh, reshard_after_forward=True)
+        if shared.isdisjoint(layer.parameters()):
+            fully_shard(layer, mesh=mesh, reshard_after_forward=True)
     if not all(map(_is_spread, network.parameters())):
-        fully_shard(network, mesh=mesh, reshard_after_forward=True)
+        fully_shard(network, mesh=mesh, reshard_after_forward=shared.isdisjoint(network.parameters()))
 
 
 def shard_rest(network: nn.Module, mesh: DeviceMesh | None, smallest: int) -> None:

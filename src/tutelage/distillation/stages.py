@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch.nn as nn
+from torch import Tensor
 
 from tutelage.distillation.base import BaseTeacher
 from tutelage.distillation.checks import check_classes, check_differentiable, check_finite
@@ -21,6 +22,8 @@ def make_stages(
     teacher: BaseTeacher | None,
     input_size: int | tuple[int, int] | None,
     epochs: int,
+    labels: Tensor | None = None,
+    batch_size: int | None = None,
 ) -> list[Stage]:
     """Return the stages of a method, or of a sum of methods, for this student and teacher.
 
@@ -32,6 +35,8 @@ def make_stages(
         teacher: One teacher or several; None for a method without a teacher.
         input_size: (H, W) or side of the images; if None, the student's native size (:func:`native_size`).
         epochs: Total length of all stages.
+        labels: Labels (N,) of the training samples, −1 if unlabeled, for methods that need them (``crd``).
+        batch_size: Samples per step over all processes, for methods that need it (``semckd``).
 
     Raises:
         TutelageError: If a name or tap does not exist, the methods cannot be combined, a teacher returns NaN, a term
@@ -54,7 +59,8 @@ def make_stages(
     probes = [Probe(member.network, member.input_size or size) for member in members]
     for member in members:
         check_finite(member, size)
-    stages = plan(methods, Pair(student_probe, probes[0] if probes else None, epochs, max(1, len(members))))
+    teacher_probe = probes[0] if probes else None
+    stages = plan(methods, Pair(student_probe, teacher_probe, epochs, max(1, len(members)), labels, batch_size))
     if any(stage.teacher_logits for stage in stages):
         for member, probe in zip(members, probes):
             check_classes(None if member.headless else probe.num_classes, student_probe.num_classes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
 from tutelage.errors import TutelageError
 from tutelage.registry import Registry
@@ -20,7 +21,7 @@ Group = Literal["logits", "relations", "maps", "embeddings", "other"]
 
 @dataclass(frozen=True)
 class Pair:
-    """Probed student and teacher, and the length of the run.
+    """Probed student and teacher, and what methods may know of the run: its length, batches and training set.
 
     Taps are given as pairs (teacher tap, student tap).
 
@@ -42,12 +43,45 @@ class Pair:
     """Total length of all stages."""
     teachers: int = 1
     """Number of teachers. The logits of several teachers are stacked, (M, B, K)."""
+    labels: Tensor | None = None
+    """Labels (N,) of the training samples, in the order of their indices (``INDEX``), int64, −1 if unlabeled."""
+    batch_size: int | None = None
+    """Samples per step, over all processes."""
 
     @property
     def classes(self) -> int:
         """Number of the student's logits."""
         assert self.student.num_classes is not None
         return self.student.num_classes
+
+    def known_labels(self, method: str) -> Tensor:
+        """Return ``labels``.
+
+        Raises:
+            TutelageError: If they are not known or not class numbers; the message names the argument to pass.
+        """
+        labels = self.labels
+        if labels is None or labels.ndim != 1 or labels.is_floating_point():
+            given = "" if labels is None else f", not {labels.dtype} of shape {tuple(labels.shape)}"
+            raise TutelageError(
+                f"method={method} needs the labels of all training samples; pass Distiller(…, labels=labels), integers "
+                f"of shape (N,), -1 if unlabeled{given}, and in each step distiller(…, index=index), the places of the "
+                f"batch among them"
+            )
+        return labels
+
+    def known_batch_size(self, method: str) -> int:
+        """Return ``batch_size``.
+
+        Raises:
+            TutelageError: If it is not known; the message names the argument to pass.
+        """
+        if self.batch_size is None:
+            raise TutelageError(
+                f"method={method} needs the number of samples per step, over all processes; pass "
+                f"Distiller(…, batch_size=…)"
+            )
+        return self.batch_size
 
     def taps(self, chosen: dict[str, str] | None, method: str) -> list[tuple[str, str]]:
         """Return the pairs of taps, shallow to deep.

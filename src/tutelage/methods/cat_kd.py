@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from tutelage.connectors import Classified
+from tutelage.connectors import Classified, FrozenClassifier
 from tutelage.losses import cat_kd_match, cat_kd_target, class_map, pool_to
 from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import LOGITS, Kept, Stage, Term
@@ -45,12 +45,13 @@ class CATKD(Method):
         theirs, ours = pair.teacher.last_map, pair.student.last_map
         height, width = pair.common_size(theirs, ours)
         size = min(self.resolution, height), min(self.resolution, width)
+        target = partial(_target, size=size, normalize=self.normalize)
         term = Term(
             "cat_kd",
             self.weight,
             (ours,),
             (theirs, LOGITS),  # the logits, because class maps need a teacher with the classes of the data
-            Classified(pair.teacher.classifier, partial(_target, size=size, normalize=self.normalize)),
+            Classified(FrozenClassifier(pair.teacher.classifier), target),
             partial(cat_kd_match, resolution=self.resolution, normalize=self.normalize),
             Classified(pair.student.classifier, partial(_pooled_class_map, size=size)),
             kept=Kept.of("statistic", "class_map", theirs, size=size, normalize=self.normalize),

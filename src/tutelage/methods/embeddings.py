@@ -16,6 +16,7 @@ def term_on_embeddings(
     weight: float,
     match: Callable[..., Tensor],
     connector: nn.Module | None = None,
+    *batch: str,
     relational: bool = False,
 ) -> Term:
     """Return a term between the embeddings of student and teacher. All such terms share one cached target.
@@ -23,15 +24,16 @@ def term_on_embeddings(
     Args:
         name: Name of the term.
         weight: Weight of the term.
-        match: Function of the student's embeddings and the teacher's, or module.
+        match: Function of the student's embeddings, the teacher's and the values of ``batch``, or module.
         connector: Module for the student's embeddings.
+        *batch: Taps of the batch that ``match`` reads, such as ``INDEX``.
         relational: Whether the loss relates the samples of a batch to each other.
     """
     kept = Kept.of("embedding", "embedding")
     return Term(
         name,
         weight,
-        (EMBEDDING,),
+        (EMBEDDING, *batch),
         (EMBEDDING,),
         lambda embedding: embedding,
         match,

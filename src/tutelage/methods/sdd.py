@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from tutelage.connectors import Classified
+from tutelage.connectors import Classified, FrozenClassifier
 from tutelage.losses import dkd_loss, kd_loss, region_logits, sdd_loss, sdd_nkd_loss
 from tutelage.methods.base import METHODS, Group, Method, Pair
 from tutelage.terms import LABELS, LOGITS, Kept, Stage, Term, WarmUp
@@ -74,7 +74,7 @@ class SDD(Method):
             (0.9 if of_kd else 1.0) if self.weight is None else self.weight,
             (ours, LABELS),
             (theirs, LOGITS),  # the logits, because regions need a teacher with the classes of the data
-            Classified(pair.teacher.classifier, regions),
+            Classified(FrozenClassifier(pair.teacher.classifier), regions),
             partial(sdd_loss, loss=self._loss),
             Classified(pair.student.classifier, regions),
             kept=Kept.of("statistic", "regions", theirs, sizes=sizes, grid=self.grid),

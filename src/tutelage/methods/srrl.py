@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch.nn as nn
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from tutelage.connectors import srrl_connector
+from tutelage.connectors import FrozenClassifier, srrl_connector
 from tutelage.errors import TutelageError
 from tutelage.losses import srrl_match
 from tutelage.methods.base import METHODS, Group, Method, Pair
@@ -52,7 +51,7 @@ class SRRL(Method):
             (tap,),
             (EMBEDDING,),
             lambda embedding: embedding,
-            _Match(pair.teacher.classifier, self.logits_weight),
+            _Match(FrozenClassifier(pair.teacher.classifier), self.logits_weight),
             srrl_connector(channels, width),
             kept=Kept.of("embedding", "embedding"),
         )
@@ -60,22 +59,12 @@ class SRRL(Method):
 
 
 class _Match(nn.Module):
-    """``srrl_match`` with the teacher's classifier, whose weights are buffers that are not saved: they follow the
-    student's device and precision, and neither a checkpoint nor a teacher in shards has to know of them."""
+    """``srrl_match`` with the teacher's classifier."""
 
-    weight: Tensor
-    bias: Tensor | None
-
-    def __init__(self, classifier: nn.Module, logits_weight: float) -> None:
+    def __init__(self, classifier: FrozenClassifier, logits_weight: float) -> None:
         super().__init__()
-        assert isinstance(classifier.weight, Tensor)
-        self.register_buffer("weight", classifier.weight.detach().flatten(1), persistent=False)
-        bias = classifier.bias.detach() if isinstance(classifier.bias, Tensor) else None
-        self.register_buffer("bias", bias, persistent=False)
+        self.classifier = classifier
         self.logits_weight = logits_weight
 
     def forward(self, student: Tensor, target: Tensor) -> Tensor:
-        return srrl_match(student, target, self._classifier, weight=self.logits_weight)
-
-    def _classifier(self, embeddings: Tensor) -> Tensor:
-        return F.linear(embeddings, self.weight, self.bias)
+        return srrl_match(student, target, self.classifier, weight=self.logits_weight)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import torch
 from torch import nn
 
 from tutelage.errors import TutelageError
@@ -17,6 +18,7 @@ from tutelage.terms import Stage, Term
 
 STUDENT, TEACHER, NARROW_TEACHER = "resnet8", "wrn_10_4", "wrn_10_1"
 """The networks of the example, and a teacher with the student's channels."""
+CLASSES = 100
 
 Teacher = Literal["none", "any", "head", "channels", "classes"]
 """What the teacher must have: any classifier, the student's channels at the tapped layers, or the data's classes.
@@ -95,11 +97,12 @@ def _fits(method: Method, pair: Pair) -> bool:
 
 @cache
 def _probe(network: str, headless: bool = False) -> Probe:
-    model = create_model(network, num_classes=100)
+    model = create_model(network, num_classes=CLASSES)
     if headless:
         model.fc = nn.Identity()
     return Probe(model, (32, 32))
 
 
 def _pair(teacher: str, headless: bool = False) -> Pair:
-    return Pair(_probe(STUDENT), _probe(teacher, headless), epochs=10)
+    labels = torch.arange(CLASSES)
+    return Pair(_probe(STUDENT), _probe(teacher, headless), epochs=10, labels=labels, batch_size=64)

@@ -14,7 +14,7 @@ from tutelage.taps.pairing import pair_levels
 from tutelage.taps.points import TapPoint
 from tutelage.taps.preactivation import before_activation, norm_before
 from tutelage.taps.probe import Probe, find_levels, tap_points
-from tutelage.taps.unregistered import set_unregistered
+from tutelage.taps.unregistered import set_unregistered, unregistered
 
 __all__ = [
     "EMBEDDING",
@@ -34,6 +34,7 @@ __all__ = [
     "set_unregistered",
     "tap_points",
     "tapped",
+    "unregistered",
     "with_batch_statistics",
 ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import nn
 
 
@@ -24,3 +26,17 @@ def set_unregistered(owner: nn.Module, name: str, module: nn.Module | None) -> N
         (2, 0)
     """
     vars(owner)[name] = module  # nn.Module.__setattr__ would register it
+
+
+def unregistered(owner: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules that ``owner`` uses without having registered them.
+
+    Example:
+        >>> from torch import nn
+        >>> from tutelage.taps import set_unregistered, unregistered
+        >>> student = nn.Identity()
+        >>> set_unregistered(student, "teacher", nn.Linear(2, 2))
+        >>> list(unregistered(student))
+        [Linear(in_features=2, out_features=2, bias=True)]
+    """
+    yield from (value for value in vars(owner).values() if isinstance(value, nn.Module))

@@ -1,6 +1,7 @@
 """Building blocks of methods: terms, what they read, and the stages in which they are trained."""
 
 from tutelage.taps import EMBEDDING
+from tutelage.terms.gathering import alone
 from tutelage.terms.image_gradient import IMAGE_GRADIENT, MIRRORED_GRADIENT
 from tutelage.terms.kept import Kept
 from tutelage.terms.optimization import (
@@ -38,6 +39,7 @@ __all__ = [
     "Term",
     "WarmUp",
     "Weighting",
+    "alone",
     "epoch_at",
     "is_reserved",
 ]

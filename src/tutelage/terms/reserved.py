@@ -14,7 +14,7 @@ LABELS = "labels"
 """Reserved tap for the labels of the batch, (B,), −1 if unlabeled."""
 
 INDEX = "index"
-"""Reserved tap for the indices of the samples in the training set, (B,)."""
+"""Reserved tap for the indices of the samples in the training set, (B,), from 0; see ``Pair.labels``."""
 
 EPOCH = "epoch"
 """Reserved tap for the epoch of the stage, from 0, a scalar on the CPU."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from tutelage.distillation import Distiller
+from tutelage.terms import alone
 from tutelage.training.feeding.feed import build_feed
 from tutelage.training.job.job import Job
 
@@ -61,7 +62,7 @@ def diagnose(job: Job, engine: Accelerator, stage: int, epoch: int, step: int) -
     feed = build_feed(job, engine.device)
     fed = next(feed.epoch(epoch, first=step))
     distiller.train()
-    with _seen(distiller) as faults, engine.autocast():
+    with _seen(distiller) as faults, engine.autocast(), alone():
         out = distiller(fed.images, fed.labels, index=fed.index_for(distiller.stage))
     terms = [f"the term {name} itself, whose inputs are finite" for name, term in out.terms.items() if _bad(term)]
     where = next(iter(faults + terms), None)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tutelage.errors import TutelageError
+from tutelage.terms import alone
 from tutelage.training.engine import AUTOCAST
 from tutelage.training.job.job import Job
 
@@ -80,7 +81,7 @@ def _bytes_an_image(job: Job, engine: Accelerator) -> float:
     shape = (SAMPLED, 3, *job.data.size)
     images = torch.zeros(shape, dtype=torch.uint8, device=engine.device)
     labels = torch.zeros(SAMPLED, dtype=torch.int64, device=engine.device)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), engine.autocast():
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), engine.autocast(), alone():
         out = job.distiller(images, labels, index=labels)  # keeps the graph alive, so that no storage is reused
     del out
     return sum(size for place, size in kept.items() if place not in own) / SAMPLED

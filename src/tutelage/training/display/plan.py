@@ -151,13 +151,14 @@ def _tap(probe: Probe | None, tap: str) -> str:
 
 
 def _connector(term: Term) -> str:
-    convolutions = [part for part in term.connector.modules() if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d))]
-    if not convolutions:
-        return "none"
-    shown = [
-        f"conv {'×'.join(map(str, part.kernel_size))} {part.in_channels}→{part.out_channels}" for part in convolutions
-    ]
-    return f"{', '.join(shown)} ({shown_count(parameter_count(term.connector))})"
+    shown = [layer for layer in map(_layer, term.connector.modules()) if layer]
+    return f"{', '.join(shown)} ({shown_count(parameter_count(term.connector))})" if shown else "none"
+
+
+def _layer(part: nn.Module) -> str:
+    if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d)):
+        return f"conv {'×'.join(map(str, part.kernel_size))} {part.in_channels}→{part.out_channels}"
+    return f"linear {part.in_features}→{part.out_features}" if isinstance(part, nn.Linear) else ""
 
 
 def _settings_line(job: Job) -> Text:

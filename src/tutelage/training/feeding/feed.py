@@ -28,20 +28,22 @@ class Fed(NamedTuple):
     """(B, 3, H, W) uint8, channels last, on the device."""
     labels: Tensor
     rows: np.ndarray
-    """Indices of the samples in the training set, (B,)."""
+    """Row numbers of the samples, (B,)."""
+    numbers: np.ndarray
+    """Numbers of the samples in the training set, (B,), which may have fewer samples than there are rows."""
     view: int
     """Index of the view of the samples."""
     targets: list[Tensor] | None
     """The cached teacher outputs for the terms, if they were stored."""
 
     def index_for(self, stage: Stage) -> Tensor | None:
-        """Return ``rows`` on the device, (B,), if a term of the stage reads them."""
-        return torch.from_numpy(self.rows).to(self.images.device) if stage.needs_index else None
+        """Return ``numbers`` on the device, (B,), if a term of the stage reads them."""
+        return torch.from_numpy(self.numbers).to(self.images.device) if stage.needs_index else None
 
     def part(self, chosen: np.ndarray) -> Fed:
         """Return the samples that the mask ``chosen`` (B,) selects, without targets."""
         places = torch.from_numpy(np.flatnonzero(chosen)).to(self.images.device)
-        return Fed(self.images[places], self.labels[places], self.rows[chosen], self.view, None)
+        return Fed(self.images[places], self.labels[places], self.rows[chosen], self.numbers[chosen], self.view, None)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class Feed:
             targets = [self._to_device(target) for target in targets]
         images = self.data.views(self._to_device(batch.images), batch.index, view)
         images = images.contiguous(memory_format=torch.channels_last)
-        return Fed(images, self._to_device(batch.labels), rows, view, targets)
+        numbers = np.searchsorted(self.data.train.rows, rows)
+        return Fed(images, self._to_device(batch.labels), rows, numbers, view, targets)
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         # Copies from pinned memory are asynchronous.

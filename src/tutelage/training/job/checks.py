@@ -92,7 +92,8 @@ def check_smallest_batch(distiller: Distiller, settings: RunSettings, data: Imag
     share = max(1, min(settings.batch_size, len(data.train)) // processes)
     if share // min(settings.accumulate, share) > 1:
         return
-    kept = {name: buffer.clone() for name, buffer in distiller.named_buffers()}
+    terms = (term for stage in distiller.stages for term in stage.terms)
+    kept = [(buffer, buffer.clone()) for module in (distiller, *terms) for buffer in module.buffers()]
     try:
         with torch.random.fork_rng(devices=[]):
             for index in range(len(distiller.stages)):
@@ -105,9 +106,8 @@ def check_smallest_batch(distiller: Distiller, settings: RunSettings, data: Imag
         raise TutelageError(_one_image(settings, data, processes)) from None
     finally:
         distiller.enter(0)
-        for name, buffer in distiller.named_buffers():
-            if name in kept:
-                buffer.copy_(kept[name])
+        for buffer, before in kept:
+            buffer.copy_(before)
 
 
 def _one_image(settings: RunSettings, data: ImageData, processes: int) -> str:

@@ -96,7 +96,8 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     check_size(f"{role}.input_size", student, size or data.size)
     for member in teacher.members if teacher is not None else ():
         check_size("teacher.input_size", member.network, member.input_size or data.size)
-    stages = make_stages(methods, student, teacher, size or data.size, settings.epochs)
+    labels, batch_size = data.train.labels, settings.batch_size
+    stages = make_stages(methods, student, teacher, size or data.size, settings.epochs, labels, batch_size)
     if not labelled:
         stages = without_labels(stages, methods, settings.data.name)
     if isinstance(settings, TrainSettings) and settings.trainable == "head":

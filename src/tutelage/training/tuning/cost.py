@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from rich.filesize import decimal
-from torch import nn
+from torch import Tensor
 
 from tutelage.config import DistillSettings
 from tutelage.console import duration
@@ -118,11 +119,11 @@ def data_seconds(split: Split, images: int, device: torch.device, step: float) -
 
 def _checkpoint_bytes(job: Job) -> int:
     """Return the size of two checkpoints of the whole state, the best student and the last student."""
-    student, trained = _bytes(job.student), _bytes(job.distiller)
-    moments = 1 if job.optimization.optimizer.name == "sgd" else 2
+    student, whole = (_bytes(module.state_dict().values()) for module in (job.student, job.distiller))
+    moments = (1 if job.optimization.optimizer.name == "sgd" else 2) * _bytes(job.distiller.parameters())
     averaged = student if job.settings.ema is not None else 0
-    return 2 * ((1 + moments) * trained + averaged) + 2 * student
+    return 2 * (whole + moments + averaged) + 2 * student
 
 
-def _bytes(network: nn.Module) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

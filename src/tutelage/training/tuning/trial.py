@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tutelage.distillation import Distiller
 from tutelage.measure import DTYPES, wait
+from tutelage.terms import alone
 from tutelage.training.engine import AUTOCAST
 
 
@@ -52,7 +53,7 @@ class StepTrial:
     def _seconds(self, precision: str, work: Callable[[], object]) -> float:
         wait(self.device)
         start = time.perf_counter()
-        with _autocast(self.device, precision):
+        with _autocast(self.device, precision), alone():  # processes may try different numbers of steps
             work()
         wait(self.device)
         return time.perf_counter() - start
