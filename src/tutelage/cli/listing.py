@@ -23,7 +23,7 @@ METHOD_COLUMNS = ("matches", "teacher", "labels", "batch", "cache", "trains", "s
 
 LEGEND = """\
 teacher  must have the data's classes, the student's channels, or a head (any)
-labels   the loss reads labels, beside the cross-entropy; refuses mixup, CutMix
+labels   the loss needs labels, beside the cross-entropy; refuses mixup, CutMix
 batch    the loss compares the samples of a batch; refuses accumulate
 cache    cache.views stores targets; large: with cache.features=true; no: never
 trains   parameters trained beside the student, for wrn_10_4 teaching resnet8

@@ -33,7 +33,7 @@ class Traits:
 
     teacher: Teacher
     labels: bool
-    """Whether its loss reads labels, beside the cross-entropy."""
+    """Whether its loss needs labels, beside the cross-entropy: those of the batch, or of the whole training set."""
     batch: bool
     """Whether its loss relates the samples of a batch to each other."""
     cache: Literal["yes", "large", "no"] | None
@@ -59,7 +59,7 @@ def traits_of(method: Method) -> Traits:
     trained = {id(p): p.numel() for term in terms for p in term.parameters() if p.requires_grad}
     return Traits(
         teacher=_teacher(method, stages),
-        labels=any(term.needs_labels for term in terms),
+        labels=any(stage.terms_need_labels or stage.needs_index for stage in stages),
         batch=any(term.relational for term in terms),
         cache=_cache([term for term in terms if term.teacher_taps]),
         parameters=sum(trained.values()),
