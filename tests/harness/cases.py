@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tutelage.distillation import Distiller, Teacher, Teachers, make_stages
+from tutelage.distillation import Distiller, Teacher, Teachers, deploy, make_stages
 from tutelage.methods import METHODS, Method, parse
 from tutelage.models import create_model
 
@@ -77,6 +77,7 @@ CASES = [
     ),
     Case("reviewkd", "reviewkd", {}),
     Case("cat_kd", "cat_kd", {}),
+    Case("simkd", "simkd", {}),
     Case("sdd", "sdd", {}),
     Case("sdd-dkd", "sdd", {"sdd": {"loss": "dkd", "sizes": (1, 2), "beta": 2.0, "warmup": 5}}),
     Case("sdd-nkd", "sdd", {"sdd": {"loss": "nkd", "ce": 0.5}}),
@@ -155,6 +156,7 @@ def build(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
     student = create_model("resnet8", CLASSES).to(dtype)
     members = [Teacher(network(name).to(dtype)) for name in case.teachers]
     teacher = members[0] if len(members) == 1 else Teachers(members)
+    student = deploy(case.methods(), student, teacher, SIZE)
     stages = make_stages(case.methods(), student, teacher, SIZE, case.epochs)
     distiller = Distiller(student, teacher, stages)
     if case.stage > 0:  # it is in its first

@@ -48,6 +48,7 @@ from oracles.wkd_f import wkd_f
 from oracles.wkd_l import wkd_l, wkd_l_cost
 from oracles.wsld import wsld
 from tutelage.distillation import Distiller
+from tutelage.models import extension_of
 
 STAGES = ("layer1", "layer2", "layer3")
 BLOCKS = ("block1", "block2", "block3")
@@ -88,8 +89,10 @@ class Networks:
         batch_teacher = copy.deepcopy(teachers[0]).train()
         named = (*BLOCKS, *NORMS, "conv1", "block1:in", "relu", EMBEDDING)
         t_names = [name for name in named if hasattr(teachers[0], "block1")]
+        # In an extended student, layer3.0 is layer3.
+        s_names = [*STAGES, *SUMS[: 2 if extension_of(student) else 3], "relu", EMBEDDING]
         with torch.no_grad():
-            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", EMBEDDING))
+            self.s = read(copy.deepcopy(student), images, s_names)
             self.t = read(teachers[0].eval(), images, t_names)
             self.t_batch = read(batch_teacher, images, t_names)
             self.t_logits = [teacher.eval()(images) for teacher in teachers]
@@ -268,6 +271,8 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "reviewkd": n.reviewkd() / 20}
         case "cat_kd":
             return {"ce": ce, "cat_kd": 400 * n.cat_kd()}
+        case "simkd":
+            return {"simkd": hint(n.s["layer3"].tolist(), n.t["relu"].tolist())}
         case "sdd":
             return {"ce": 0.1 * ce, "sdd": 0.9 * n.sdd((1, 2, 4), lambda s, t, _: kd(s, t, 4.0))}
         case "sdd-dkd":  # in the first of 5 epochs of warm-up

@@ -5,9 +5,9 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
 from tutelage.methods.base import METHODS, Method, Pair
-from tutelage.methods.combine import methods_by_name, parse, plan
+from tutelage.methods.combine import deployed, methods_by_name, parse, plan
 
-__all__ = ["METHODS", "Method", "Pair", "list_methods", "methods_by_name", "parse", "plan"]
+__all__ = ["METHODS", "Method", "Pair", "deployed", "list_methods", "methods_by_name", "parse", "plan"]
 
 # Importing a file registers its method.
 for _module in iter_modules(__path__):
