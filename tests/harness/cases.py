@@ -78,6 +78,7 @@ CASES = [
     Case("reviewkd", "reviewkd", {}),
     Case("cat_kd", "cat_kd", {}),
     Case("simkd", "simkd", {}),
+    Case("norm", "norm", {"norm": {"count": 2}}),
     Case("sdd", "sdd", {}),
     Case("sdd-dkd", "sdd", {"sdd": {"loss": "dkd", "sizes": (1, 2), "beta": 2.0, "warmup": 5}}),
     Case("sdd-nkd", "sdd", {"sdd": {"loss": "nkd", "ce": 0.5}}),

@@ -30,6 +30,7 @@ from oracles.kdsvd import kdsvd
 from oracles.ldrld import ldrld
 from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
+from oracles.norm import norm
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.pefd import pefd
@@ -91,6 +92,7 @@ class Networks:
         t_names = [name for name in named if hasattr(teachers[0], "block1")]
         # In an extended student, layer3.0 is layer3.
         s_names = [*STAGES, *SUMS[: 2 if extension_of(student) else 3], "relu", EMBEDDING]
+        s_names += ["layer3.1.expand"] * hasattr(student.layer3[-1], "expand")
         with torch.no_grad():
             self.s = read(copy.deepcopy(student), images, s_names)
             self.t = read(teachers[0].eval(), images, t_names)
@@ -273,6 +275,8 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "cat_kd": 400 * n.cat_kd()}
         case "simkd":
             return {"simkd": hint(n.s["layer3"].tolist(), n.t["relu"].tolist())}
+        case "norm":  # in the first step of its weight
+            return {"ce": 0.1 * ce, "norm": 0.1 * norm(n.s["layer3.1.expand"].tolist(), n.t["block3"].tolist())}
         case "sdd":
             return {"ce": 0.1 * ce, "sdd": 0.9 * n.sdd((1, 2, 4), lambda s, t, _: kd(s, t, 4.0))}
         case "sdd-dkd":  # in the first of 5 epochs of warm-up

@@ -54,8 +54,8 @@ class Distiller(nn.Module):
     along.
 
     Args:
-        student: The network to train. A method that adds something to the deployed student (``simkd``, ``norm``) extends
-            a copy of it: save ``distiller.student``.
+        student: The network to train. A method that adds something to the deployed student (``simkd``, ``norm``)
+            extends a copy of it: save ``distiller.student``.
         teacher: A :class:`Teacher` or :class:`Teachers`, or a plain network, which then gets the same images as the
             student. None for a method without a teacher.
         method: A name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method` with your own settings, several

@@ -125,8 +125,8 @@ class Pair:
             TutelageError: If the student is already extended, or does not run with the parts.
         """
         student = self.student.model
+        network = extended(student, extension)
         try:
-            network = extended(student, extension)
             dry_run(network, self.student.input_size)
         except (TutelageError, AttributeError) as error:  # code that reads attributes of the module before a part
             places = " and ".join(f"'{insertion.after}'" for insertion in extension.inserted)

@@ -14,7 +14,7 @@ from tutelage.models.parts import norm, simkd  # noqa: F401  (each registers its
 from tutelage.models.parts.register import parts
 
 _Count = Annotated[int, Field(ge=1, le=2**16)]
-_Factor = Annotated[float, Field(gt=0)]
+_Factor = Annotated[float, Field(gt=0, le=2**16)]
 
 
 class Insertion(BaseModel):
@@ -59,8 +59,7 @@ class Extension(BaseModel):
 def extended(model: nn.Module, extension: Extension) -> nn.Module:
     """Return a copy of a network with random new parts, and the ``extension`` as an attribute.
 
-    Modules before which nothing is inserted keep their names; a module ``layer3`` with a part after it becomes
-    ``layer3.0``, and the part ``layer3.1``.
+    A module ``layer3`` with a part after it becomes ``layer3.0``, and the part ``layer3.1``; others keep their names.
 
     Args:
         model: A network that was not extended before.
@@ -78,7 +77,10 @@ def extended(model: nn.Module, extension: Extension) -> nn.Module:
         ('SimKDProjector', Linear(in_features=128, out_features=10, bias=True))
     """
     if extension_of(model) is not None:
-        raise TutelageError("a method has already extended this network; start from the network without the extension")
+        raise TutelageError(
+            f"this {type(model).__name__} already has parts that a method added; start from a network without them, or "
+            f"use a method that adds none, such as method=kd"
+        )
     network = copy.deepcopy(model)
     if extension.features is not None:
         name = find_heads(network)[-1]

@@ -132,7 +132,8 @@ class Probe:
         made = [tap for tap in self._last_maps if tap in modules]
         if not made:
             raise TutelageError(
-                f"no module of {type(self.model).__name__} returns its last map ('{self.last_map}'); use another network"
+                f"no module of {type(self.model).__name__} returns its last map ('{self.last_map}'); use another "
+                f"network"
             )
         return made[-1]
 
