@@ -199,11 +199,11 @@ class Networks:
         assert self.distiller.teacher is not None
         network = self.distiller.teacher.members[0].network
         values = {}
-        for weight, tap, norm in zip((0.25, 0.5, 1.0), SUMS, NORMS):
-            module = network.get_submodule(norm)
+        for weight, tap, before in zip((0.25, 0.5, 1.0), SUMS, NORMS):
+            module = network.get_submodule(before)
             margin = ofd_margin(module.weight.tolist(), module.bias.tolist())
             name = "ofd." + tap.replace(".relu2:in", ".add")
-            values[name] = weight / 1000 * ofd(self.connected(name), features[norm].tolist(), margin)
+            values[name] = weight / 1000 * ofd(self.connected(name), features[before].tolist(), margin)
         return values
 
     def _image_gradient(self, network: nn.Module, mirror: bool = False) -> list:

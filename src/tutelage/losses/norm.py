@@ -16,12 +16,12 @@ from tutelage.losses.shapes import Size, pool_to, require_maps, require_same_bat
 EPSILON = 1e-7
 
 
-@full_precision
 def norm_logits(logits: Tensor, *, scale: float = 2.5) -> Tensor:
     """Return logits normalized over the classes and scaled, as the cross-entropy and KD terms of NORM read them.
 
     scale · (z − mean) / √(var + 10⁻⁷), with the mean and the biased variance over the classes. The order of the classes
-    stays, so the predicted class does not change; the confidence does.
+    stays, so the predicted class does not change; the confidence does. Unlike losses, the result has the precision of
+    the logits, because networks compute it too.
 
     Args:
         logits: The logits (B, K).
