@@ -15,7 +15,7 @@ ROOMS = [
     *("runs", "measure", "training", "export", "students", "bench", "study", "report", "cli"),
 ]
 FOLDERS = {
-    "models": ["own", "weights", "libraries"],
+    "models": ["own", "parts", "weights", "libraries"],
     "data": ["stored", "sources", "shards", "views"],
     "distillation": ["cache"],
     "training": ["job", "feeding", "evaluation", "diagnosis", "tuning", "display", "loop"],

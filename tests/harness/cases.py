@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tutelage.distillation import Distiller, Teacher, Teachers, make_stages
+from tutelage.distillation import Distiller, Teacher, Teachers, deploy, make_stages
 from tutelage.methods import METHODS, Method, parse
 from tutelage.models import create_model
 
@@ -80,6 +80,8 @@ CASES = [
     ),
     Case("reviewkd", "reviewkd", {}),
     Case("cat_kd", "cat_kd", {}),
+    Case("simkd", "simkd", {}),
+    Case("norm", "norm", {"norm": {"count": 2}}),
     Case("sdd", "sdd", {}),
     Case("sdd-dkd", "sdd", {"sdd": {"loss": "dkd", "sizes": (1, 2), "beta": 2.0, "warmup": 5}}),
     Case("sdd-nkd", "sdd", {"sdd": {"loss": "nkd", "ce": 0.5}}),
@@ -167,6 +169,7 @@ def build(case: Case, dtype: torch.dtype = torch.float32) -> Distiller:
     student = create_model("resnet8", CLASSES).to(dtype)
     members = [Teacher(network(name).to(dtype)) for name in case.teachers]
     teacher = members[0] if len(members) == 1 else Teachers(members)
+    student = deploy(case.methods(), student, teacher, SIZE)
     labels = torch.arange(SAMPLES) % CLASSES
     stages = make_stages(case.methods(), student, teacher, SIZE, case.epochs, labels, batch_size=16)
     distiller = Distiller(student, teacher, stages)

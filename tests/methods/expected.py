@@ -31,6 +31,7 @@ from oracles.kdsvd import kdsvd
 from oracles.ldrld import ldrld
 from oracles.mgd import mgd
 from oracles.nkd import nkd, target_class
+from oracles.norm import norm
 from oracles.nst import nst
 from oracles.ofd import ofd, ofd_margin
 from oracles.pefd import pefd
@@ -50,6 +51,7 @@ from oracles.wkd_f import wkd_f
 from oracles.wkd_l import wkd_l, wkd_l_cost
 from oracles.wsld import wsld
 from tutelage.distillation import Distiller
+from tutelage.models import extension_of
 
 STAGES = ("layer1", "layer2", "layer3")
 BLOCKS = ("block1", "block2", "block3")
@@ -90,8 +92,11 @@ class Networks:
         batch_teacher = copy.deepcopy(teachers[0]).train()
         named = (*BLOCKS, *NORMS, "conv1", "block1:in", "relu", EMBEDDING)
         t_names = [name for name in named if hasattr(teachers[0], "block1")]
+        # In an extended student, layer3.0 is layer3.
+        s_names = [*STAGES, *SUMS[: 2 if extension_of(student) else 3], "relu", EMBEDDING]
+        s_names += ["layer3.1.expand"] * hasattr(student.layer3[-1], "expand")
         with torch.no_grad():
-            self.s = read(copy.deepcopy(student), images, (*STAGES, *SUMS, "relu", EMBEDDING))
+            self.s = read(copy.deepcopy(student), images, s_names)
             self.t = read(teachers[0].eval(), images, t_names)
             self.t_batch = read(batch_teacher, images, t_names)
             self.t_logits = [teacher.eval()(images) for teacher in teachers]
@@ -230,11 +235,11 @@ class Networks:
         assert self.distiller.teacher is not None
         network = self.distiller.teacher.members[0].network
         values = {}
-        for weight, tap, norm in zip((0.25, 0.5, 1.0), SUMS, NORMS):
-            module = network.get_submodule(norm)
+        for weight, tap, before in zip((0.25, 0.5, 1.0), SUMS, NORMS):
+            module = network.get_submodule(before)
             margin = ofd_margin(module.weight.tolist(), module.bias.tolist())
             name = "ofd." + tap.replace(".relu2:in", ".add")
-            values[name] = weight / 1000 * ofd(self.connected(name), features[norm].tolist(), margin)
+            values[name] = weight / 1000 * ofd(self.connected(name), features[before].tolist(), margin)
         return values
 
     def _image_gradient(self, network: nn.Module, mirror: bool = False) -> list:
@@ -304,6 +309,10 @@ def expected_terms(case: Case, distiller: Distiller, images: Tensor, labels: Ten
             return {"ce": ce, "reviewkd": n.reviewkd() / 20}
         case "cat_kd":
             return {"ce": ce, "cat_kd": 400 * n.cat_kd()}
+        case "simkd":
+            return {"simkd": hint(n.s["layer3"].tolist(), n.t["relu"].tolist())}
+        case "norm":  # in the first step of its weight
+            return {"ce": 0.1 * ce, "norm": 0.1 * norm(n.s["layer3.1.expand"].tolist(), n.t["block3"].tolist())}
         case "sdd":
             return {"ce": 0.1 * ce, "sdd": 0.9 * n.sdd((1, 2, 4), lambda s, t, _: kd(s, t, 4.0))}
         case "sdd-dkd":  # in the first of 5 epochs of warm-up

@@ -26,7 +26,8 @@ teacher  must have the data's classes, the student's channels, or a head (any)
 labels   the loss needs labels, beside the cross-entropy; refuses mixup, CutMix
 batch    the loss compares the samples of a batch; refuses accumulate
 cache    cache.views stores targets; large: with cache.features=true; no: never
-trains   parameters trained beside the student, for wrn_10_4 teaching resnet8
+trains   parameters beside the student's, for wrn_10_4 teaching resnet8;
+         *: deployed with it
 stages   stages that share the epochs, if more than one"""
 
 
@@ -74,7 +75,7 @@ def method_cells(row: Mapping[str, Any]) -> Sequence[str]:
         "yes" if row["labels"] else "",
         "yes" if row["batch"] else "",
         row["cache"] or "",
-        _count(row["parameters"]),
+        _count(row["parameters"]) + "*" * row["deployed"],
         str(row["stages"]) if row["stages"] > 1 else "",
     )
 

@@ -8,7 +8,7 @@ from tutelage.distillation.cache.settings import CacheSettings
 from tutelage.distillation.cache.targets import StoredTargets, TargetCache
 from tutelage.distillation.checks import foreign_classes
 from tutelage.distillation.distiller import TASK, Distiller, DistillerOutput
-from tutelage.distillation.stages import make_stages, native_size
+from tutelage.distillation.stages import deploy, make_stages, native_size
 from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher, compile_frozen
 from tutelage.distillation.teachers import Teachers
@@ -24,6 +24,7 @@ __all__ = [
     "Teacher",
     "Teachers",
     "compile_frozen",
+    "deploy",
     "foreign_classes",
     "make_stages",
     "native_size",

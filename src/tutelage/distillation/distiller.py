@@ -12,7 +12,7 @@ from torch import Tensor
 from tutelage.distillation.base import BaseTeacher
 from tutelage.distillation.reading import ReadNothing, modules_at, places_of, read_batch, read_taps
 from tutelage.distillation.sharding import hand_back, is_sharded, shard_layers
-from tutelage.distillation.stages import make_stages
+from tutelage.distillation.stages import deploy, make_stages
 from tutelage.distillation.task import task_loss
 from tutelage.distillation.teacher import Teacher
 from tutelage.errors import TutelageError
@@ -55,7 +55,8 @@ class Distiller(nn.Module):
     along.
 
     Args:
-        student: The network to train.
+        student: The network to train. A method that adds something to the deployed student (``simkd``, ``norm``)
+            extends a copy of it: save ``distiller.student``.
         teacher: A :class:`Teacher` or :class:`Teachers`, or a plain network, which then gets the same images as the
             student. None for a method without a teacher.
         method: A name (``kd``), names joined by ``+`` (``kd+at``), a :class:`Method` with your own settings, several
@@ -105,7 +106,6 @@ class Distiller(nn.Module):
         batch_size: int | None = None,
     ) -> None:
         super().__init__()
-        self.student = student
         if teacher is not None and not isinstance(teacher, BaseTeacher):
             if not isinstance(teacher, nn.Module):
                 raise TutelageError(
@@ -119,8 +119,10 @@ class Distiller(nn.Module):
         weights = torch.tensor(class_weights) if class_weights is not None else None
         self.register_buffer("class_weights", weights, persistent=False)  # stored in the settings, not in checkpoints
         if isinstance(method, (str, Method, Mapping)):
+            student = deploy(method, student, teacher, input_size)
             numbers = torch.as_tensor(labels) if labels is not None else None
             method = make_stages(method, student, teacher, input_size, epochs, numbers, batch_size)
+        self.student = student
         self.stages = list(method)
         self.progress = 0.0
         """Fraction of the stage that is done, from 0 to 1. Set it if a term's weight changes over its stage."""

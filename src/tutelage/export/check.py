@@ -15,7 +15,7 @@ from tutelage.export.settings import ExportSettings
 from tutelage.export.task import Task, describe_input
 from tutelage.export.verify import Agreement, batches, measure, spread
 from tutelage.measure import describe_machine, median_milliseconds
-from tutelage.models import count_macs, parameter_count
+from tutelage.models import count_macs, extension_of, parameter_count
 from tutelage.runs import Predict, Student, predictor
 from tutelage.training.job import match_data
 
@@ -49,6 +49,7 @@ def check(task: Task, settings: ExportSettings, folder: Path, data: ImageData, n
     image = next(batches(split, student.size))[0][:1]
     return Record(
         model=student.spec.name,
+        extended=extension_of(student.network) is not None,
         source=str(student.source),
         parameters=parameter_count(student.network),
         macs=count_macs(student.network, student.size),

@@ -41,6 +41,8 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model: str
+    extended: bool = False
+    """Whether the method added parts to the network, which only tutelage can then build."""
     source: str
     parameters: int
     macs: int

@@ -16,12 +16,12 @@ from tutelage.losses.shapes import Size, pool_to, require_maps, require_same_bat
 EPSILON = 1e-7
 
 
-@full_precision
 def norm_logits(logits: Tensor, *, scale: float = 2.5) -> Tensor:
     """Return logits normalized over the classes and scaled, as the cross-entropy and KD terms of NORM read them.
 
     scale · (z − mean) / √(var + 10⁻⁷), with the mean and the biased variance over the classes. The order of the classes
-    stays, so the predicted class does not change; the confidence does.
+    stays, so the predicted class does not change; the confidence does. Unlike losses, the result has the precision of
+    the logits, because networks compute it too.
 
     Args:
         logits: The logits (B, K).
@@ -46,7 +46,7 @@ def norm_loss(student: Tensor, teacher: Tensor) -> Tensor:
     The larger map is max-pooled to the smaller. The authors' weight changes in steps over training.
 
     Args:
-        student: The student's expanded map (B, N·C, H, W) from ``NormConnector``.
+        student: The student's expanded map (B, N·C, H, W) from ``models.NormExpansion``.
         teacher: The teacher's last map (B, C, H, W).
 
     Returns:
@@ -94,7 +94,7 @@ def norm_match(student: Tensor, target: Tensor) -> Tensor:
     A student map larger than the target is max-pooled to the target's size.
 
     Args:
-        student: The student's expanded map (B, N·C, H, W) from ``NormConnector``.
+        student: The student's expanded map (B, N·C, H, W) from ``models.NormExpansion``.
         target: Output of ``norm_target``.
 
     Returns:
@@ -114,7 +114,7 @@ def norm_match(student: Tensor, target: Tensor) -> Tensor:
     if student.shape[1] % target.shape[1]:
         raise TutelageError(
             f"norm: the student's {student.shape[1]} channels are not a multiple of the teacher's {target.shape[1]}; "
-            "expand the student's map with `NormConnector` first"
+            "expand the student's map with `models.NormExpansion` first"
         )
     pooled = pool_to(student, (target.shape[2], target.shape[3]), "max")
     representations = pooled.unflatten(1, (-1, target.shape[1]))

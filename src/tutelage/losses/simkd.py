@@ -19,7 +19,7 @@ def simkd_loss(student: Tensor, teacher: Tensor) -> Tensor:
     projector and the teacher's classifier. The larger map is average-pooled to the smaller.
 
     Args:
-        student: The student's last map (B, C, H, W) after ``simkd_projector``.
+        student: The student's last map (B, C, H, W) after ``models.SimKDProjector``.
         teacher: The teacher's last map (B, C, H, W) before global pooling.
 
     Returns:
@@ -67,7 +67,7 @@ def simkd_match(student: Tensor, target: Tensor) -> Tensor:
     A student map larger than the target is average-pooled to the target's size.
 
     Args:
-        student: The student's last map (B, C, H, W) after ``simkd_projector``.
+        student: The student's last map (B, C, H, W) after ``models.SimKDProjector``.
         target: Output of ``simkd_target``.
 
     Returns:

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 
 from tutelage.methods.base import METHODS, Group, Method, Pair
-from tutelage.methods.combine import methods_by_name, parse, plan
+from tutelage.methods.combine import deployed, methods_by_name, parse, plan
 from tutelage.methods.traits import Traits, traits_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Method",
     "Pair",
     "Traits",
+    "deployed",
     "list_methods",
     "methods_by_name",
     "parse",

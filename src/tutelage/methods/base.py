@@ -7,12 +7,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch.nn as nn
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from tutelage.errors import TutelageError
+from tutelage.models import Extension, extended
 from tutelage.registry import Registry
-from tutelage.taps import Probe, before_activation, pair_levels
+from tutelage.taps import Probe, before_activation, dry_run, pair_levels
 from tutelage.terms import Stage
 
 Group = Literal["logits", "relations", "maps", "embeddings", "other"]
@@ -149,6 +151,27 @@ class Pair:
         assert self.teacher is not None
         return _map_shape("teacher", self.teacher, teacher_tap), _map_shape("student", self.student, student_tap)
 
+    def extended(self, extension: Extension, method: str) -> nn.Module:
+        """Return the student with the parts of ``extension``; see ``models.extended``.
+
+        Args:
+            extension: What to add to the student.
+            method: Name of the method, for error messages.
+
+        Raises:
+            TutelageError: If the student is already extended, or does not run with the parts.
+        """
+        student = self.student.model
+        network = extended(student, extension)
+        try:
+            dry_run(network, self.student.input_size)
+        except (TutelageError, AttributeError) as error:  # code that reads attributes of the module before a part
+            places = " and ".join(f"'{insertion.after}'" for insertion in extension.inserted)
+            raise TutelageError(
+                f"{method} cannot insert its part after {places} of the student ({type(student).__name__}): {error}"
+            ) from error
+        return network
+
     def after_activation(self, teacher_tap: str) -> bool:
         """Return whether the teacher's tap reads the output of an activation, so that a connector may end in one."""
         assert self.teacher is not None
@@ -198,6 +221,12 @@ class Method(BaseModel, ABC):
     None if its terms that read labels do. Set False if they accept soft labels (B, K).
     """
 
+    deploys: ClassVar[str] = ""
+    """What the method adds to the student that is deployed ("a projector and the teacher's classifier"); "" if nothing.
+
+    Such a method implements ``deployed``.
+    """
+
     @property
     def needs_teacher(self) -> bool:
         """Whether the method needs a teacher."""
@@ -207,6 +236,13 @@ class Method(BaseModel, ABC):
         """Return the settings that were set, and the values ``implied`` by one of them for those that were not."""
         chosen = {name: getattr(self, name) for name in self.model_fields_set}
         return implied | {name: value for name, value in chosen.items() if value is not None}
+
+    def deployed(self, pair: Pair) -> nn.Module:
+        """Return the network to train and deploy instead of the student, usually ``pair.extended(…)``.
+
+        ``stages`` then receives this network, probed, as the student of its pair.
+        """
+        return pair.student.model
 
     @abstractmethod
     def stages(self, pair: Pair) -> list[Stage]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import torch.nn as nn
+
 from tutelage.errors import TutelageError
 from tutelage.methods.base import METHODS, Method, Pair
 from tutelage.methods.kd import KD, KD_TERM
@@ -57,6 +59,30 @@ def parse(names: str) -> list[str]:
     return parts
 
 
+def deployed(methods: Mapping[str, Method], pair: Pair) -> nn.Module:
+    """Return the network that a sum of methods trains and deploys: the student, or what a method makes of it.
+
+    Args:
+        methods: The methods by name, as ``methods_by_name`` returns them.
+        pair: The probed networks.
+
+    Raises:
+        TutelageError: If two methods add something to the student, or it does not fit.
+
+    Example:
+        >>> from tutelage.models import create_model
+        >>> from tutelage.taps import Probe
+        >>> student, teacher = (Probe(create_model(name, 5), (16, 16)) for name in ("resnet8", "resnet14"))
+        >>> deployed(methods_by_name("kd"), Pair(student, teacher, epochs=10)) is student.model
+        True
+    """
+    deploying = [name for name, method in methods.items() if method.deploys]
+    if len(deploying) > 1:
+        what = " and ".join(f"{name} deploys {methods[name].deploys}" for name in deploying)
+        raise TutelageError(f"{what}, and a sum can contain only one such method; remove one")
+    return methods[deploying[0]].deployed(pair) if deploying else pair.student.model
+
+
 def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     """Return the stages of a sum of methods. The order of the methods does not matter.
 
@@ -64,7 +90,7 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     * If the sum contains ``kd``, the cross-entropy of that stage has the weight ``kd.ce``, by default 1 − α, and ``kd``
       replaces the KD terms of other methods (FitNets). Otherwise the cross-entropy has the smallest of the methods'
       weights, usually 1.
-    * The stage has the teacher mode ``batch`` if one of the methods needs it.
+    * The stage has the teacher mode ``batch`` if one of the methods needs it, and freezes what one of them freezes.
 
     Args:
         methods: The methods by name, as ``methods_by_name`` returns them.
@@ -93,7 +119,8 @@ def plan(methods: Mapping[str, Method], pair: Pair) -> list[Stage]:
     _require_different(terms, planned)
     *before, last = planned[staged[0]] if staged else joined[:1]
     task_weight = kd.ce_weight if isinstance(kd, KD) else min(stage.task_weight for stage in joined)
-    last = replace(last, terms=tuple(terms), task_weight=task_weight)
+    frozen = tuple(dict.fromkeys(name for stage in joined for name in stage.frozen))
+    last = replace(last, terms=tuple(terms), task_weight=task_weight, frozen=frozen)
     if any(stage.teacher_mode == "batch" for stage in joined):
         last = replace(last, teacher_mode="batch")
     return [*before, last]

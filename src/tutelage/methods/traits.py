@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -39,7 +39,9 @@ class Traits:
     cache: Literal["yes", "large", "no"] | None
     """Whether its targets can be stored: always, only with ``cache.features``, never; None without a teacher."""
     parameters: int
-    """Number of parameters that are trained beside the student's, for the example pair."""
+    """Number of parameters beside the student's, for the example pair."""
+    deployed: bool
+    """Whether some of them are deployed with the student."""
     stages: int
     second_derivatives: bool
     """Whether it differentiates the student twice."""
@@ -54,7 +56,8 @@ def traits_of(method: Method) -> Traits:
         >>> traits.teacher, traits.labels, traits.cache
         ('classes', True, 'yes')
     """
-    stages = method.stages(_pair(TEACHER if _fits(method, _pair(TEACHER)) else NARROW_TEACHER))
+    pair = _extended(method, _pair(TEACHER if _fits(method, _pair(TEACHER)) else NARROW_TEACHER))
+    stages = method.stages(pair)
     terms = [term for stage in stages for term in stage.terms]
     trained = {id(p): p.numel() for term in terms for p in term.parameters() if p.requires_grad}
     return Traits(
@@ -62,7 +65,8 @@ def traits_of(method: Method) -> Traits:
         labels=any(stage.terms_need_labels or stage.needs_index for stage in stages),
         batch=any(term.relational for term in terms),
         cache=_cache([term for term in terms if term.teacher_taps]),
-        parameters=sum(trained.values()),
+        parameters=sum(trained.values()) + _size(pair.student) - _size(_probe(STUDENT)),
+        deployed=bool(method.deploys),
         stages=len(stages),
         second_derivatives=any(stage.differentiates for stage in stages),
     )
@@ -89,10 +93,21 @@ def _cache(terms: Sequence[Term]) -> Literal["yes", "large", "no"] | None:
 
 def _fits(method: Method, pair: Pair) -> bool:
     try:
-        method.stages(pair)
+        method.stages(_extended(method, pair))
     except TutelageError:
         return False
     return True
+
+
+def _extended(method: Method, pair: Pair) -> Pair:
+    """Return the pair with the student that the method deploys."""
+    if not method.deploys:
+        return pair
+    return replace(pair, student=Probe(method.deployed(pair), pair.student.input_size))
+
+
+def _size(student: Probe) -> int:
+    return sum(p.numel() for p in student.model.parameters())
 
 
 @cache

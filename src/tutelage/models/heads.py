@@ -56,12 +56,13 @@ def replace_head(model: nn.Module, num_classes: int) -> None:
         >>> model.fc.out_features, model.spec.num_classes
         (3, 3)
     """
-    if hasattr(model, "reset_classifier"):  # timm's method, which also works for networks without a head
+    # timm's method also works for networks without a head, but expects the embedding that the network was built with.
+    if hasattr(model, "reset_classifier") and not hasattr(model, "extension"):
         model.reset_classifier(num_classes)  # type: ignore[operator]
     else:
         for name in _heads_of(model):
             parent, _, last = name.rpartition(".")
-            setattr(model.get_submodule(parent), last, _like(model.get_submodule(name), num_classes))
+            setattr(model.get_submodule(parent), last, new_head(model.get_submodule(name), num_classes=num_classes))
     model.spec = replace(spec_of(model), num_classes=num_classes, classes=None)  # type: ignore[assignment]
 
 
@@ -120,6 +121,25 @@ def all_but(model: nn.Module, kept: Iterable[str]) -> tuple[str, ...]:
     return tuple(rest(model, ""))
 
 
+def new_head(
+    head: nn.Module, *, num_classes: int | None = None, features: int | None = None, bias: bool | None = None
+) -> nn.Module:
+    """Return a new, random layer with the geometry of ``head``, except for what is given.
+
+    Args:
+        head: A linear or convolutional layer.
+        num_classes: Number of classes. None for that of ``head``.
+        features: Width of the embedding. None for that of ``head``.
+        bias: Whether the layer has a bias. None for what ``head`` has.
+    """
+    bias = head.bias is not None if bias is None else bias
+    if isinstance(head, nn.Linear):
+        return nn.Linear(features or head.in_features, num_classes or head.out_features, bias)
+    assert isinstance(head, nn.Conv2d)
+    inputs, outputs = features or head.in_channels, num_classes or head.out_channels
+    return nn.Conv2d(inputs, outputs, head.kernel_size, head.stride, head.padding, bias=bias)  # type: ignore[arg-type]
+
+
 def _heads_of(model: nn.Module) -> list[str]:
     heads = find_heads(model)
     if not heads:
@@ -134,12 +154,3 @@ def _rows(layer: nn.Module) -> int | None:
 def is_within(name: str, modules: Iterable[str | None]) -> bool:
     """Return whether ``name`` is that of one of the modules, or of a part of one."""
     return any(name == module or name.startswith(f"{module}.") for module in modules)
-
-
-def _like(head: nn.Module, num_classes: int) -> nn.Module:
-    """Return a new layer with the geometry of ``head``."""
-    bias = head.bias is not None
-    if isinstance(head, nn.Linear):
-        return nn.Linear(head.in_features, num_classes, bias)
-    assert isinstance(head, nn.Conv2d)
-    return nn.Conv2d(head.in_channels, num_classes, head.kernel_size, head.stride, head.padding, bias=bias)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import nn
 
 from tutelage.errors import TutelageError, shortened
+from tutelage.models.extension import Extension, extended, extension_of
 from tutelage.models.given import build_given, is_given
 from tutelage.models.heads import replace_head
 from tutelage.models.own.catalogue import build_own
@@ -39,7 +40,7 @@ def save_model(model: nn.Module, folder: str | Path, spec: ModelSpec) -> None:
 
     The folder is created if needed. Existing files of the same names are replaced atomically, so a reader never sees a
     partial file. The folder of a timm model can also be read with ``timm.create_model("local-dir:FOLDER",
-    pretrained=True)``.
+    pretrained=True)``, unless a method extended the model (``extended``).
 
     Args:
         model: The plain model, as ``create_model`` built it.
@@ -99,6 +100,9 @@ def load_folder(folder: Path) -> tuple[nn.Module, ModelSpec]:
     )
     try:
         model = _rebuild(config.model_dump(exclude_unset=True), spec)
+        if config.tutelage is not None and config.tutelage.extension is not None:
+            model.spec = spec  # type: ignore[assignment]
+            model = extended(model, config.tutelage.extension)
     except TutelageError:
         raise
     except Exception as error:  # arguments of unknown origin can make a network's code fail in any way
@@ -149,6 +153,9 @@ def _config(model: nn.Module, spec: ModelSpec) -> dict[str, Any]:
     }
     config["pretrained_cfg"].update({key: value for key, value in preprocessing.items() if value})
     config["tutelage"] = {"name": spec.name}
+    extension = extension_of(model)
+    if extension is not None:
+        config["tutelage"]["extension"] = extension.model_dump(mode="json")
     return config
 
 
@@ -210,6 +217,7 @@ class _Kind(BaseModel):
 
 class _Named(BaseModel):
     name: str
+    extension: Extension | None = None
 
 
 class _Config(BaseModel):

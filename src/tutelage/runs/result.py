@@ -55,6 +55,8 @@ class Result(BaseModel):
     """Share of the most frequent class, which is the accuracy of always predicting it."""
     agreement: float | None
     parameters: int
+    added_parameters: int = 0
+    """How many of them the method adds to the network that ``student`` names."""
     teacher_parameters: int | None
     precision: str
     seconds: float

@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from tutelage.errors import TutelageError
 from tutelage.models import find_heads, is_within, main_output
-from tutelage.taps.embedding import EMBEDDING, embedding_tap
+from tutelage.taps.embedding import EMBEDDING, embedding_tap, pooled
 from tutelage.taps.extraction import tapped
 from tutelage.taps.hooks import ModuleCall, dry_images, dry_run, record_calls
 from tutelage.taps.layout import Size, lay_out
@@ -122,11 +122,31 @@ class Probe:
         """Tap of the last map with several positions and the channels that the classifier reads.
 
         In networks that pool this map and pass it to the classifier, the classifier applied to each position gives
-        class maps, whose means are the logits.
+        class maps, whose means are the logits; see ``averages``.
 
         Raises:
             TutelageError: If there is no such map.
         """
+        return self._last_maps[-1]
+
+    @property
+    def last_map_module(self) -> str:
+        """Tap of the last such map that is the output of a module, after which another module can be inserted.
+
+        Raises:
+            TutelageError: If there is no such map.
+        """
+        modules = dict(self.model.named_modules())
+        made = [tap for tap in self._last_maps if tap in modules]
+        if not made:
+            raise TutelageError(
+                f"no module of {type(self.model).__name__} returns its last map ('{self.last_map}'); use another "
+                f"network"
+            )
+        return made[-1]
+
+    @property
+    def _last_maps(self) -> list[str]:
         width = self.shape(EMBEDDING)[0]
         maps = [point for point in self.points if len(point.shape) == 3 and point.shape[0] == width]
         several = [point.name for point in maps if max(point.shape[1:]) > 1]
@@ -137,7 +157,19 @@ class Probe:
                 f"pixels has as many channels and more than one position; use larger images, or a network whose "
                 f"classifier reads its pooled last map"
             )
-        return several[-1]
+        return several
+
+    @torch.no_grad()
+    def averages(self, tap: str) -> bool:
+        """Return whether the classifier reads the mean of a map over its positions, and nothing else."""
+        place = embedding_tap(self.model)
+        if place is None:
+            return False
+        black = dry_images(self.model, self.input_size)
+        images = torch.rand(black.shape, generator=torch.Generator().manual_seed(0)).to(black)
+        _, features = tapped(self.model, [tap, place], logits=False).eval()(images)
+        mean, embedding = pooled(lay_out(features[tap], self.input_size)), pooled(features[place])
+        return mean.shape == embedding.shape and torch.allclose(mean, embedding, rtol=1e-2, atol=1e-4)
 
     def parts_up_to(self, tap: str) -> tuple[str, ...]:
         """Return the names of the layers needed to compute ``tap``, and of parameters used outside of layers."""

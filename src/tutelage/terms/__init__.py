@@ -14,7 +14,7 @@ from tutelage.terms.optimization import (
 from tutelage.terms.reserved import BATCH, EPOCH, INDEX, LABELS, LOGITS, ComputedTap, Network, is_reserved
 from tutelage.terms.stage import Stage
 from tutelage.terms.term import Target, Term
-from tutelage.terms.weighting import CosineDecay, WarmUp, Weighting, epoch_at
+from tutelage.terms.weighting import CosineDecay, Steps, WarmUp, Weighting, epoch_at
 
 __all__ = [
     "BATCH",
@@ -35,6 +35,7 @@ __all__ = [
     "Schedule",
     "ScheduleSettings",
     "Stage",
+    "Steps",
     "Target",
     "Term",
     "WarmUp",

@@ -55,3 +55,26 @@ class CosineDecay:
 
     def __str__(self) -> str:
         return f"cosine from {self.start:.0%}"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Change at fractions of the stage, as in the code of NORM.
+
+    Args:
+        fractions: Where the factor changes, ascending.
+        factors: The factors, one more than there are fractions.
+
+    Example:
+        >>> [Steps((0.25, 0.75), (0.1, 1.0, 0.5))(epoch, 4) for epoch in range(4)]
+        [0.1, 1.0, 1.0, 0.5]
+    """
+
+    fractions: tuple[float, ...]
+    factors: tuple[float, ...]
+
+    def __call__(self, epoch: int, epochs: int) -> float:
+        return self.factors[sum(epoch >= fraction * epochs for fraction in self.fractions)]
+
+    def __str__(self) -> str:
+        return f"steps {', '.join(f'{factor:g}' for factor in self.factors)}"

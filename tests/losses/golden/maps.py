@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from losses.golden.case import Form, GoldenCase
 from losses.golden.seed import batch_norm
-from tutelage import connectors, losses
+from tutelage import connectors, losses, models
 from tutelage.losses.sdd import LogitLoss
 
 
@@ -49,7 +49,8 @@ def reviewkd(case: GoldenCase) -> Tensor:
 
 def simkd(case: GoldenCase) -> Tensor:
     student, teacher = case.inputs["student"], case.inputs["teacher"]
-    projector = connectors.simkd_projector(student.shape[1:], teacher.shape[1:], case.params["factor"])
+    size = (teacher.shape[2], teacher.shape[3])
+    projector = models.SimKDProjector(student.shape[1], teacher.shape[1], size, case.params["factor"])
     names = {}
     for layer in range(3):
         names[f"{3 * layer + 1}."] = f"projector.{layer}.conv."
@@ -93,12 +94,13 @@ def sdd_nkd(case: GoldenCase) -> Tensor:
 def norm(case: GoldenCase) -> dict[str, Tensor]:
     inputs, params = case.inputs, case.params
     student, teacher = inputs["student.map"], inputs["teacher.map"]
-    connector = connectors.NormConnector(student.shape[1], teacher.shape[1], params["N"])
+    expansion = models.NormExpansion(student.shape[1], teacher.shape[1], params["N"])
     names = {}
     for part in ("expand", "reduce"):
         names[f"{part}.0"] = f"{part}.conv"
         names[f"{part}.1"] = f"{part}.bn"
-    restored, expanded = call(case, connector, names, student)
+    restored = call(case, expansion, names, student)
+    expanded = call(case, expansion.expand, {"0": "expand.conv", "1": "expand.bn"}, student)
     logits = F.linear(restored.mean((2, 3)), inputs["student.fc.weight"], inputs["student.fc.bias"])
     assert torch.allclose(logits, inputs["student.logits"], rtol=1e-9, atol=1e-12)
     ours = losses.norm_logits(logits, scale=params["ceta"])

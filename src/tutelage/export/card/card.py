@@ -70,7 +70,7 @@ def _block(code: str, language: str) -> Verbatim:
 
 
 def _metadata(record: Record, history: History | None, title: str) -> str:
-    from_timm = record.model.startswith((TIMM, HUB))
+    from_timm = record.model.startswith((TIMM, HUB)) and not record.extended
     tags = ["image-classification", "tutelage"]
     tags += ["knowledge-distillation"] if history is not None and history.teachers else []
     results = None

@@ -51,10 +51,17 @@ def _takes(file: File) -> str:
 
 
 def _folder(file: File, record: Record, repository: str | None) -> Use:
-    if record.model.startswith((TIMM, HUB)):
+    if record.model.startswith((TIMM, HUB)) and not record.extended:
         name = f"hf-hub:{repository}" if repository else "local-dir:."
         load = f'import timm\nimport torch\n\nmodel = timm.create_model("{name}", pretrained=True).eval()'
         text = f"{file.file} with timm:"
+    elif is_given(record.model) and record.extended:
+        load = (
+            "import torch\nimport tutelage\nfrom tutelage.models import made_known\n\n"
+            f"network = ...  # {record.model}, built by your own code\n"
+            'with made_known(network):\n    model = tutelage.create_model(".").eval()'
+        )
+        text = f"{file.file} with your own code for the network:"
     elif is_given(record.model):
         load = (
             "import torch\nfrom tutelage.models import load_weights\n\n"

@@ -10,9 +10,9 @@ import torch.nn as nn
 
 from tutelage.config import DistillSettings, ModelSettings, RunSettings, TeacherSettings, TrainSettings
 from tutelage.data import ImageData, open_data
-from tutelage.distillation import BaseTeacher, Distiller, Teacher, foreign_classes, make_stages
+from tutelage.distillation import BaseTeacher, Distiller, Teacher, deploy, foreign_classes, make_stages
 from tutelage.methods import METHODS, Method
-from tutelage.models import ModelSpec, all_but, check_storable, find_heads, replace_head, spec_of
+from tutelage.models import ModelSpec, all_but, check_storable, find_heads, parameter_count, replace_head, spec_of
 from tutelage.training.engine import find_process
 from tutelage.training.job.checks import (
     check_accumulate,
@@ -54,6 +54,8 @@ class Job:
 
     teacher_knows_classes: bool
     """Whether the teacher's logits are for the data's classes."""
+    added_parameters: int
+    """Parameters that the method adds to the deployed student."""
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -92,10 +94,11 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
         replace_head(student, len(data.classes))
         add_note(student, f"the classifier is new, because the saved classes differ from those of {data.name}")
     size = spec_of(student).input_size if chosen.input_size is not None else None
-    spec = completed(spec_of(student), data, size)
     check_size(f"{role}.input_size", student, size or data.size)
     for member in teacher.members if teacher is not None else ():
         check_size("teacher.input_size", member.network, member.input_size or data.size)
+    student, added = _deployed(methods, student, teacher, size or data.size)
+    spec = completed(spec_of(student), data, size)
     labels, batch_size = data.train.labels, settings.batch_size
     stages = make_stages(methods, student, teacher, size or data.size, settings.epochs, labels, batch_size)
     if not labelled:
@@ -126,7 +129,19 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     name = "-".join([chosen.name.replace("/", "_"), method, data.name, str(settings.seed)])
     path = settings.out or Path("runs") / name
     settled = settle(settings, optimization)
-    return Job(settled, data, student, spec, teacher, distiller, method, path, optimization, stranger is None)
+    return Job(settled, data, student, spec, teacher, distiller, method, path, optimization, stranger is None, added)
+
+
+def _deployed(
+    methods: dict[str, Method], student: nn.Module, teacher: BaseTeacher | None, size: tuple[int, int]
+) -> tuple[nn.Module, int]:
+    """Return the network to train and deploy, and the number of parameters it has more than the student."""
+    network = deploy(methods, student, teacher, size)
+    added = parameter_count(network) - parameter_count(student)
+    for name, method in methods.items():
+        if method.deploys:
+            add_note(network, f"deployed with what {name} adds, {method.deploys}: {added:+,} parameters")
+    return network, added
 
 
 def _classes_of(teacher: Teacher) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ def finish(
         majority=last.majority,
         agreement=last.agreement,
         parameters=parameter_count(job.student),
+        added_parameters=job.added_parameters,
         teacher_parameters=(
             sum(parameter_count(member.network) for member in job.teacher.members) if job.teacher is not None else None
         ),
@@ -95,7 +96,9 @@ def _closing_lines(result: Result, folder: RunFolder) -> str:
     if result.teacher_top1 is not None:
         size = f"{result.teacher_parameters:,} parameters"
         lines.append(f"teacher  {result.teacher_top1:.2f} % top-1 on {result.split}, {size}")
-    lines.append(f"student  {_figure(result)} on {result.split} ({result.rule}), {result.parameters:,} parameters")
+    added = f", {result.added_parameters:,} of them added by {result.method}" if result.added_parameters else ""
+    size = f"{result.parameters:,} parameters{added}"
+    lines.append(f"student  {_figure(result)} on {result.split} ({result.rule}), {size}")
     lines.append(f"deployable student in {folder.student}")
     return "\n".join(lines)
 

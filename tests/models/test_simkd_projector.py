@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tutelage.connectors import simkd_projector
+from tutelage.models import SimKDProjector
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,14 @@ from tutelage.connectors import simkd_projector
         ((4, 2, 2), (1, 2, 2), (1, 2, 2)),
     ],
 )
-def test_projected_shape(student: tuple[int, ...], teacher: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    projected = simkd_projector(student, teacher)(torch.randn(3, *student))
+def test_projected_shape(
+    student: tuple[int, int, int], teacher: tuple[int, int, int], expected: tuple[int, ...]
+) -> None:
+    projected = SimKDProjector(student[0], teacher[0], teacher[1:])(torch.randn(3, *student))
     assert projected.shape == (3, *expected)
     assert projected.min() == 0
 
 
 def test_the_projector_of_resnet8x4_under_resnet32x4_adds_the_published_weights() -> None:
-    projector = simkd_projector((256, 8, 8), (256, 8, 8))
+    projector = SimKDProjector(256, 256, (8, 8))
     assert sum(weight.numel() for weight in projector.parameters()) == 214_016
