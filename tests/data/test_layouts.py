@@ -10,6 +10,7 @@ import pytest
 
 from data.pictures import picture
 from tutelage.data import DataSettings, ImageData, open_data
+from tutelage.data.sources import duplicates
 from tutelage.data.visible_files import list_images
 from tutelage.errors import TutelageError
 
@@ -198,9 +199,29 @@ def test_held_out_images_that_are_training_images_are_reported(tmp_path: Path, c
         (root / "test").symlink_to(root / "train")
     for name in CLASSES if how != "link to the folder" else ():
         (root / "test" / name).mkdir(parents=True)
-        before, after = root / "train" / name / "1.png", root / "test" / name / "1.png"
+        before, after = root / "train" / name / "1.png", root / "test" / name / "another name.png"
         {"copy": shutil.copy, "hard link": os.link, "link": os.symlink}[how](before, after)
-        picture(100, 12, 10).save(root / "test" / name / "0.png")  # another image of the same name
-    count = "8 of 8" if how == "link to the folder" else "2 of 4"
+        picture(100, 12, 10).save(root / "test" / name / "0.png")  # another image of a name in train
+        shutil.copy(root / "test" / name / "0.png", root / "test" / name / "1.png")  # twice in test, but not in train
+    count = "8 of 8" if how == "link to the folder" else "2 of 6"
     with pytest.warns(UserWarning, match=f"{count} test images are also in train"):
-        opened(root)
+        open_data(DataSettings(name=str(root), validation=0))
+
+
+def test_images_that_are_split_off_from_their_copies_are_reported(tmp_path: Path, cache: Path) -> None:
+    for name in CLASSES:
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(8):
+            picture(CLASSES.index(name), 12, 10).save(tmp_path / "set" / name / f"{i}.png")
+    with pytest.warns(UserWarning, match="4 of 4 validation images are also in train"):
+        opened(tmp_path / "set")
+
+
+def test_only_some_images_of_large_splits_are_compared(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "set" / "train", 9)
+    shutil.copytree(tmp_path / "set" / "train", tmp_path / "set" / "test")
+    monkeypatch.setattr(duplicates, "CHECKED", 5)
+    with pytest.warns(UserWarning, match="5 of 5 images that were checked, of 18 test images, are also in train"):
+        open_data(DataSettings(name=str(tmp_path / "set"), validation=0))

@@ -13,6 +13,7 @@ from tutelage.data.loader import Split, Windows
 from tutelage.data.settings import DataSettings
 from tutelage.data.shards.streamed_sources import Streaming
 from tutelage.data.source import Encoded, Rows, Sharded, Source, fingerprint_words
+from tutelage.data.sources.duplicates import FileRows, describe_duplicates
 from tutelage.data.sources.hub import is_repository, read_repository
 from tutelage.data.sources.image_files import FileImages
 from tutelage.data.sources.image_folder import find_split_folders, read_split_folders
@@ -94,6 +95,7 @@ def open_data(settings: DataSettings) -> ImageData:
             f"data.validation={settings.validation:g}: {source.name} has no validation or test split, which leaves "
             f"no images to measure on; set data.validation=0.1, or add images to each class"
         )
+    _warn_of_copies(source, kept, splits)
     windows = Windows(starts, settings.window) if starts is not None else None
     return _describe(source, settings, Split(train, kept, windows, settings.sampling == "balanced"), splits, held_out)
 
@@ -190,6 +192,17 @@ def _check_labels(source: Source, settings: DataSettings, labels: Rows) -> None:
 
 def _readable(samples: Samples) -> Rows:
     return without(np.arange(len(samples.labels), dtype=np.int64), np.array(sorted(samples.broken), dtype=np.int64))
+
+
+def _warn_of_copies(source: Source, kept: Rows, held_out: dict[str, Split]) -> None:
+    """Warn of held-out images whose files are copies of training images, also of those split off from train."""
+    train = source.splits["train"]
+    if not isinstance(train, FileImages):
+        return
+    images = {split: source.splits.get(split, train) for split in held_out}
+    files = {split: FileRows(own, held_out[split].rows) for split, own in images.items() if isinstance(own, FileImages)}
+    for note in describe_duplicates(FileRows(train, kept), files):
+        warnings.warn(f"{source.name}: {note}", stacklevel=3)
 
 
 def _warn_of_missing_classes(source: Source, samples: dict[str, Samples], rows: dict[str, Rows]) -> None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.console import Advance, phase
-from tutelage.data.source import Source, fingerprint_files, shown
-from tutelage.data.sources.duplicates import describe_duplicates
-from tutelage.data.sources.image_files import FileImages
+from tutelage.data.source import Source, shown
+from tutelage.data.sources.image_files import read_splits
 from tutelage.data.split_names import find_splits, parse_split
 from tutelage.data.visible_files import (
     SUFFIXES,
@@ -63,18 +62,15 @@ def read_split_folders(layout: SplitFolders) -> Source:
     skipped: dict[str, Counter[str]] = {}
     with phase(f"listing {root}", len(classes) * len(folders) or None) as advance:
         files = {split: _files(folder, classes, skipped, advance) for split, folder in folders.items()}
-    every = [path for found in files.values() for path, _ in found]
+    images, fingerprint = read_splits(root, files)
     skips = describe_skipped(skipped)
     notes = [*layout.notes, *_unread_tables(layout), *_loose_images(layout), *([skips] if skips else [])]
     return Source(
         name=root.resolve().name,
         classes=classes,
-        splits={
-            split: FileImages([path for path, _ in found], [label for _, label in found])
-            for split, found in files.items()
-        },
-        fingerprint=fingerprint_files(root, every),
-        notes=(*notes, *describe_duplicates({split: [path for path, _ in found] for split, found in files.items()})),
+        splits=dict(images),
+        fingerprint=fingerprint,
+        notes=tuple(notes),
     )
 
 
