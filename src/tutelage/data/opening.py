@@ -47,7 +47,7 @@ def list_datasets() -> list[str]:
 
 
 def open_data(settings: DataSettings) -> ImageData:
-    """Open a data set, and split off a validation set if the data have none.
+    """Open a data set, and split off a validation set if the data have none and ``data.validation`` is not 0.
 
     Images of equal size up to 64 pixels are decoded once into a memory map. Larger images are decoded by worker
     processes when they are needed.
@@ -90,11 +90,6 @@ def open_data(settings: DataSettings) -> ImageData:
     splits = {split: Split(part, rows[split]) for split, part in samples.items() if split != "train"}
     if len(held_out):
         splits["validation"] = Split(train, held_out)
-    if not splits:
-        raise TutelageError(
-            f"data.validation={settings.validation:g}: {source.name} has no validation or test split, which leaves "
-            f"no images to measure on; set data.validation=0.1, or add images to each class"
-        )
     _warn_of_copies(source, kept, splits)
     windows = Windows(starts, settings.window) if starts is not None else None
     return _describe(source, settings, Split(train, kept, windows, settings.sampling == "balanced"), splits, held_out)
