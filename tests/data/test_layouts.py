@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from data.pictures import picture
 from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.data.sources import duplicates
-from tutelage.data.visible_files import list_images
+from tutelage.data.visible_files import list_images, subfolders
 from tutelage.errors import TutelageError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|ignored|are also in train)")
@@ -138,6 +141,31 @@ def test_usual_suffixes_are_read_and_others_counted(tmp_path: Path, cache: Path)
     with pytest.warns(UserWarning, match=r"skipped 3 files .*: 3 of 'dog' \(2 .heic, 1 without suffix\)"):
         data = opened(tmp_path / "set")
     assert (data.train.samples.labels == 0).sum() == 9
+
+
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Gives up root's right to read everything."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one() -> None:
+    with TemporaryDirectory() as place:  # unlike tmp_path, in a folder that others can enter
+        Path(place).chmod(0o755)
+        put(Path(place) / "set")
+        closed = Path(place) / "set" / "cat" / "closed"
+        closed.mkdir(mode=0)
+        for find in (lambda: list_images(Path(place)), lambda: subfolders(closed)):
+            with (
+                without_privileges(),
+                pytest.raises(TutelageError, match="cat/closed cannot be read .Permission denied"),
+            ):
+                find()
 
 
 def test_links_to_themselves_are_not_folders(tmp_path: Path, cache: Path) -> None:

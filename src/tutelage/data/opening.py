@@ -139,6 +139,8 @@ def read_source(settings: DataSettings) -> Source:
     """
     name = settings.name
     folder = find(name) or expand(name)
+    if name in DATASETS and folder.is_dir() and not folder.is_absolute():
+        warnings.warn(f"data={name} is read from the folder of this name in the working directory", stacklevel=3)
     repository = REPOSITORIES.get(name, name)
     if settings.stream:
         streaming = Streaming(settings.window, int(settings.disk_gb * 1e9) if settings.disk_gb is not None else None)

@@ -125,6 +125,8 @@ def _defaults(config: dict[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = {"data": measured_data(config.get("data"), [folder], config.get("split"))}
     if not RunFolder(folder).is_run():
         return own if own["data"] else {}
+    if not RunFolder(folder).is_finished():
+        raise TutelageError(f"{folder} is not finished; continue it with 'tutelage resume {folder}'")
     settings = load_run(folder)
     own["batch_size"] = settings.batch_size
     return own if settings.precision == "auto" else {**own, "precision": settings.precision}
