@@ -19,6 +19,7 @@ from tutelage.errors import TutelageError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|ignored|are also in train)")
 CLASSES = ("cat", "dog")
+SPLITS = {"val": "validation", "test": "test"}
 
 
 def put(folder: Path, count: int = 4, suffix: str = "png") -> None:
@@ -187,6 +188,33 @@ def test_splits_within_a_split_are_not_its_classes(tmp_path: Path, cache: Path) 
     with pytest.raises(TutelageError, match="set/train holds test and train, which are splits, not classes"):
         opened(tmp_path / "set")
     assert opened(tmp_path / "set" / "train").classes == CLASSES
+
+
+def test_splits_within_a_class_are_not_mixed(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set")
+    for place, split in enumerate(("train", "test")):
+        (tmp_path / "set" / "cat" / split).mkdir()
+        picture(90 + place, 12, 10).save(tmp_path / "set" / "cat" / split / "0.png")
+    with pytest.raises(TutelageError, match="set/cat holds test and train, which are splits, not classes"):
+        opened(tmp_path / "set")
+
+
+def test_data_sets_side_by_side_are_not_classes(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "a" / "train")
+    put(tmp_path / "set" / "b" / "train")
+    with pytest.raises(TutelageError, match="which folders are the classes, because a/train, b/train all contain cat"):
+        opened(tmp_path / "set")
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_without_labels_is_mentioned(tmp_path: Path, cache: Path, split: str) -> None:
+    put(tmp_path / "set" / "train")
+    (tmp_path / "set" / split).mkdir()
+    for place in range(9):
+        picture(90 + place, 12, 10).save(tmp_path / "set" / split / f"{place}.png")
+    with pytest.warns(UserWarning, match=f"{SPLITS[split]} has no labels, so its images are not used"):
+        data = opened(tmp_path / "set")
+    assert data.validation is not None and (len(data.validation), data.test) == (2, None)
 
 
 def test_images_beside_the_folders_are_counted(tmp_path: Path, cache: Path) -> None:

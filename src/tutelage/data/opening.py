@@ -12,7 +12,7 @@ from tutelage.data.images import ImageData
 from tutelage.data.loader import Split, Windows
 from tutelage.data.settings import DataSettings
 from tutelage.data.shards.streamed_sources import Streaming
-from tutelage.data.source import Encoded, Rows, Sharded, Source, fingerprint_words
+from tutelage.data.source import Encoded, Pixels, Rows, Sharded, Source, fingerprint_words
 from tutelage.data.sources.duplicates import FileRows, describe_duplicates
 from tutelage.data.sources.hub import is_repository, read_repository
 from tutelage.data.sources.image_files import FileImages
@@ -74,6 +74,9 @@ def open_data(settings: DataSettings) -> ImageData:
     samples = open_samples(source, settings)
     rows = {split: _readable(part) for split, part in samples.items()}
     _warn_of_missing_classes(source, samples, rows)
+    unlabelled = " and ".join(sorted(source.splits.keys() - samples.keys()))
+    if unlabelled:
+        warnings.warn(f"{source.name}: {unlabelled} has no labels, so its images are not used", stacklevel=2)
     train = samples["train"]
     kept, held_out = rows["train"], np.empty(0, dtype=np.int64)
     encoded = source.splits["train"]
@@ -90,7 +93,8 @@ def open_data(settings: DataSettings) -> ImageData:
     splits = {split: Split(part, rows[split]) for split, part in samples.items() if split != "train"}
     if len(held_out):
         splits["validation"] = Split(train, held_out)
-    _warn_of_copies(source, kept, splits)
+    files = {split: source.splits[split] for split in samples}
+    _warn_of_copies(source.name, files, kept, splits)
     windows = Windows(starts, settings.window) if starts is not None else None
     return _describe(source, settings, Split(train, kept, windows, settings.sampling == "balanced"), splits, held_out)
 
@@ -191,15 +195,15 @@ def _readable(samples: Samples) -> Rows:
     return without(np.arange(len(samples.labels), dtype=np.int64), np.array(sorted(samples.broken), dtype=np.int64))
 
 
-def _warn_of_copies(source: Source, kept: Rows, held_out: dict[str, Split]) -> None:
+def _warn_of_copies(name: str, files: dict[str, Encoded | Pixels], kept: Rows, held_out: dict[str, Split]) -> None:
     """Warn of held-out images whose files are copies of training images, also of those split off from train."""
-    train = source.splits["train"]
+    train = files["train"]
     if not isinstance(train, FileImages):
         return
-    images = {split: source.splits.get(split, train) for split in held_out}
-    files = {split: FileRows(own, held_out[split].rows) for split, own in images.items() if isinstance(own, FileImages)}
-    for note in describe_duplicates(FileRows(train, kept), files):
-        warnings.warn(f"{source.name}: {note}", stacklevel=3)
+    own = {split: files.get(split, train) for split in held_out}
+    found = {split: FileRows(each, held_out[split].rows) for split, each in own.items() if isinstance(each, FileImages)}
+    for note in describe_duplicates(FileRows(train, kept), found):
+        warnings.warn(f"{name}: {note}", stacklevel=3)
 
 
 def _warn_of_missing_classes(source: Source, samples: dict[str, Samples], rows: dict[str, Rows]) -> None:
