@@ -49,7 +49,13 @@ def test_help_does_not_wait_for_pytorch() -> None:
     assert all(verb.summary in shown for verb in VERBS.values())
 
 
-def test_a_file_system_that_is_read_only_gets_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _explain(OSError(errno.EROFS, os.strerror(errno.EROFS), "/data/report.html")) == 1
+@pytest.mark.parametrize(
+    "number, more", [(errno.EROFS, ""), (errno.EACCES, "; to read, change the permissions (chmod)")]
+)
+def test_a_place_that_cannot_be_written_or_read_gets_a_remedy(
+    number: int, more: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _explain(OSError(number, os.strerror(number), "/data/report.html")) == 1
     shown = capsys.readouterr().err
-    assert shown.count("\n") == 1 and "'/data/report.html'. Set out=…, or TUTELAGE_CACHE" in shown
+    remedy = "'/data/report.html'. To write, set out=…, or TUTELAGE_CACHE for the cache, to a writable folder"
+    assert shown.count("\n") == 1 and shown.endswith(f"{remedy}{more}\n")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from data.pictures import picture
 from tutelage.data import DataSettings, ImageData, open_data
-from tutelage.data.visible_files import list_images
+from tutelage.data.sources import duplicates
+from tutelage.data.visible_files import list_images, subfolders
 from tutelage.errors import TutelageError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(the only folder|ignored|are also in train)")
 CLASSES = ("cat", "dog")
+SPLITS = {"val": "validation", "test": "test"}
 
 
 def put(folder: Path, count: int = 4, suffix: str = "png") -> None:
@@ -139,6 +144,31 @@ def test_usual_suffixes_are_read_and_others_counted(tmp_path: Path, cache: Path)
     assert (data.train.samples.labels == 0).sum() == 9
 
 
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Gives up root's right to read everything."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one() -> None:
+    with TemporaryDirectory() as place:  # unlike tmp_path, in a folder that others can enter
+        Path(place).chmod(0o755)
+        put(Path(place) / "set")
+        closed = Path(place) / "set" / "cat" / "closed"
+        closed.mkdir(mode=0)
+        for find in (lambda: list_images(Path(place)), lambda: subfolders(closed)):
+            with (
+                without_privileges(),
+                pytest.raises(TutelageError, match="cat/closed cannot be read .Permission denied"),
+            ):
+                find()
+
+
 def test_links_to_themselves_are_not_folders(tmp_path: Path, cache: Path) -> None:
     put(tmp_path / "set")
     (tmp_path / "set" / "loop").symlink_to(tmp_path / "set" / "loop")
@@ -158,6 +188,33 @@ def test_splits_within_a_split_are_not_its_classes(tmp_path: Path, cache: Path) 
     with pytest.raises(TutelageError, match="set/train holds test and train, which are splits, not classes"):
         opened(tmp_path / "set")
     assert opened(tmp_path / "set" / "train").classes == CLASSES
+
+
+def test_splits_within_a_class_are_not_mixed(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set")
+    for place, split in enumerate(("train", "test")):
+        (tmp_path / "set" / "cat" / split).mkdir()
+        picture(90 + place, 12, 10).save(tmp_path / "set" / "cat" / split / "0.png")
+    with pytest.raises(TutelageError, match="set/cat holds test and train, which are splits, not classes"):
+        opened(tmp_path / "set")
+
+
+def test_data_sets_side_by_side_are_not_classes(tmp_path: Path, cache: Path) -> None:
+    put(tmp_path / "set" / "a" / "train")
+    put(tmp_path / "set" / "b" / "train")
+    with pytest.raises(TutelageError, match="which folders are the classes, because a/train, b/train all contain cat"):
+        opened(tmp_path / "set")
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_without_labels_is_mentioned(tmp_path: Path, cache: Path, split: str) -> None:
+    put(tmp_path / "set" / "train")
+    (tmp_path / "set" / split).mkdir()
+    for place in range(9):
+        picture(90 + place, 12, 10).save(tmp_path / "set" / split / f"{place}.png")
+    with pytest.warns(UserWarning, match=f"{SPLITS[split]} has no labels, so its images are not used"):
+        data = opened(tmp_path / "set")
+    assert data.validation is not None and (len(data.validation), data.test) == (2, None)
 
 
 def test_images_beside_the_folders_are_counted(tmp_path: Path, cache: Path) -> None:
@@ -198,9 +255,29 @@ def test_held_out_images_that_are_training_images_are_reported(tmp_path: Path, c
         (root / "test").symlink_to(root / "train")
     for name in CLASSES if how != "link to the folder" else ():
         (root / "test" / name).mkdir(parents=True)
-        before, after = root / "train" / name / "1.png", root / "test" / name / "1.png"
+        before, after = root / "train" / name / "1.png", root / "test" / name / "another name.png"
         {"copy": shutil.copy, "hard link": os.link, "link": os.symlink}[how](before, after)
-        picture(100, 12, 10).save(root / "test" / name / "0.png")  # another image of the same name
-    count = "8 of 8" if how == "link to the folder" else "2 of 4"
+        picture(100, 12, 10).save(root / "test" / name / "0.png")  # another image of a name in train
+        shutil.copy(root / "test" / name / "0.png", root / "test" / name / "1.png")  # twice in test, but not in train
+    count = "8 of 8" if how == "link to the folder" else "2 of 6"
     with pytest.warns(UserWarning, match=f"{count} test images are also in train"):
-        opened(root)
+        open_data(DataSettings(name=str(root), validation=0))
+
+
+def test_images_that_are_split_off_from_their_copies_are_reported(tmp_path: Path, cache: Path) -> None:
+    for name in CLASSES:
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for i in range(8):
+            picture(CLASSES.index(name), 12, 10).save(tmp_path / "set" / name / f"{i}.png")
+    with pytest.warns(UserWarning, match="4 of 4 validation images are also in train"):
+        opened(tmp_path / "set")
+
+
+def test_only_some_images_of_large_splits_are_compared(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "set" / "train", 9)
+    shutil.copytree(tmp_path / "set" / "train", tmp_path / "set" / "test")
+    monkeypatch.setattr(duplicates, "CHECKED", 5)
+    with pytest.warns(UserWarning, match="5 of 5 images that were checked, of 18 test images, are also in train"):
+        open_data(DataSettings(name=str(tmp_path / "set"), validation=0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tutelage import train
 from tutelage.data import DataSettings, ImageData, TrainLoader, open_data
 from tutelage.errors import TutelageError
 
@@ -78,7 +79,8 @@ def test_a_validation_that_empties_a_class_is_an_error(make_folder) -> None:  # 
 def test_nothing_to_measure_on_is_an_error(make_folder) -> None:  # type: ignore[no-untyped-def]
     root = make_folder({"": {"a": 3, "b": 3}})
     with pytest.raises(TutelageError, match=r"data.validation=0: pictures has no validation or test split"):
-        open_data(DataSettings(name=str(root), validation=0))
+        train(data={"name": str(root), "validation": 0}, model="resnet8", out=root / "run")
+    assert open_data(DataSettings(name=str(root), validation=0)).headline[0] == "all"
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,11 @@ WRONG = {
         table([f"{c},{'train' if i < 8 else ''}" for i, c in enumerate(LABELS)], header="file,label,split"),
         "line 10: '' in the column 'split' is not a split",
     ),
+    "labels that differ in an invisible character": (table([*LABELS[:-1], "dog\u200b"]), "labels 'dog' and 'dog"),
+    "a flag that is neither yes nor no": (
+        table([f"{c},{'maybe' if i == 3 else 0}" for i, c in enumerate(LABELS)], header="file,label,is_test"),
+        "line 5: 'maybe' in the column 'is_test' is neither yes nor no",
+    ),
     "labels that differ in case": (table([*LABELS[:-1], "Dog"]), "labels 'Dog' and 'dog' differ only in case"),
     "no header": ("\n".join(table(LABELS).split("\n")[1:]), "line 1 contains an image, not column names"),
     "no header and no suffix": ("\n".join(table(LABELS, "{}").split("\n")[1:]), "line 1 contains an image"),
@@ -218,6 +223,8 @@ def test_a_class_that_may_be_a_missing_label_is_mentioned(folder: Path) -> None:
 SPLITS = {
     "is_valid": ("False", "True"),
     "is_train": ("1", "0"),
+    "is_test": ("N", "y"),
+    "test": ("0.0", "1.0"),
     "Usage": ("Training", "Testing"),
     "what for": ("train", "val"),
 }
@@ -233,8 +240,13 @@ def test_splits_by_columns(folder: Path, column: str, cells: tuple[str, str]) ->
     assert held_out is not None and len(held_out) == 4
 
 
-def test_folds_are_not_splits(folder: Path) -> None:
-    (folder / "labels.csv").write_text(table([f"{c},{i % 5}" for i, c in enumerate(LABELS)], header="file,label,fold"))
+@pytest.mark.parametrize("column", ["fold", "partition"])
+def test_numbered_splits_are_not_used_but_mentioned(folder: Path, column: str) -> None:
+    (folder / "labels.csv").write_text(
+        table([f"{c},{i % 5}" for i, c in enumerate(LABELS)], header=f"file,label,{column}")
+    )
+    with pytest.warns(UserWarning, match=f"ignored the column '{column}' of labels.csv, whose values .0, 1, 2, …. are"):
+        opened(folder / "labels.csv")
     assert found(opened(folder / "labels.csv")) == EXPECTED
 
 

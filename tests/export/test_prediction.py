@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tutelage import evaluate
 from tutelage.data import DataSettings, EvalLoader, load_digits, open_data
 from tutelage.data.stored.crops import Framing
 from tutelage.data.stored.decode import decode
@@ -90,3 +92,21 @@ def test_models_side_by_side(run: Path, exported: Path, tmp_path: Path) -> None:
     with pytest.raises(TutelageError, match="do not have the same classes: class '0' is not among the model's 3"):
         compare([run / "student"], data="digits")
     assert compare([run / "student"]).rows[0].top1 is None
+
+
+@pytest.mark.filterwarnings("ignore:.*is read from the folder of this name")
+def test_a_run_with_the_name_of_a_network_is_meant_by_every_verb(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run, "resnet8")
+    wanted = evaluate(model=str(run), device="cpu")
+    assert evaluate(model="resnet8", device="cpu") == wanted
+    assert compare(["resnet8"]).rows[0].top1 == pytest.approx(wanted["top1"])
+    (tmp_path / "resnet8" / "result.json").unlink()
+    for verb in (lambda: evaluate(model="resnet8"), lambda: compare(["resnet8"])):
+        with pytest.raises(TutelageError, match="resnet8 is not finished; continue it with 'tutelage resume resnet8'"):
+            verb()
+    (tmp_path / "timm" / "resnet18").mkdir(parents=True)
+    with pytest.raises(TutelageError, match="timm/resnet18 holds no model; pass a run folder"):
+        compare(["timm/resnet18"])

@@ -16,7 +16,7 @@ from timm.models import save_for_hf
 from torch import nn
 
 from tutelage.errors import TutelageError
-from tutelage.models import ModelSpec, create_model, list_models, save_model
+from tutelage.models import ModelSpec, create_model, list_models, save_model, spec_of, weights_hash
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -229,3 +229,16 @@ def test_listed_names() -> None:
     assert len(set(names)) == len(names)
     assert {"resnet20", "resnet20_a", "wrn_40_2", "timm/resnet18", "torchvision/resnet18"} <= set(names)
     assert "torchvision/fcn_resnet50" not in names
+
+
+def test_a_folder_is_meant_rather_than_a_network_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet8").mkdir()
+    assert create_model("resnet8").spec.source == "random"  # an empty folder, such as the parent of runs
+    saved = create_model("resnet8", num_classes=3)
+    save_model(saved, "resnet8", spec_of(saved))
+    with pytest.warns(UserWarning, match="'resnet8' is read from the folder of this name in the working directory"):
+        found = create_model("resnet8")
+    assert weights_hash(found) == weights_hash(saved) and found.spec.num_classes == 3
+    torch.save(create_model("resnet8").state_dict(), "weights.pth")
+    assert create_model("resnet8", num_classes=3, weights="weights.pth").spec.source == "weights.pth"

@@ -278,6 +278,20 @@ def test_what_is_not_names_of_the_classes_is_not_taken_for_them(
     assert spec_of(create_model("resnet8", weights=str(tmp_path / "a.pth"))).classes is None
 
 
+def test_lists_of_names_that_disagree_are_mentioned(tmp_path: Path, source: nn.Module) -> None:
+    beside = {"classes": NAMES, "class_to_idx": {name: number for number, name in enumerate(sorted(NAMES))}}
+    torch.save({"state_dict": source.state_dict(), **beside}, tmp_path / "a.pth")
+    with pytest.warns(UserWarning, match="names in the weights file are not used, .* disagree: class 0 is 'a' or 'c'"):
+        create_model("resnet8", weights=str(tmp_path / "a.pth"))
+
+
+def test_a_negative_variance_is_refused(tmp_path: Path, source: nn.Module) -> None:
+    state = source.state_dict()
+    torch.save({**state, "bn1.running_var": -state["bn1.running_var"]}, tmp_path / "a.pth")
+    with pytest.raises(TutelageError, match="bn1.running_var: a variance cannot be negative"):
+        create_model("resnet8", weights=str(tmp_path / "a.pth"))
+
+
 def test_names_of_classes_in_the_config_beside_a_weights_file(tmp_path: Path, source: nn.Module) -> None:
     save_model(source, tmp_path, replace(spec_of(source), classes=tuple(NAMES)))
     assert spec_of(create_model("resnet8", weights=str(tmp_path / "model.safetensors"))).classes == tuple(NAMES)

@@ -134,3 +134,22 @@ def test_a_checkpoint_that_names_its_classes_is_measured_by_name(
         model = {"name": "resnet8", "weights": str(tmp_path / "file.pth")}
         found.append(evaluate(model=model, data=str(tmp_path / "set"), device="cpu")["loss"])
     assert found[0] == pytest.approx(found[1])
+
+
+def test_data_without_splits_are_measured_as_a_whole_unless_the_run_was_trained_on_them(folder: Path) -> None:
+    run, trained, others = folder / "run", folder / "trained", folder / "same" / "test"
+    own = evaluate(model=str(run), device="cpu")
+    assert (own["split"], own["count"]) == ("validation", 18)
+    assert evaluate(model=str(run), data=str(trained), device="cpu") == own
+    (folder / "link").symlink_to(trained)
+    assert evaluate(model=str(run / "student"), data=str(folder / "link"), device="cpu")["loss"] == own["loss"]
+    every = evaluate(model=str(run), split="all", device="cpu")
+    assert (every["split"], every["count"]) == ("all", 180)
+    found = evaluate(model=str(run), data=str(others), device="cpu")
+    assert (found["split"], found["count"]) == ("all", 270)
+    compared = compare([run / "student"], data=str(others))
+    assert (compared.split, compared.images) == ("all", 270)
+    assert compare([run / "student"], data=str(trained)).images == 18
+    assert evaluate(model=str(run), data=str(others), split="validation", device="cpu")["count"] == 27
+    with pytest.raises(TutelageError, match="split=all: same has no such split; use one of test, train"):
+        evaluate(model=str(run), data=str(folder / "same"), split="all", device="cpu")

@@ -18,6 +18,8 @@ from tutelage.cli.verbs import VERBS
 from tutelage.console import escape_unencodable, phase
 from tutelage.errors import EXIT_CODE, TutelageError
 
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
 app = typer.Typer(
     help="Distill image classifiers: a small student network learns from a large teacher.",
     epilog="tutelage VERB --help shows its arguments and examples. --debug shows the traceback of an error.",
@@ -89,8 +91,9 @@ def _explain(error: Exception) -> int:
         console.print(f"[bold red]error:[/] {_shown(error)}", highlight=False, soft_wrap=True)
         return 2
     said = _shown(error) or "no message"
-    if isinstance(error, OSError) and error.errno == errno.EROFS:
-        said += ". Set out=…, or TUTELAGE_CACHE for the cache, to a writable folder"
+    if isinstance(error, OSError) and error.errno in _FORBIDDEN:
+        said += ". To write, set out=…, or TUTELAGE_CACHE for the cache, to a writable folder"
+        said += "; to read, change the permissions (chmod)" if error.errno != errno.EROFS else ""
     console.print(f"[bold red]{type(error).__name__}:[/] {said}", highlight=False, soft_wrap=True)
     if isinstance(error, OSError) and error.filename is not None:
         return 1  # the message names the file and the reason

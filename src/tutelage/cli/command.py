@@ -83,6 +83,16 @@ def name_json(words: Sequence[str]) -> list[str]:
     return named
 
 
+def describe_images(count: int | None, split: str | None) -> str:
+    """Return which images were measured.
+
+    Example:
+        >>> describe_images(1200, "test"), describe_images(1200, "all")
+        ('1,200 images of test', 'all 1,200 images')
+    """
+    return f"all {count:,} images" if split == "all" else f"{count:,} images of {split}"
+
+
 def _check_names(name: str, verb: Verb, names: Sequence[str]) -> None:
     several = bool(verb.names) and verb.names[-1].endswith("...")
     if len(names) < len(verb.names):

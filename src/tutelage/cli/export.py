@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from tutelage.cli.command import Outcome
+from tutelage.cli.command import Outcome, describe_images
 from tutelage.config import as_mapping
 from tutelage.console import build_console
 from tutelage.export import Record, export_student
@@ -18,8 +18,8 @@ def export(settings: list[str], model: str) -> Outcome:
         build_console().print("stopped; nothing was exported and no partial files are left")
         raise
     note = (
-        f"top-1 on {record.images:,} images of {record.split}; differences from PyTorch's logits; ms for one image, on "
-        f"{record.machine}"
+        f"top-1 on {describe_images(record.images, record.split)}; differences from PyTorch's logits; ms for one "
+        f"image, on {record.machine}"
     )
     return Outcome(record, [_table(record), note])
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tutelage import students, training
-from tutelage.cli.command import Outcome
+from tutelage.cli.command import Outcome, describe_images
 from tutelage.cli.settings import InspectSettings, PredictSettings
 from tutelage.config import as_mapping, load
 from tutelage.distillation import native_size
@@ -25,7 +25,7 @@ def evaluate(settings: list[str]) -> Outcome:
     if results["top1"] is not None:
         found = f"{results['top1']:.2f} % top-1, {results['top5']:.2f} % top-5, loss {results['loss']:.4f}"
         found += describe_imbalance(results["balanced_top1"], results["majority"])
-    where = f"{results['count']:,} images of {results['split']}, in {results['precision']}"
+    where = f"{describe_images(results['count'], results['split'])}, in {results['precision']}"
     return Outcome(results, [f"{found} on {where}"])
 
 
@@ -51,7 +51,7 @@ def compare(settings: list[str], *models: str) -> Outcome:
     comparison = students.compare(models, **as_mapping(*settings))
     notes = [f"ms × N: from N uint8 images to logits, median; on {comparison.machine}"]
     if comparison.data is not None:
-        notes.insert(0, f"top-1 on {comparison.images:,} images of {comparison.split} of {comparison.data}")
+        notes.insert(0, f"top-1 on {describe_images(comparison.images, comparison.split)} of {comparison.data}")
     return Outcome(comparison, [_compared(comparison), *notes])
 
 

@@ -58,11 +58,9 @@ class ImageData:
 
     @property
     def headline(self) -> tuple[str, Split]:
-        """Name and samples of the split for final results: test, or validation if there is no test split."""
-        if self.test is not None:
-            return "test", self.test
-        assert self.validation is not None
-        return "validation", self.validation
+        """Name and samples of the split for final results: test, otherwise validation, otherwise all images."""
+        splits = {"test": self.test, "validation": self.validation, "all": self.train}
+        return next((name, split) for name, split in splits.items() if split is not None)
 
     def with_classes(self, classes: tuple[str, ...]) -> ImageData:
         """Return the data with other class names, whose number may differ. Labels do not change."""

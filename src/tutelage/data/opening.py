@@ -12,7 +12,8 @@ from tutelage.data.images import ImageData
 from tutelage.data.loader import Split, Windows
 from tutelage.data.settings import DataSettings
 from tutelage.data.shards.streamed_sources import Streaming
-from tutelage.data.source import Encoded, Rows, Sharded, Source, fingerprint_words
+from tutelage.data.source import Encoded, Pixels, Rows, Sharded, Source, fingerprint_words
+from tutelage.data.sources.duplicates import FileRows, describe_duplicates
 from tutelage.data.sources.hub import is_repository, read_repository
 from tutelage.data.sources.image_files import FileImages
 from tutelage.data.sources.image_folder import find_split_folders, read_split_folders
@@ -46,7 +47,7 @@ def list_datasets() -> list[str]:
 
 
 def open_data(settings: DataSettings) -> ImageData:
-    """Open a data set, and split off a validation set if the data have none.
+    """Open a data set, and split off a validation set if the data have none and ``data.validation`` is not 0.
 
     Images of equal size up to 64 pixels are decoded once into a memory map. Larger images are decoded by worker
     processes when they are needed.
@@ -73,6 +74,9 @@ def open_data(settings: DataSettings) -> ImageData:
     samples = open_samples(source, settings)
     rows = {split: _readable(part) for split, part in samples.items()}
     _warn_of_missing_classes(source, samples, rows)
+    unlabelled = " and ".join(sorted(source.splits.keys() - samples.keys()))
+    if unlabelled:
+        warnings.warn(f"{source.name}: {unlabelled} has no labels, so its images are not used", stacklevel=2)
     train = samples["train"]
     kept, held_out = rows["train"], np.empty(0, dtype=np.int64)
     encoded = source.splits["train"]
@@ -89,11 +93,8 @@ def open_data(settings: DataSettings) -> ImageData:
     splits = {split: Split(part, rows[split]) for split, part in samples.items() if split != "train"}
     if len(held_out):
         splits["validation"] = Split(train, held_out)
-    if not splits:
-        raise TutelageError(
-            f"data.validation={settings.validation:g}: {source.name} has no validation or test split, which leaves "
-            f"no images to measure on; set data.validation=0.1, or add images to each class"
-        )
+    files = {split: source.splits[split] for split in samples}
+    _warn_of_copies(source.name, files, kept, splits)
     windows = Windows(starts, settings.window) if starts is not None else None
     return _describe(source, settings, Split(train, kept, windows, settings.sampling == "balanced"), splits, held_out)
 
@@ -142,6 +143,8 @@ def read_source(settings: DataSettings) -> Source:
     """
     name = settings.name
     folder = find(name) or expand(name)
+    if name in DATASETS and folder.is_dir() and not folder.is_absolute():
+        warnings.warn(f"data={name} is read from the folder of this name in the working directory", stacklevel=3)
     repository = REPOSITORIES.get(name, name)
     if settings.stream:
         streaming = Streaming(settings.window, int(settings.disk_gb * 1e9) if settings.disk_gb is not None else None)
@@ -190,6 +193,17 @@ def _check_labels(source: Source, settings: DataSettings, labels: Rows) -> None:
 
 def _readable(samples: Samples) -> Rows:
     return without(np.arange(len(samples.labels), dtype=np.int64), np.array(sorted(samples.broken), dtype=np.int64))
+
+
+def _warn_of_copies(name: str, files: dict[str, Encoded | Pixels], kept: Rows, held_out: dict[str, Split]) -> None:
+    """Warn of held-out images whose files are copies of training images, also of those split off from train."""
+    train = files["train"]
+    if not isinstance(train, FileImages):
+        return
+    own = {split: files.get(split, train) for split in held_out}
+    found = {split: FileRows(each, held_out[split].rows) for split, each in own.items() if isinstance(each, FileImages)}
+    for note in describe_duplicates(FileRows(train, kept), found):
+        warnings.warn(f"{name}: {note}", stacklevel=3)
 
 
 def _warn_of_missing_classes(source: Source, samples: dict[str, Samples], rows: dict[str, Rows]) -> None:

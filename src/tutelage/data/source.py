@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -157,35 +158,49 @@ def shown(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-def fingerprint_files(root: Path, files: Sequence[Path]) -> str:
-    """Return a hash of the names (relative to ``root``), sizes and modification times of files.
+class FileFacts(NamedTuple):
+    """A hash of files, and their sizes."""
 
-    Broken links only count by name.
+    fingerprint: str
+    """Hash of the names (relative to a root), sizes and modification times. Broken links only count by name."""
+    sizes: Rows
+    """Size of each file in bytes; 0 for broken links."""
+
+
+def examine_files(root: Path, files: Sequence[Path]) -> FileFacts:
+    """Return a hash of files below ``root`` and their sizes, without reading them.
 
     Raises:
         TutelageError: If a name is not UTF-8, or something is not a regular file; reading a pipe may never end.
     """
-    digest = hashlib.sha256()
+    digest, sizes = hashlib.sha256(), np.zeros(len(files), dtype=np.int64)
     with phase(f"checking the files of {root}", len(files)) as advance:
-        for path in files:
-            digest.update(_identity(root, path))
+        for number, path in enumerate(files):
+            name, status = _encoded(root, path), _status(path)
+            digest.update(name)
+            if status is not None:
+                digest.update(f"{status.st_size}\0{status.st_mtime_ns}\n".encode())
+                sizes[number] = status.st_size
             advance(1)
-    return digest.hexdigest()
+    return FileFacts(digest.hexdigest(), sizes)
 
 
-def _identity(root: Path, path: Path) -> bytes:
+def _encoded(root: Path, path: Path) -> bytes:
     try:
-        name = f"{os.path.relpath(path, root)}\0".encode()
+        return f"{os.path.relpath(path, root)}\0".encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="backslashreplace")
         raise TutelageError(f"{shown}: the name is not valid UTF-8; rename it") from None
+
+
+def _status(path: Path) -> os.stat_result | None:
     try:
         status = path.stat()
     except OSError:
-        return name
+        return None
     if not stat.S_ISREG(status.st_mode):
         raise TutelageError(f"{path} is not a regular file; remove it, or change its suffix")
-    return name + f"{status.st_size}\0{status.st_mtime_ns}\n".encode()
+    return status
 
 
 def fingerprint_words(*words: object) -> str:

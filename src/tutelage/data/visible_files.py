@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,20 +40,29 @@ def is_image(name: str) -> bool:
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the visible folders directly in ``folder``, sorted by name."""
-    with os.scandir(folder) as entries:  # distinguishes folders from files without a system call for each
+    with _entries(folder) as entries:  # distinguishes folders from files without a system call for each
         return sorted(Path(entry.path) for entry in entries if is_visible(entry.name) and _is_folder(entry))
 
 
 def has_images(folder: Path) -> bool:
     """Return whether there are images directly in ``folder``."""
-    with os.scandir(folder) as entries:
+    with _entries(folder) as entries:
         return any(map(_is_image_file, entries))
 
 
 def count_images(folder: Path) -> int:
     """Return the number of images directly in ``folder``."""
-    with os.scandir(folder) as entries:
+    with _entries(folder) as entries:
         return sum(map(_is_image_file, entries))
+
+
+@contextmanager
+def _entries(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield entries
+    except PermissionError as error:
+        _refuse(error)
 
 
 def _is_image_file(entry: os.DirEntry[str]) -> bool:
@@ -73,16 +83,23 @@ def walk(folder: Path, walked: dict[str, str] | None = None, links: bool = True)
         links: Whether to follow links to folders.
 
     Raises:
-        TutelageError: If a link leads to a folder that was walked before, whose files would count twice or without end.
+        TutelageError: If a folder cannot be read, or a link leads to a folder that was walked before, whose files would
+            count twice or without end.
     """
     walked = {} if walked is None else walked
-    for inside, folders, names in os.walk(folder, followlinks=links):
+    for inside, folders, names in os.walk(folder, followlinks=links, onerror=_refuse):
         real = os.path.realpath(inside)
         if real in walked:
             raise TutelageError(f"{inside} and {walked[real]} are the same folder; remove the link between them")
         walked[real] = inside
         folders[:] = sorted(name for name in folders if is_visible(name))
         yield Path(inside), sorted(name for name in names if is_visible(name))
+
+
+def _refuse(error: OSError) -> None:
+    raise TutelageError(
+        f"{error.filename} cannot be read ({error.strerror}); change its permissions (chmod -R u+rX), or move it away"
+    ) from None
 
 
 @dataclass

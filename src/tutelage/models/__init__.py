@@ -2,7 +2,7 @@
 
 from tutelage.models.class_names import described, match_classes, read_names
 from tutelage.models.extension import Extension, Insertion, extended, extension_of
-from tutelage.models.factory import create_model, list_models
+from tutelage.models.factory import create_model, list_models, saved_folder
 from tutelage.models.given import Networks, handed_over, is_given, made_known, register_functions
 from tutelage.models.heads import all_but, find_heads, is_within, keep_classes, replace_head
 from tutelage.models.outputs import main_output
@@ -47,6 +47,7 @@ __all__ = [
     "register_functions",
     "replace_head",
     "save_model",
+    "saved_folder",
     "shown_count",
     "spec_of",
     "weights_hash",

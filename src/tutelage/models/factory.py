@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def create_model(
 
     Args:
         name: One of tutelage's networks (``resnet20``, ``wrn_40_2``, …), ``timm/NAME``, ``torchvision/NAME``,
-            ``hf-hub:USER/REPOSITORY``, a run folder or a model folder. Folders and hub models include weights.
+            ``hf-hub:USER/REPOSITORY``, a run folder or a model folder. Folders and hub models include weights. If a
+            folder and a network have the same name, the folder is used.
         num_classes: Number of logits. None uses the saved number for folders and weights files, 10 for tutelage's
             networks, and the library's default for timm and torchvision (usually 1000). If it differs from the
             library's pretrained weights, the head is new and random.
@@ -57,7 +59,11 @@ def create_model(
         raise TutelageError(
             f"model '{name}': weights_key={weights_key} selects a state dict within a file; set weights=FILE too"
         )
-    model, spec = _build(name, num_classes, None if file else weights)
+    if weights is None and saved_folder(name) is not None:
+        _warn_of_shadowed(name)
+        model, spec = _from_path(name, num_classes)
+    else:
+        model, spec = _build(name, num_classes, None if file else weights)
     if file:
         found = find_weights(model, file, weights_key)
         theirs = found.head_width(model) if num_classes is None else None
@@ -88,6 +94,28 @@ def list_models() -> list[str]:
         *(TORCHVISION + name for name in torchvision_names()),
         *(TIMM + name for name in timm.list_models()),
     ]
+
+
+def saved_folder(name: str | Path) -> Path | None:
+    """Return the model folder that ``name`` stands for, in a run folder or by itself; None if there is none.
+
+    Example:
+        >>> from tutelage.models import create_model, saved_folder
+        >>> print(saved_folder("resnet8"))
+        None
+    """
+    path = expand(name)
+    return next((place for place in (path / "student", path) if (place / CONFIG).is_file()), None)
+
+
+def _warn_of_shadowed(name: str) -> None:
+    """Warn if a folder has the name of a network, which cannot be created then."""
+    if is_own(name) or name.startswith((TIMM, TORCHVISION)):
+        warnings.warn(
+            f"model '{name}' is read from the folder of this name in the working directory; to create a new "
+            f"network, rename the folder or run the command elsewhere",
+            stacklevel=3,
+        )
 
 
 def _weights_file(weights: str | None) -> Path | None:
@@ -128,12 +156,11 @@ def _build(name: str, num_classes: int | None, weights: str | None) -> tuple[nn.
 
 
 def _from_path(name: str, num_classes: int | None) -> tuple[nn.Module, ModelSpec]:
-    path = expand(name)
+    path, folder = expand(name), saved_folder(name)
     if path.is_file():
         raise TutelageError(
             f"model '{name}': this is a file; set the architecture's name as the model and weights={name}"
         )
-    folder = next((place for place in (path / "student", path) if (place / CONFIG).is_file()), None)
     if folder is None:
         raise _no_such_model(name, path)
     model, spec = _load(folder)

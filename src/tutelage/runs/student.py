@@ -14,7 +14,7 @@ from tutelage.config import load, read_yaml
 from tutelage.data import PLAIN, DataSettings, Normalization, Rendering
 from tutelage.data.stored import Framing
 from tutelage.errors import TutelageError
-from tutelage.models import ModelSpec, create_model, spec_of
+from tutelage.models import ModelSpec, create_model, saved_folder, spec_of
 from tutelage.paths import expand
 from tutelage.runs.folder import RunFolder
 
@@ -90,8 +90,8 @@ def load_student(path: str | Path) -> Student:
     is_run = RunFolder(folder).is_run()
     if is_run and not RunFolder(folder).is_finished():
         raise TutelageError(f"{folder} is not finished; continue it with 'tutelage resume {folder}'")
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
+    if saved_folder(folder) is None:
+        what = "does not exist" if not folder.exists() else "is a file" if folder.is_file() else "holds no model"
         raise TutelageError(f"{folder} {what}; pass a run folder, or the folder of a saved model (config.json)")
     network = create_model(str(folder))
     spec = spec_of(network)

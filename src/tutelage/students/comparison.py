@@ -14,11 +14,9 @@ from tutelage.data import DataSettings, ImageData, open_data
 from tutelage.export import measure
 from tutelage.measure import describe_machine, median_milliseconds
 from tutelage.models import made_known
-from tutelage.paths import check_out, expand
-from tutelage.runs import RunFolder
+from tutelage.paths import check_out
 from tutelage.students.classifier import Classifier, open_classifier
-from tutelage.training import load_run
-from tutelage.training.job import match_data
+from tutelage.training.job import match_data, measured_data
 
 BATCH = 32
 """Size of the larger timed batch."""
@@ -71,8 +69,8 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
     """Measure size, multiply-accumulates, latency, throughput and accuracy of several models on this machine's CPU.
 
     Accuracy is measured on the same images for all models, each at its own input size. These are the test split of
-    ``data``, or the validation split if there is no test split. ``data`` defaults to the data of the first run. Without
-    data, accuracy is not measured.
+    ``data``, otherwise the validation split, otherwise all images, except those that a run was trained on. ``data``
+    defaults to the data of the first run. Without data, accuracy is not measured.
 
     Args:
         models: Run folders, model folders and files of export folders.
@@ -99,9 +97,8 @@ def compare(models: Sequence[str | Path], **config: Any) -> Comparison:
 
 
 def _compare(models: Sequence[str | Path], config: dict[str, Any]) -> Comparison:
-    runs = [path for model in models if RunFolder(path := expand(model)).is_run()]
-    known = {"data": load_run(runs[0]).data.model_dump(mode="json")} if runs else {}
-    settings = load(CompareSettings, as_mapping(known, config))
+    known = measured_data(as_mapping(config).get("data"), models)
+    settings = load(CompareSettings, as_mapping({"data": known} if known else {}, config))
     out = settings.out.expanduser() if settings.out is not None else None
     if out is not None:
         check_out(out, settings.overwrite, "a file", out.is_file())

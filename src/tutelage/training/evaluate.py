@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from tutelage.config import ModelSettings, Settings, load
+from tutelage.config import ModelSettings, Settings, as_mapping, load
 from tutelage.console import phase
 from tutelage.data import DataSettings, ImageData, Split, check_main_guard, open_data
 from tutelage.errors import TutelageError
@@ -18,6 +18,7 @@ from tutelage.runs import RunFolder
 from tutelage.training.engine import build_engine, find_process
 from tutelage.training.evaluation.accuracy import evaluate_network
 from tutelage.training.job.classes import match_data
+from tutelage.training.job.measured_data import measured_data
 from tutelage.training.job.networks import build_network, build_normalization
 from tutelage.training.job.saved_settings import load_run
 
@@ -27,8 +28,10 @@ class EvaluateSettings(Settings):
 
     model: ModelSettings
     data: DataSettings
-    split: Literal["test", "validation", "train"] | None = Field(
-        None, description="split to evaluate on; default: test, or validation if there is no test split"
+    split: Literal["test", "validation", "train", "all"] | None = Field(
+        None,
+        description="split to evaluate on; default: test, or validation if there is no test split, or all images of "
+        "data without splits, except the images that the model was trained on",
     )
     batch_size: int = Field(256, ge=1)
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field(
@@ -67,7 +70,7 @@ def evaluate(**config: Any) -> dict[str, Any]:
     check_main_guard()
     network = config.pop("network", None)
     with handed_over(config) as named, made_known(network):
-        settings = load(EvaluateSettings, _settings_of_run(named), named)
+        settings = load(EvaluateSettings, _defaults(as_mapping(named)), named)
         register_functions(settings.model.name)
         return _evaluate(settings)
 
@@ -102,22 +105,28 @@ def _evaluate(settings: EvaluateSettings) -> dict[str, Any]:
 
 def _split(data: ImageData, wanted: str | None) -> tuple[str, Split]:
     splits = {"test": data.test, "validation": data.validation, "train": data.train}
-    name = wanted or data.headline[0]
-    split = splits[name]
+    headline, whole = data.headline
+    splits |= {"all": whole} if headline == "all" else {}
+    name = wanted or headline
+    split = splits.get(name)
     if split is None:
         there = ", ".join(key for key, value in splits.items() if value is not None)
         raise TutelageError(f"split={name}: {data.name} has no such split; use one of {there}")
     return name, split
 
 
-def _settings_of_run(config: dict[str, Any]) -> dict[str, Any]:
-    """Return data, batch size and precision of the run to evaluate, as a layer of settings; empty if it is not a run.
+def _defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the data, and for a run its batch size and precision, as a layer of settings.
 
     The precision is omitted if the run has not chosen it yet.
     """
-    folder = expand(str(config.get("model", "")))
+    model = config.get("model", "")
+    folder = expand(str(model.get("name", "") if isinstance(model, dict) else model))
+    own: dict[str, Any] = {"data": measured_data(config.get("data"), [folder], config.get("split"))}
     if not RunFolder(folder).is_run():
-        return {}
+        return own if own["data"] else {}
+    if not RunFolder(folder).is_finished():
+        raise TutelageError(f"{folder} is not finished; continue it with 'tutelage resume {folder}'")
     settings = load_run(folder)
-    own = {"data": settings.data.model_dump(mode="json"), "batch_size": settings.batch_size}
+    own["batch_size"] = settings.batch_size
     return own if settings.precision == "auto" else {**own, "precision": settings.precision}

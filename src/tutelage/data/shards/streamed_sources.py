@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tutelage.data.shards.streaming import IMAGES, SPANS, Shard, StreamedImages
-from tutelage.data.source import Rows, Source, check_range, fingerprint_files, fingerprint_words
+from tutelage.data.source import Rows, Source, check_range, examine_files, fingerprint_words
 from tutelage.data.sources.hub import CLASSES, Repository, look_up, tar_shards
 from tutelage.data.sources.parquet import (
     classes_of,
@@ -72,7 +72,7 @@ class LocalParquet:
         """Return the parquet files at any depth of a folder."""
         paths = find_parquet(root)
         sizes = {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
-        return cls(root, fingerprint_files(root, paths), sizes)
+        return cls(root, examine_files(root, paths).fingerprint, sizes)
 
     @property
     def name(self) -> str:

@@ -47,7 +47,10 @@ def read_csv(path: Path) -> CsvFile:
         TutelageError: If the file is not UTF-8 (or UTF-16 with a byte order mark), has no rows, has two columns with
             one name, or has a row of another length.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TutelageError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,42 +1,84 @@
-"""Find held-out images that are also training images."""
+"""Find held-out images whose files are copies of, or links to, training images."""
 
 from __future__ import annotations
 
-import filecmp
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tutelage.data.source import Rows, read_span
+from tutelage.data.sources.image_files import FileImages
+
+CHECKED = 1000
+"""Maximum number of images of a split that are compared, evenly spaced."""
+_PROBE = 256
+"""Number of bytes in the middle of a file that distinguish most files of one size."""
 
 
-def describe_duplicates(splits: Mapping[str, Sequence[Path]]) -> list[str]:
-    """Return a message for each held-out split with images that are copies of, or links to, training images.
+class FileRows(NamedTuple):
+    """Rows of a split of image files."""
 
-    Only files with equal names are compared: copies usually keep their names, and reading all files would take too
-    long.
+    images: FileImages
+    rows: Rows
+
+
+class _File(NamedTuple):
+    path: str
+    size: int
+
+
+def describe_duplicates(train: FileRows, held_out: Mapping[str, FileRows]) -> list[str]:
+    """Return a message for each held-out split with images whose files have the same content as training images.
+
+    Only files of equal size are opened, and only those that agree in the middle are read as a whole. The time is linear
+    in the number of files.
     """
     notes = []
-    for split in splits.keys() - {"train"}:
-        found = _duplicates(splits["train"], splits[split])
-        if found:
-            trained, held_out = found[0]
+    for split, (images, rows) in held_out.items():
+        checked = rows[np.linspace(0, len(rows) - 1, min(CHECKED, len(rows))).astype(np.int64)]
+        pairs = _copies(train, FileRows(images, checked))
+        if pairs:
+            which = f"{len(rows):,} {split} images"
+            which = which if len(checked) == len(rows) else f"{len(checked):,} images that were checked, of {which},"
             notes.append(
-                f"{len(found):,} of {len(splits[split]):,} {split} images are also in train, so accuracy will be "
-                f"overestimated; remove them from one of the two (the first: {held_out} is {trained})"
+                f"{len(pairs):,} of {which} are also in train, so accuracy will be overestimated; remove them from one "
+                f"of the two (the first: {pairs[0][1]} is {pairs[0][0]})"
             )
     return notes
 
 
-def _duplicates(train: Sequence[Path], held_out: Sequence[Path]) -> list[tuple[Path, Path]]:
-    """Return the pairs (training file, held-out file) with equal names and contents."""
-    named: dict[str, list[Path]] = {path.name: [] for path in held_out}
-    for path in train:
-        if path.name in named:
-            named[path.name].append(path)
-    pairs = ((next((other for other in named[path.name] if _same(path, other)), None), path) for path in held_out)
-    return [(other, path) for other, path in pairs if other is not None]
+def _copies(train: FileRows, held_out: FileRows) -> list[tuple[str, str]]:
+    """Return the pairs (training file, held-out file) of equal content, one per held-out file."""
+    sizes = np.intersect1d(train.images.sizes[train.rows], held_out.images.sizes[held_out.rows])
+    ones, others = (_of_sizes(files, sizes[sizes > 0]) for files in (train, held_out))
+    middles = {_middle(file) for file in others} - {None}
+    originals = {_content(file): file.path for file in ones if _middle(file) in middles}
+    originals.pop(None, None)
+    return [(originals[content], file.path) for file in others if (content := _content(file)) in originals]
 
 
-def _same(one: Path, other: Path) -> bool:
+def _of_sizes(files: FileRows, sizes: Rows) -> list[_File]:
+    own = files.images.sizes[files.rows]
+    chosen = np.isin(own, sizes)
+    found = zip(files.rows[chosen].tolist(), own[chosen].tolist())
+    return [_File(files.images.place(row), size) for row, size in found]
+
+
+def _middle(file: _File) -> bytes | None:
+    """Return some bytes from the middle, or None if the file is unreadable, which is reported when it is decoded."""
+    start = max(0, (file.size - _PROBE) // 2)
     try:
-        return filecmp.cmp(one, other, shallow=False)  # sizes first, then contents up to the first difference
-    except OSError:  # a broken link, which is reported when it is read
-        return False
+        return read_span(file.path, start, min(_PROBE, file.size))
+    except OSError:
+        return None
+
+
+def _content(file: _File) -> bytes | None:
+    """Return a hash of the file, or None if it is unreadable."""
+    try:
+        return hashlib.sha256(Path(file.path).read_bytes()).digest()
+    except OSError:
+        return None

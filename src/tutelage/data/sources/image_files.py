@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from tutelage.data.source import Encoded
+from tutelage.data.source import Encoded, Rows, examine_files
 
 
 class FileImages(Encoded):
-    """Split of images in files."""
+    """Split of images in files; ``sizes`` are their sizes in bytes, if known."""
 
-    def __init__(self, files: list[Path], labels: list[int]) -> None:
+    def __init__(self, files: Sequence[Path], labels: Sequence[int], sizes: Rows | None = None) -> None:
         self._paths = Paths(files)
         self.labels = np.array(labels, dtype=np.int64)
+        self.sizes = np.zeros(len(files), dtype=np.int64) if sizes is None else sizes
 
     def fetch(self, row: int) -> bytes:
         return Path(self._paths[row]).read_bytes()
 
     def place(self, row: int) -> str:
         return self._paths[row]
+
+
+def read_splits(
+    root: Path, splits: Mapping[str, Sequence[tuple[Path, int]]], tables: Sequence[Path] = ()
+) -> tuple[dict[str, FileImages], str]:
+    """Return the splits of image files below ``root``, and their fingerprint.
+
+    Args:
+        root: Folder of the data set.
+        splits: Files and labels of each split.
+        tables: Other files whose changes change the fingerprint.
+
+    Raises:
+        TutelageError: If a name is not UTF-8, or something is not a regular file.
+    """
+    facts = examine_files(root, [*tables, *(path for listed in splits.values() for path, _ in listed)])
+    images, start = {}, len(tables)
+    for split, listed in splits.items():
+        sizes = facts.sizes[start : start + len(listed)]
+        images[split] = FileImages([path for path, _ in listed], [label for _, label in listed], sizes)
+        start += len(listed)
+    return images, facts.fingerprint
 
 
 class Paths:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tutelage.console import Advance, phase
-from tutelage.data.source import Source, fingerprint_files, shown
-from tutelage.data.sources.duplicates import describe_duplicates
-from tutelage.data.sources.image_files import FileImages
+from tutelage.data.source import Source, shown
+from tutelage.data.sources.image_files import read_splits
 from tutelage.data.split_names import find_splits, parse_split
 from tutelage.data.visible_files import (
     SUFFIXES,
@@ -63,18 +62,15 @@ def read_split_folders(layout: SplitFolders) -> Source:
     skipped: dict[str, Counter[str]] = {}
     with phase(f"listing {root}", len(classes) * len(folders) or None) as advance:
         files = {split: _files(folder, classes, skipped, advance) for split, folder in folders.items()}
-    every = [path for found in files.values() for path, _ in found]
+    images, fingerprint = read_splits(root, files)
     skips = describe_skipped(skipped)
     notes = [*layout.notes, *_unread_tables(layout), *_loose_images(layout), *([skips] if skips else [])]
     return Source(
         name=root.resolve().name,
         classes=classes,
-        splits={
-            split: FileImages([path for path, _ in found], [label for _, label in found])
-            for split, found in files.items()
-        },
-        fingerprint=fingerprint_files(root, every),
-        notes=(*notes, *describe_duplicates({split: [path for path, _ in found] for split, found in files.items()})),
+        splits=dict(images),
+        fingerprint=fingerprint,
+        notes=tuple(notes),
     )
 
 
@@ -110,18 +106,15 @@ def find_split_folders(root: Path) -> SplitFolders:
         if inner[split] != folder:
             notes.append(f"read {inner[split]}, the only folder in {folder}")
     for folder in inner.values():
-        _check_holds_no_splits(folder)
+        _check_holds_no_splits(folder, f"set data={folder}, or move them out of it")
     return SplitFolders(entered, {split: inner[split] for split in splits}, tuple(notes))
 
 
-def _check_holds_no_splits(folder: Path) -> None:
-    """Raise TutelageError if a split contains splits, which would be read as classes."""
+def _check_holds_no_splits(folder: Path, remedy: str) -> None:
+    """Raise TutelageError if a split or class contains splits, which would be read as classes or mixed."""
     found = {path.name: parsed for path in subfolders(folder) if (parsed := parse_split(path.name)) and not parsed[1]}
     if len({split for split, _ in found.values()}) > 1:
-        raise TutelageError(
-            f"{folder} holds {' and '.join(found)}, which are splits, not classes; set data={folder}, or move them out "
-            f"of it"
-        )
+        raise TutelageError(f"{folder} holds {' and '.join(found)}, which are splits, not classes; {remedy}")
 
 
 def _enter(folder: Path, split: str | None = None, classes: frozenset[str] = frozenset()) -> Path:
@@ -188,11 +181,16 @@ def _check_not_splits(root: Path, folders: list[Path]) -> None:
         return
     common = {path.name for path in subfolders(folders[0])}
     for folder in folders[1:]:
-        if len(common) < 2:  # usually true after the first folder, so that the others need not be listed
+        if not common:  # usually true after the first folder, so that the others need not be listed
             return
         common &= {path.name for path in subfolders(folder)}
+    if len(common) == 1 and not any(has_images(path) for path in folders):
+        _check_not_splits(root, [path / next(iter(common)) for path in folders])
     if len(common) > 1 and not any(has_images(path) for path in folders):
-        names, classes = ", ".join(path.name for path in folders[:_SHOWN]), ", ".join(sorted(common)[:_SHOWN])
+        names, classes = (
+            ", ".join(str(path.relative_to(root)) for path in folders[:_SHOWN]),
+            ", ".join(sorted(common)[:_SHOWN]),
+        )
         raise TutelageError(
             f"data={root}: it is unclear which folders are the classes, because {names} all contain {classes}. If "
             f"{classes} are, rename {names} to train, val and test, or set data={folders[0]}; if {names} are, move "
@@ -244,6 +242,7 @@ def _files(
                 f"class folder {folder / name} has no images ({', '.join(SUFFIXES)}); add some, or remove the folder"
             )
         _check_not_nested(folder / name, present)
+        _check_holds_no_splits(folder / name, "put the classes into the splits, as in train/CLASS/IMAGE.jpg")
         found += [(path, numbers[shown(name)]) for path in listing.images]
         skipped.setdefault(name, Counter()).update(listing.skipped)
         advance(1)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tutelage.data.source import Pixels, Source, fingerprint_files
+from tutelage.data.source import Pixels, Source, examine_files
 from tutelage.data.sources.digits import load_digits
 from tutelage.data.sources.hub import read_repository
 from tutelage.data.sources.image_folder import read_folder
@@ -169,7 +169,7 @@ def _published(name: str, published: _Published) -> Source:
 
 def _in_torchvision_layout(name: str, published: _Published, root: Path) -> Source:
     files = sorted(path for path in (root / published.folder).rglob("*") if path.is_file())
-    fingerprint = fingerprint_files(root, files)
+    fingerprint = examine_files(root, files).fingerprint
 
     def load(split: str) -> Any:
         import torchvision.datasets

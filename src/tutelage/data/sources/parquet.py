@@ -21,7 +21,7 @@ from tutelage.data.source import (
     ShardError,
     Source,
     check_range,
-    fingerprint_files,
+    examine_files,
     fingerprint_words,
     numbered,
 )
@@ -123,7 +123,7 @@ def read_parquet(root: Path, files: Sequence[Path] | None = None) -> Source:
     files = find_parquet(root) if files is None else files
     by_split = split_files(root, [path.relative_to(root).as_posix() for path in files])
     paths = {split: [root / name for name in names] for split, names in by_split.items()}
-    fingerprint = fingerprint_files(root, files)
+    fingerprint = examine_files(root, files).fingerprint
     schema = open_parquet(paths["train"][0]).schema_arrow
     image, label = columns_of(schema, root)
     labels = {

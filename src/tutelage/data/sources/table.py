@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tutelage.data.settings import DataSettings
-from tutelage.data.source import Source, fingerprint_files, fingerprint_words
+from tutelage.data.source import Source, fingerprint_words
 from tutelage.data.sources.csv_file import CsvFile, read_csv
-from tutelage.data.sources.duplicates import describe_duplicates
-from tutelage.data.sources.image_files import FileImages
+from tutelage.data.sources.image_files import read_splits
 from tutelage.data.sources.image_finder import ImageFinder, split_of_path
 from tutelage.data.sources.image_folder import SplitFolders
-from tutelage.data.sources.table_columns import LABEL_COLUMNS, columns_of, split_columns, split_of_file
+from tutelage.data.sources.table_columns import LABEL_COLUMNS, columns_of, describe_unused, split_columns, split_of_file
 from tutelage.data.sources.table_labels import classes_of, labels_of
 from tutelage.data.split_names import parse_split
 from tutelage.data.visible_files import TABLES, is_image, list_images
@@ -130,6 +129,7 @@ def _rows(table: CsvFile, image: str, label: str, skip_missing: bool, notes: lis
     splits, columns = split_columns(table, {image, label})
     if columns:
         notes.append(f"read the splits of {table.path.name} from {' and '.join(repr(name) for name in columns)}")
+    notes += describe_unused(table, {image, label, *columns})
     rows: dict[str, ListedImage] = {}
     missing: list[str] = []
     repeated = 0
@@ -183,23 +183,13 @@ def _source(name: str, root: Path, rows: Sequence[ListedImage], tables: list[Pat
     doubtful = [f"'{name}'" for name in classes if name.casefold() in _PERHAPS_UNLABELED]
     if doubtful:
         notes.append(f"{' and '.join(doubtful)} is read as a class; to mark unlabelled images, use empty labels")
-    notes += describe_duplicates({split: [row.image for row in own] for split, own in splits.items()})
     without = sum(not row.label for own in splits.values() for row in own)
     if without:
-        notes.append(f"{without:,} of {len(rows):,} images have no label")
-    return Source(
-        name=name,
-        classes=classes,
-        splits={
-            split: FileImages([row.image for row in own], [numbers[row.label] for row in own])
-            for split, own in splits.items()
-        },
-        fingerprint=fingerprint_words(
-            fingerprint_files(root, [*tables, *(row.image for row in rows)]),
-            *((row.image.name, row.label, row.split) for row in rows),
-        ),
-        notes=tuple(notes),
-    )
+        notes.append(f"{without:,} of {len(rows):,} images have no label (empty, nan or -1)")
+    files = {split: [(row.image, numbers[row.label]) for row in own] for split, own in splits.items()}
+    images, fingerprint = read_splits(root, files, tables)
+    listed = ((row.image.name, row.label, row.split) for row in rows)
+    return Source(name, classes, dict(images), fingerprint_words(fingerprint, *listed), notes=tuple(notes))
 
 
 def _check_once(splits: dict[str, list[ListedImage]]) -> None:

@@ -17,7 +17,9 @@ IMAGE_COLUMNS = (
 )
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target")
 SPLIT_COLUMNS = ("split", "set", "subset", "partition", "fold", "data set", "dataset", "usage", "phase")
-_YES_OR_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_YES_OR_NO = dict.fromkeys(("1", "1.0", "true", "t", "yes", "y"), True) | dict.fromkeys(
+    ("0", "0.0", "false", "f", "no", "n"), False
+)
 _PROBED = 50
 """Number of rows that are compared with files to find the column of images."""
 
@@ -105,19 +107,39 @@ def split_columns(table: CsvFile, taken: set[str]) -> tuple[list[str | None], li
 
 
 def _flagged(table: CsvFile, columns: list[str]) -> tuple[list[str | None], list[str]]:
-    """Return the splits according to yes-or-no columns such as ``is_valid``, and the names of these columns."""
+    """Return the splits according to yes-or-no columns such as ``is_valid`` or ``test``, and their names."""
     flags: dict[str, list[bool]] = {}
     used = []
     for name in columns:
         parsed = parse_split(name)
+        if parsed is None or parsed[1] not in ((), ("is",)):
+            continue
         cells = [_YES_OR_NO.get(cell.casefold()) for cell in table.column(name)]
-        if parsed is not None and parsed[1] == ("is",) and None not in cells:
+        if None not in cells:
             flags[parsed[0]] = [bool(cell) for cell in cells]
             used.append(name)
+        elif parsed[1]:
+            wrong = cells.index(None)
+            raise TutelageError(
+                f"{table.path}, line {table.rows[wrong][0]}: '{table.column(name)[wrong]}' in the column '{name}' is "
+                f"neither yes nor no; use 1 or 0"
+            )
     if not flags:
         return [None] * len(table.rows), []
     other = "train" if "train" not in flags else "test"
     return [next((split for split, own in flags.items() if own[row]), other) for row in range(len(table.rows))], used
+
+
+def describe_unused(table: CsvFile, used: set[str]) -> list[str]:
+    """Return a message for each column that is named like a column of splits, but is not used."""
+    columns = [name for name in table.columns if name.casefold() in SPLIT_COLUMNS and name not in used]
+    values = {name: list(dict.fromkeys(table.column(name))) for name in columns}
+    return [
+        f"ignored the column '{name}' of {table.path.name}, whose values ({', '.join(found[:3])}"
+        f"{', …' if len(found) > 3 else ''}) are not names of splits; if they are splits, write train, validation and "
+        f"test"
+        for name, found in values.items()
+    ]
 
 
 def _plain_split(cell: str) -> str | None:

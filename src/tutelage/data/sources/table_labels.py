@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,8 +34,12 @@ def classes_of(cells: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _alike(label: str) -> str:
-    """Return a normal form in which spellings of one label are equal: ``Cat`` and ``cat``, ``7`` and ``007``."""
-    return str(int(label)) if label.isdecimal() else " ".join(label.casefold().split())
+    """Return a normal form in which spellings of one label are equal: ``Cat`` and ``cat``, ``7`` and ``007``.
+
+    Invisible characters, such as zero-width spaces, do not count.
+    """
+    seen = "".join(mark for mark in label if unicodedata.category(mark) != "Cf")
+    return str(int(seen)) if seen.isdecimal() else " ".join(seen.casefold().split())
 
 
 def labels_of(cells: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from tutelage.data.source import (
     Sharded,
     Source,
     check_range,
-    fingerprint_files,
+    examine_files,
     numbered,
     read_span,
     shard_starts,
@@ -111,7 +111,7 @@ def read_tar(root: Path, shards: Sequence[str] | None = None) -> Source:
     """
     by_split = split_shards(root, find_shards(root) if shards is None else shards)
     files = [root / name for names in by_split.values() for name in names]
-    fingerprint = fingerprint_files(root, files)
+    fingerprint = examine_files(root, files).fingerprint
     path = _shipped_index(root, files) or make_once(
         "tar", fingerprint[:32], lambda folder: scan(root, files).save(folder / INDEX)
     ).joinpath(INDEX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,22 @@ _KEYS = {
 def find_class_names(content: Any, count: int) -> tuple[str, ...] | None:
     """Return the names of ``count`` classes found in a weights file, in the order of the logits.
 
-    None if there are none, or several lists that disagree. Consecutive numbers do not count as names.
+    None if there are none, or several lists that disagree, of which a warning tells. Consecutive numbers do not count
+    as names.
 
     Example:
         >>> find_class_names({"state_dict": {}, "class_to_idx": {"dog": 0, "cat": 1}}, 2)
         ('dog', 'cat')
     """
     found = {names for names in _names(content) if len(names) == count == len(set(names))}
+    if len(found) > 1:
+        first, second = sorted(found)[:2]
+        place = next(place for place in range(count) if first[place] != second[place])
+        warnings.warn(
+            f"class names in the weights file are not used, because it has lists that disagree: class {place} is "
+            f"'{first[place]}' or '{second[place]}'",
+            stacklevel=3,
+        )
     return found.pop() if len(found) == 1 else None
 
 

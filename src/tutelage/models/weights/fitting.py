@@ -293,7 +293,7 @@ def _check_fit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path
 
 
 def _check_values(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
-    """Raise TutelageError for tensors that are quantized, sparse, NaN or infinite."""
+    """Raise TutelageError for tensors that are quantized, sparse, NaN or infinite, and for negative variances."""
     shared = [name for name in expected if name in state]
     packed = [name for name in shared if not _is_plain(state[name], expected[name])]
     if packed:
@@ -306,6 +306,11 @@ def _check_values(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], p
         raise TutelageError(
             f"weights '{path}': {len(broken)} of its entries hold NaN or infinite numbers ({_first(broken)}), so their "
             f"training diverged; use an earlier checkpoint"
+        )
+    negative = [name for name in shared if name.endswith("running_var") and bool((state[name] < 0).any())]
+    if negative:
+        raise TutelageError(
+            f"weights '{path}': {_first(negative)}: a variance cannot be negative; the file is damaged, use another one"
         )
 
 

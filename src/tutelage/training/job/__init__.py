@@ -5,6 +5,7 @@ from tutelage.training.job.classes import match_data
 from tutelage.training.job.defaults import OPEN
 from tutelage.training.job.finetuning import FOLDER, finetuned, to_finetune
 from tutelage.training.job.job import Job, build_job
+from tutelage.training.job.measured_data import measured_data
 from tutelage.training.job.networks import build_network, build_teacher, completed
 from tutelage.training.job.saved_settings import load_run
 
@@ -21,5 +22,6 @@ __all__ = [
     "finetuned",
     "load_run",
     "match_data",
+    "measured_data",
     "to_finetune",
 ]

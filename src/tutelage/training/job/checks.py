@@ -38,6 +38,19 @@ def check_classes(data: ImageData) -> None:
         )
 
 
+def check_measurable(data: ImageData, validation: float) -> None:
+    """Check that there are images to measure on that are not trained on.
+
+    Raises:
+        TutelageError: If the data have neither a validation nor a test split.
+    """
+    if data.validation is None and data.test is None:
+        raise TutelageError(
+            f"data.validation={validation:g}: {data.name} has no validation or test split, which leaves no images to "
+            f"measure on; set data.validation=0.1, or add images to each class"
+        )
+
+
 def check_size(setting: str, network: nn.Module, size: tuple[int, int]) -> None:
     """Check that the network accepts images of ``size``.
 

@@ -19,6 +19,7 @@ from tutelage.training.job.checks import (
     check_cacheable,
     check_classes,
     check_labels,
+    check_measurable,
     check_mixing,
     check_size,
     check_smallest_batch,
@@ -82,6 +83,7 @@ def build_job(settings: RunSettings, data: ImageData | None = None) -> Job:
     chosen, method, methods, teacher_settings = _roles(settings)
     check_mixing(settings.data, methods)
     check_classes(data)
+    check_measurable(data, settings.data.validation)
     teacher = build_teacher(teacher_settings, data) if teacher_settings is not None else None
     labelled = bool((data.train.labels >= 0).any())
     if not data.classes and teacher is not None:

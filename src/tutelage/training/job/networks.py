@@ -21,6 +21,7 @@ from tutelage.models import (
     match_classes,
     read_names,
     replace_head,
+    saved_folder,
     spec_of,
 )
 from tutelage.paths import expand
@@ -56,7 +57,7 @@ def build_network(role: str, settings: ModelSettings, num_classes: int | None) -
 def has_classes(settings: ModelSettings) -> bool:
     """Return whether the weights come from a file or folder, which contains a classifier."""
     file = settings.weights is not None and expand(settings.weights).is_file()
-    return file or expand(settings.name).is_dir()
+    return file or saved_folder(settings.name) is not None
 
 
 def _resize(network: nn.Module, wanted: int | tuple[int, int]) -> None:

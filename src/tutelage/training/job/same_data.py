@@ -34,7 +34,7 @@ def check_moved(settings: RunSettings, path: Path) -> None:
         TutelageError: If their file or folder no longer exists.
     """
     name = settings.data.name
-    place = _recorded(path).get("place") or (name if Path(name).expanduser().is_absolute() else None)
+    place = recorded_place(path) or (name if Path(name).expanduser().is_absolute() else None)
     if place is not None and not expand(name).exists():
         raise TutelageError(
             f"{path}: data={name} no longer exists (it was in {place}). Pass the new location: "
@@ -91,6 +91,12 @@ def check_same_data(data: ImageData, path: Path) -> None:
             f"the images of {data.name} changed since {path} started: {_counted(before['images'])} then, "
             f"{_counted(now['images'])} now; file names, sizes and times are compared (cp -a keeps them). {remedy}"
         )
+
+
+def recorded_place(path: Path) -> str | None:
+    """Return where the data of the run in ``path`` were when it started, or None if they are not files or unknown."""
+    place = _recorded(path).get("place")
+    return str(place) if place is not None else None
 
 
 def _recorded(path: Path) -> dict[str, object]:
