@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tutelage.config import DistillSettings, RunSettings, TrainSettings
 from tutelage.distillation import Distiller, Teacher, Teachers
-from tutelage.methods import METHODS, Method, Pair, plan
+from tutelage.methods import METHODS, Method, Pair, deployed, plan
 from tutelage.models import create_model
 from tutelage.recipes import Recipe, load_recipe, recipe_of
 from tutelage.taps import Probe
@@ -71,27 +71,41 @@ def methods_of(settings: RunSettings) -> Mapping[str, Method]:
     return settings.methods() if isinstance(settings, DistillSettings) else {"none": METHODS["none"]()}
 
 
-def stages_of(recipe: Recipe) -> list[Stage]:
-    """Returns the recipe's stages, planned on probes of its networks."""
+def pair_of(recipe: Recipe) -> Pair:
+    """Returns probes of the recipe's networks, with the student that its methods deploy."""
     settings, shape = settings_of(recipe), shape_of(recipe)
     student, *teachers = (probe(name, shape) for name in networks_of(settings))
-    return plan(methods_of(settings), Pair(student, teachers[0] if teachers else None, settings.epochs, len(teachers)))
+    teacher, methods = teachers[0] if teachers else None, methods_of(settings)
+    pair = Pair(student, teacher, settings.epochs, len(teachers), labels_of(shape), settings.batch_size)
+    if any(method.deploys for method in methods.values()):
+        pair = replace(pair, student=Probe(deployed(methods, pair), student.input_size))
+    return pair
+
+
+def labels_of(shape: Shape) -> Tensor:
+    """Returns the labels of a training set with two images of each class."""
+    return torch.arange(2 * shape.classes) % shape.classes
+
+
+def stages_of(recipe: Recipe) -> list[Stage]:
+    """Returns the recipe's stages, planned on probes of its networks."""
+    return plan(methods_of(settings_of(recipe)), pair_of(recipe))
 
 
 def term_on_zeros(recipe: Recipe, term: Term) -> Tensor:
     """Returns the value of a term for features of zeros, two samples, in the shapes that the probes found."""
-    shape = shape_of(recipe)
-    student, *teachers = networks_of(settings_of(recipe))
-    theirs = {tap: _zeros(teachers[0], tap, shape, len(teachers)) for tap in term.teacher_taps}
-    ours = {tap: _zeros(student, tap, shape) for tap in term.student_taps}
+    pair = pair_of(recipe)
+    theirs = {tap: _zeros(pair.teacher, tap, pair.teachers) for tap in term.teacher_taps}
+    ours = {tap: _zeros(pair.student, tap) for tap in term.student_taps}
     of_batch = {LABELS: torch.zeros(2, dtype=torch.int64), INDEX: torch.arange(2), EPOCH: torch.tensor(0)}
     return term({**ours, **of_batch}, term.target(theirs))
 
 
-def _zeros(network: str, tap: str, shape: Shape, networks: int = 1) -> Tensor:
+def _zeros(network: Probe | None, tap: str, networks: int = 1) -> Tensor:
+    assert network is not None and network.num_classes is not None
     if tap == LOGITS:
-        return torch.zeros(2, shape.classes) if networks == 1 else torch.zeros(networks, 2, shape.classes)
-    return torch.zeros(2, *((3, shape.side, shape.side) if is_reserved(tap) else probe(network, shape).shape(tap)))
+        return torch.zeros(2, network.num_classes) if networks == 1 else torch.zeros(networks, 2, network.num_classes)
+    return torch.zeros(2, *((3, *network.input_size) if is_reserved(tap) else network.shape(tap)))
 
 
 @dataclass(frozen=True)
@@ -109,15 +123,23 @@ class Step:
 
 def take_steps(recipe: Recipe, batch: int = 2) -> list[Step]:
     """Takes two steps of SGD in every stage of a recipe, on random images and labels."""
-    shape, stages = shape_of(recipe), stages_of(recipe)
+    settings, shape = settings_of(recipe), shape_of(recipe)
     torch.manual_seed(0)
     images = torch.rand(batch, 3, shape.side, shape.side)
     labels = torch.randint(shape.classes, (batch,))
-    student, *teachers = (create_model(name, shape.classes) for name in networks_of(settings_of(recipe)))
+    student, *teachers = (create_model(name, shape.classes) for name in networks_of(settings))
     members = [Teacher(measured(teacher, images)) for teacher in teachers]
-    distiller = Distiller(student, Teachers(members) if len(members) > 1 else members[0] if members else None, stages)
+    distiller = Distiller(
+        student,
+        Teachers(members) if len(members) > 1 else members[0] if members else None,
+        methods_of(settings),
+        input_size=shape.side,
+        epochs=settings.epochs,
+        labels=labels_of(shape),
+        batch_size=batch,
+    )
     distiller.train()
-    return [_step(distiller, number, images, labels) for number in range(len(stages))]
+    return [_step(distiller, number, images, labels) for number in range(len(distiller.stages))]
 
 
 def measured(network: nn.Module, images: Tensor) -> nn.Module:
@@ -139,7 +161,7 @@ def _step(distiller: Distiller, number: int, images: Tensor, labels: Tensor) -> 
     # Two, because what lies behind a gain that starts at zero moves in the second.
     for _ in range(2):
         optimizer.zero_grad()
-        loss = distiller(images, labels).loss
+        loss = distiller(images, labels, index=torch.arange(len(images))).loss
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()

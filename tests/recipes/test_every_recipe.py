@@ -34,6 +34,9 @@ STEPPED = [
     "ctkd/cifar100-resnet56-resnet20",
     "lskd/cifar100-vgg13-vgg8-kd",
     "srrl/imagenet-resnet34-resnet18",
+    "crd/cifar100-resnet56-resnet20-crd",
+    "simkd/cifar100-wrn_40_2-wrn_40_1",
+    "norm/cifar100-resnet56-resnet20",
     # … and of each family of networks.
     "fitnets/imagenet-resnet50-resnet18",
     "fitnets/cifar10-maxout_cifar-fitnet_1",

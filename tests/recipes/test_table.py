@@ -73,7 +73,7 @@ def test_the_weights_of_a_method_are_those_of_the_pair() -> None:
 
 def test_every_method_of_the_benchmark_has_all_its_pairs() -> None:
     crd = [name for name in list_recipes() if name.startswith("crd/")]
-    assert len(crd) == 10 * 13 + 2 * 6  # FSP and OFD have six pairs each
+    assert len(crd) == 11 * 13 + 2 * 6  # FSP and OFD have six pairs each
     assert {"crd/cifar100-cifar_resnet50-vgg8-at", "crd/cifar100-vgg13-vgg8-ofd"} <= set(crd)
 
 
