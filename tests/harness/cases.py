@@ -101,7 +101,7 @@ CASES = [
     Case("ab", "ab", {}),
     Case("cc", "cc", {}),
     Case("crd", "crd", {"crd": {"negatives": 50, "dim": 16}}),
-    Case("crd-relax", "crd", {"crd": {"negatives": 50, "dim": 16, "mode": "relax"}}),
+    Case("crd-relax", "crd", {"crd": {"negatives": 50, "dim": 16, "positive": "relax"}}),
     Case("semckd", "semckd", {}),
     Case("kdsvd", "kdsvd", {"kdsvd": {"taps": {"conv1": "relu", "block1": "layer1"}}}, teachers=("wrn_10_1",)),
     Case("itrd", "itrd", {}),

@@ -31,7 +31,7 @@ class CRD(Method):
       of its own.
 
     Example:
-        >>> CRD(negatives=4096).mode
+        >>> CRD(negatives=4096).positive
         'exact'
     """
 
@@ -44,7 +44,7 @@ class CRD(Method):
     temperature: float = Field(0.07, gt=0, description="T")
     momentum: float = Field(0.5, ge=0, lt=1, description="share of the old embedding when the banks are updated")
     dim: int = Field(128, ge=1, description="width of the embeddings that are compared")
-    mode: Literal["exact", "relax"] = Field(
+    positive: Literal["exact", "relax"] = Field(
         "exact", description="the positive is the same sample (exact) or any sample of its class (relax)"
     )
 
@@ -54,7 +54,7 @@ class CRD(Method):
         labels = pair.known_labels("crd")
         match = Contrasted(
             CRDEmbedding(teacher, self.dim),
-            CRDContrast(labels, self.negatives, relaxed=self.mode == "relax"),
+            CRDContrast(labels, self.negatives, relaxed=self.positive == "relax"),
             CRDMemory(len(labels), self.dim, temperature=self.temperature, momentum=self.momentum),
         )
         # Relational, so that each process updates its banks with the samples of all.
