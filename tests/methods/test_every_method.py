@@ -15,6 +15,9 @@ from tutelage.methods import parse
 
 NAMES = {case.name for case in CASES}
 each = pytest.mark.parametrize("case", quickly(CASES, NAMES - VARIANTS), ids=str)
+QUICK = {"none", "kd", "dkd", "rkd", "crd", "at", "ofd", "fitnets-hint", "reviewkd", "semckd", "simkd", "srrl"}
+"""Methods of each kind: what rarely depends on the method is checked for them by ``make test``."""
+some = pytest.mark.parametrize("case", quickly(CASES, QUICK), ids=str)
 
 
 def run(distiller: Distiller, images: Tensor, labels: Tensor) -> DistillerOutput:
@@ -38,7 +41,7 @@ def test_methods_that_read_labels_or_indices_say_so_before_networks_are_built(ca
     assert single == any(stage.terms_need_labels or stage.needs_index for stage in rebuilt(case).stages)
 
 
-@each
+@some
 def test_a_step_leaves_the_teacher_untouched(case: Case) -> None:
     distiller = rebuilt(case).train()
     assert distiller.teacher is not None
@@ -68,7 +71,7 @@ def test_gradients_reach_all_that_is_trained_and_nothing_else(case: Case) -> Non
     assert not any("terms" in name or "connector" in name for name in distiller.student.state_dict())
 
 
-@each
+@some
 def test_bf16_agrees(case: Case) -> None:
     images, labels = batch(8)
     exact = run(rebuilt(case).train(), images, labels)
@@ -108,7 +111,7 @@ def test_directional_derivative(case: Case) -> None:
     assert numeric == pytest.approx(analytic.item(), rel=1e-3)
 
 
-@each
+@some
 def test_unlabelled_samples_count_for_no_cross_entropy(case: Case) -> None:
     images, labels = batch(4)
     some = labels.clone()
@@ -126,9 +129,7 @@ def test_unlabelled_samples_count_for_no_cross_entropy(case: Case) -> None:
 
 
 # The weights of SemCKD belong to places in the batch.
-@pytest.mark.parametrize(
-    "case", quickly([case for case in CASES if case.method != "semckd"], NAMES - VARIANTS), ids=str
-)
+@pytest.mark.parametrize("case", quickly([case for case in CASES if case.method != "semckd"], QUICK), ids=str)
 def test_the_order_of_the_batch_does_not_matter(case: Case) -> None:
     images, labels = batch(6, torch.float64)
     order = torch.tensor([3, 0, 5, 1, 4, 2])
@@ -141,7 +142,7 @@ def test_the_order_of_the_batch_does_not_matter(case: Case) -> None:
     "case",
     quickly(
         [case for case in CASES if case.method != "none" and "kd" not in parse(case.method)],
-        {"at", "ofd", "fitnets-kd", "dkd", "crd", "reviewkd", "rkd", "simkd", "srrl"},
+        QUICK,
     ),
     ids=str,
 )

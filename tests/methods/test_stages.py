@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from harness.cases import CLASSES, SIZE, Case, batch, build, networks
+from harness.marks import quickly
 from tutelage.distillation import Distiller, Teacher, make_stages
 from tutelage.errors import TutelageError
 from tutelage.methods import METHODS, parse
@@ -265,7 +266,10 @@ def test_fsp_into_a_transformer_says_why_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd", "cat_kd", "sdd"]
+    "method",
+    quickly(
+        ["at", "nst", "ofd", "fitnets", "feature_maps", "kd+ofd", "reviewkd", "cat_kd", "sdd"], {"at", "ofd", "sdd"}
+    ),
 )
 def test_features_go_from_a_convolutional_network_into_a_transformer(method: str) -> None:
     student, teacher = create_model("timm/test_vit", CLASSES), create_model("timm/test_resnet", CLASSES)

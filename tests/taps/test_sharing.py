@@ -12,6 +12,7 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
+from harness.marks import quickly
 from taps.networks import Buffered, Careless, DataDependent
 from tutelage.errors import TutelageError
 from tutelage.taps import Probe, tapped
@@ -59,7 +60,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
-@pytest.fixture(params=list(NETWORKS))
+QUICK = {"resnet18", "mobilenet_v3_small", "timm convnext", "timm vit", "careless", "buffered", "data dependent"}
+
+
+@pytest.fixture(params=quickly(NETWORKS, QUICK))
 def network(request: pytest.FixtureRequest) -> tuple[nn.Module, str]:
     torch.manual_seed(0)
     create, tap = NETWORKS[request.param]
