@@ -113,6 +113,7 @@ CASES = [
     Case("wsld", "wsld", {}),
     Case("ldrld", "ldrld", {"ldrld": {"k": 3}}),
 ]
+BY_NAME = {case.name: case for case in CASES}
 
 VARIANTS = {
     *("kd-label-free", "kd-ensemble-logits", "kd-ensemble-probabilities", "at-paper-max", "nst-gaussian", "ofd-eval"),

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from harness.cases import CASES, batch, rebuilt
+from harness.cases import BY_NAME, batch, rebuilt
 from harness.processes import FORKED, settle
 from harness.runs import SMALL, STEPS
 from tutelage import TutelageError, distill, train
@@ -34,8 +34,6 @@ from tutelage.training.diagnosis.memory import explain
 from tutelage.training.engine import build_engine
 from tutelage.training.job.job import build_job
 from tutelage.training.loop.gradients import GradientWatch, warn_of_dominated_task
-
-BY_NAME = {case.name: case for case in CASES}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.cases import CASES, batch, build
+from harness.cases import BY_NAME, batch, build
 from harness.runs import SMALL
 from tutelage import TutelageError, distill, train
 from tutelage.distillation.distiller import task_loss
@@ -76,7 +76,7 @@ def test_label_smoothing_is_torchs() -> None:
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_the_optimiser_holds_student_and_connectors_and_not_the_teacher(name: str) -> None:
-    distiller = build(CASES[5])
+    distiller = build(BY_NAME["fitnets-joint"])  # its hints have connectors
     optimizer = build_optimizer(distiller.parameters(), Optimizer(name=name))
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     assert held == {id(p) for p in distiller.student.parameters()} | {id(p) for p in distiller.terms.parameters()}

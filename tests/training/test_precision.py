@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from harness.cases import CASES, batch, build
+from harness.cases import BY_NAME, batch, build
 from tutelage.training.engine import build_engine
 from tutelage.training.tuning.precision import choose_precision, default_precision, has_bf16
 from tutelage.training.tuning.trial import StepTrial, untouched
 
 
 def test_weights_buffers_gradients_and_random_state_stay() -> None:
-    distiller = build(CASES[1]).train()
+    distiller = build(BY_NAME["kd"]).train()
     before = {name: value.clone() for name, value in distiller.state_dict().items()}
     drawn = torch.get_rng_state()
     trial = StepTrial(distiller, *batch(4))

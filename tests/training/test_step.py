@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from harness.cases import CASES, batch, build, rebuilt
+from harness.cases import BY_NAME, batch, build, rebuilt
 from harness.runs import SMALL
 from harness.steps import Watch, watch
 from tutelage import TutelageError, evaluate, train
@@ -23,7 +23,6 @@ from tutelage.training.loop.meters import Fault, Meters
 from tutelage.training.loop.optimizer import build_optimizer
 from tutelage.training.loop.step import Step
 
-BY_NAME = {case.name: case for case in CASES}
 # In mode "batch" an OFD teacher gives for an image what depends on the others.
 INDEPENDENT = [
     "none",
