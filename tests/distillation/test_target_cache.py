@@ -14,15 +14,16 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from harness.cases import CASES, batch, build
+from harness.cases import BY_NAME, CASES, batch, build
+from harness.marks import quickly
 from tutelage.distillation import CacheSettings, StoredTargets, TargetCache
 from tutelage.distillation.cache.encoding import TopK
 from tutelage.terms import Term
 
 HALF = 2**-11
 """The largest relative error of rounding to 16 bits."""
-BY_NAME = {case.name: case for case in CASES}
 ROWS = np.array([8, 3, 5, 0])
+QUICK = {"kd", "kd-ensemble-probabilities", "at", "fsp", "kd+at", "nst-last", "fitnets-joint"}
 
 
 def opened(folder: Path, identity: dict[str, Any] | None = None, **settings: Any) -> TargetCache:
@@ -42,8 +43,10 @@ def targets_of(case: str, cache: TargetCache) -> tuple[StoredTargets, list[Tenso
     return StoredTargets(cache, terms, [tuple(target.shape[1:]) for target in targets]), targets
 
 
-@pytest.mark.parametrize("case", ["kd", "kd-ensemble-probabilities", "at", "fsp", "kd+at", "nst-last", "fitnets-joint"])
+@pytest.mark.parametrize("case", quickly([case.name for case in CASES], QUICK))
 def test_targets_come_back_rounded(case: str, tmp_path: Path) -> None:
+    if any(term.kept is None and term.teacher_taps for term in taught(case)[0]):
+        pytest.skip("its targets cannot be stored")
     stored, targets = targets_of(case, opened(tmp_path))
     stored.write(2, ROWS, targets)
     found = targets_of(case, opened(tmp_path))[0].read(2, ROWS[::-1])
