@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.cases import SIZE, batch, networks
 from harness.examples import run_script
 from harness.marks import quickly
-from tutelage.methods import METHODS
+from tutelage import Distiller
+from tutelage.methods import METHODS, traits_of
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -53,6 +55,23 @@ def test_the_example_of_several_processes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(losses) == 3 and losses[-1] < 0.9 * losses[0]
     assert float(re.findall(r"student ([\d.]+) %", done.stdout)[0]) > 30
+
+
+def test_the_method_of_architecture_md_trains() -> None:
+    page = (EXAMPLES.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    try:
+        exec(compile(code, "architecture.md", "exec"), {"__name__": "pooled"})
+        traits = traits_of(METHODS["pooled"]())
+        assert (traits.teacher, traits.cache, traits.stages) == ("any", "yes", 1) and traits.parameters > 0
+        student, teacher = networks()
+        distiller = Distiller(student, teacher, "kd+pooled", input_size=SIZE)
+        out = distiller(*batch())
+        assert out.terms.keys() == {"ce", "kd", "pooled.layer3"}
+        out.loss.backward()
+        assert all(parameter.grad is not None for parameter in distiller.parameters())
+    finally:
+        METHODS._items.pop("pooled", None)
 
 
 def test_the_plain_loop_is_short() -> None:

@@ -11,10 +11,11 @@ from typing import get_args
 import pytest
 from typer.testing import CliRunner
 
+from harness.cases import CASES
 from tutelage.cli import app
 from tutelage.cli.listing import METHOD_COLUMNS, method_cells
 from tutelage.errors import TutelageError
-from tutelage.methods import METHODS, Group, traits_of
+from tutelage.methods import METHODS, Group, parse, traits_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "methods.md"
 HEADINGS = {
@@ -66,6 +67,12 @@ def test_needs_and_costs_follow_the_settings() -> None:
     assert many == 3 * few == 3 * (64 + 1) * 256  # embeddings of 64 and 256
     assert traits_of(METHODS["at_gradient"]()).second_derivatives
     assert traits_of(METHODS["gkl"]()).batch and traits_of(METHODS["gkl"]()).labels
+
+
+def test_every_method_has_a_case_and_a_page() -> None:
+    for name in METHODS:
+        assert any(name in parse(case.method) for case in CASES), f"add a case of {name} to tests/harness/cases.py"
+        assert (DOCS.parent / "methods" / f"{name}.md").exists(), f"write docs/methods/{name}.md"
 
 
 def test_every_method_says_what_it_compares() -> None:
