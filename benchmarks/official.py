@@ -161,7 +161,7 @@ def reviewkd(checkouts: Path | None, classes: int) -> Loss:
 def dist(checkouts: Path | None, classes: int) -> Loss:
     student, teacher = noise(BATCH, classes), torch.randn(BATCH, classes)
     if checkouts is None:
-        return partial(dist_loss, student, teacher)
+        return partial(dist_loss, student, teacher, temperature=1.0)
     return partial(official_module(checkouts, "DIST_KD/segmentation/losses", "dist_kd").DIST(), student, teacher)
 
 
