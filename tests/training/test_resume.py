@@ -34,8 +34,10 @@ def measured(folder: Path) -> list[dict[str, Any]]:
     [
         ("fitnets", [1, 3], {}),
         ("feature_maps", [2], {"feature_maps": {"form": "block_at_a_time", "count": 2}}),
+        ("kd+simkd", [2], {"ema": 0.9}),
+        ("norm", [1], {}),
     ],
-    ids=["between stages and in the second", "frozen blocks"],
+    ids=["between stages and in the second", "frozen blocks", "a frozen classifier and an average", "inserted parts"],
 )
 def test_killed_and_resumed_is_the_same(
     method: str, killed_after: list[int], more: dict[str, Any], teacher: Path, tmp_path: Path
