@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 
 from harness.runs import SMALL
 from harness.teachers import train_teachers
-from tutelage import create_model, distill, train
-from tutelage.models import weights_hash
+from tutelage import create_model, distill, evaluate, train
+from tutelage.models import parameter_count, weights_hash
 
 RUN: dict[str, Any] = {**SMALL, "batch_size": 64, "optimizer": {}}
 
@@ -56,6 +56,21 @@ def test_a_run_of_each_method(
     assert saved.keys() == create_model("resnet8", 10).state_dict().keys()
     assert all(torch.isfinite(value).all() for value in saved.values())
     assert weights_hash(create_model(str(teachers[0]))) == before
+
+
+def test_what_a_method_adds_is_deployed(
+    teachers: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run: dict[str, Any] = {**RUN, "teacher": str(teachers[0]), "epochs": 1}
+    result = distill(**run, student="resnet8", method="simkd", out=tmp_path / "run")
+    added = "+13,568 parameters"  # the projector's; the classifier is as large as the student's own
+    assert f"its projector and the teacher's classifier: {added}" in capsys.readouterr().out
+    assert result.added_parameters == 13_568 and result.top1 == evaluate(model=str(tmp_path / "run"))["top1"]
+    student, teacher = create_model(str(tmp_path / "run")), create_model(str(teachers[0]))
+    assert parameter_count(student) == result.parameters == parameter_count(create_model("resnet8", 10)) + 13_568
+    assert torch.equal(student.fc.weight, teacher.fc.weight) and torch.equal(student.fc.bias, teacher.fc.bias)
+    continued = distill(**run, student=str(tmp_path / "run"), method="kd", out=tmp_path / "next")
+    assert (continued.parameters, continued.added_parameters) == (result.parameters, 0)
 
 
 def test_several_teachers_by_a_list(teachers: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,8 +36,17 @@ def measured(folder: Path) -> list[dict[str, Any]]:
         ("feature_maps", [2], {"feature_maps": {"form": "block_at_a_time", "count": 2}}),
         ("crd", [2], {"data": SMALL["data"], "crd": {"negatives": 50}, "checkpoint_minutes": 0}),
         ("semckd", [2], {"checkpoint_minutes": 0}),
+        ("kd+simkd", [2], {"ema": 0.9}),
+        ("norm", [1], {}),
     ],
-    ids=["between stages and in the second", "frozen blocks", "banks within an epoch", "attention within an epoch"],
+    ids=[
+        "between stages and in the second",
+        "frozen blocks",
+        "banks within an epoch",
+        "attention within an epoch",
+        "a frozen classifier and an average",
+        "inserted parts",
+    ],
 )
 def test_killed_and_resumed_is_the_same(
     method: str, killed_after: list[int], more: dict[str, Any], teacher: Path, tmp_path: Path
