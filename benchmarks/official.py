@@ -59,10 +59,10 @@ def official_module(checkouts: Path, folder: str, name: str) -> Any:
     """Import a module without its package's ``__init__``, which would import the whole repository."""
     if not (checkouts / folder / f"{name}.py").exists():
         raise typer.BadParameter(f"{checkouts / folder / name}.py does not exist; see the top of {Path(__file__).name}")
-    package = types.ModuleType("official")
+    package = types.ModuleType("checkout")
     package.__path__ = [str(checkouts / folder)]
-    sys.modules["official"] = package
-    return importlib.import_module(f"official.{name}")
+    sys.modules["checkout"] = package
+    return importlib.import_module(f"checkout.{name}")
 
 
 def noise(*shape: int) -> Tensor:
