@@ -60,6 +60,9 @@ def region_logits(
         raise TutelageError(
             f"sdd: sizes {list(sizes)} must start with 1, the whole map; the usual value is {list(SIZES)}"
         )
+    finest = max(sizes)
+    if not any(finest % size for size in sizes) and not any(side % finest for side in features.shape[2:]):
+        grid = grid or finest  # the mean of equal windows is that of their means, which are fewer
     base = pool_to(features, None if grid is None else (grid, grid))
     windows = [class_map(pool_to(base, (size, size)), weight, bias).flatten(2) for size in sizes]
     return torch.cat(windows, dim=2).transpose(1, 2)
