@@ -53,9 +53,10 @@ def describe_duplicates(train: FileRows, held_out: Mapping[str, FileRows]) -> li
 def _copies(train: FileRows, held_out: FileRows) -> list[tuple[str, str]]:
     """Return the pairs (training file, held-out file) of equal content, one per held-out file."""
     sizes = np.intersect1d(train.images.sizes[train.rows], held_out.images.sizes[held_out.rows])
-    ones, others = (_of_sizes(files, sizes[sizes > 0]) for files in (train, held_out))
-    middles = {_middle(file) for file in others} - {None}
-    originals = {_content(file): file.path for file in ones if _middle(file) in middles}
+    probed = [{file: _middle(file) for file in _of_sizes(files, sizes[sizes > 0])} for files in (train, held_out)]
+    shared = set(probed[0].values()) & set(probed[1].values()) - {None}
+    ones, others = ([file for file, middle in files.items() if middle in shared] for files in probed)
+    originals = {_content(file): file.path for file in ones}
     originals.pop(None, None)
     return [(originals[content], file.path) for file in others if (content := _content(file)) in originals]
 
