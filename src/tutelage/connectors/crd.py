@@ -131,8 +131,8 @@ class CRDContrast(nn.Module):
     """Draw the positives and negatives of CRD from the labels of the training data.
 
     Negatives are drawn independently and uniformly from the samples of other classes, as noise-contrastive estimation
-    assumes; the authors' code draws them without replacement where there are enough. A sample without a label counts as
-    a class of its own.
+    assumes; the authors' code draws them without replacement where there are enough. Every sample without a label
+    counts as a separate class.
 
     What is drawn for a sample is a hash of a seed, which is random and part of the state, the number of calls so far,
     which only train mode counts, and the sample. It does not depend on the rest of the batch, so several processes draw

@@ -18,7 +18,7 @@ from tutelage.terms import INDEX, Stage
 class CRD(Method):
     """Contrastive representation distillation: CE + β·(NCE of the student's embedding + NCE of the teacher's).
 
-    Each network's embedding passes a linear layer of its own and is scaled to unit norm. Noise-contrastive estimation
+    Each network's embedding passes its own linear layer and is scaled to unit norm. Noise-contrastive estimation
     tells the other network's embedding of the same sample from those of K samples of other classes:
     −log P⁺ / (P⁺ + K/N) − Σ_k log (K/N) / (P_k + K/N), with P = exp(cosine / T) / Z. The other network's embeddings
     come from a bank of all N training samples, of which each step updates its own. Tian, Krishnan and Isola,
@@ -27,8 +27,8 @@ class CRD(Method):
     * The defaults are those of the authors' code, RepDistiller. Its examples for ``kd+crd`` have
       ``kd.weight=1 kd.ce=1``.
     * Both linear layers are trained. Z is N times the mean of the first batch, and constant from then on.
-    * K may exceed the number of samples of other classes; they are then repeated. A sample without a label is a class
-      of its own.
+    * K may exceed the number of samples of other classes; they are then repeated. Every sample without a label
+      counts as a separate class.
 
     Example:
         >>> CRD(negatives=4096).positive

@@ -23,8 +23,8 @@ class GKL(Method):
     The soft cross-entropy is −Σ p_t·log p_s with p = softmax(z / T). The error is Σ_jk w_j·w_k·(d_j − d_k)² / Σ_jk
     w_j·w_k, with d = z_t − z_s, both sums over the batch. w is the γ-th power of the teacher's mean probabilities
     for the label's class in the epoch before, uniform in the first, or with ``weights=sample`` of its probabilities
-    for the sample. Cui et al., "Decoupled Kullback-Leibler Divergence
-    Loss", NeurIPS 2024 (arXiv:2305.13948), and "Generalized Kullback-Leibler Divergence Loss", 2025 (arXiv:2503.08038).
+    for the sample. Cui et al., "Decoupled Kullback-Leibler Divergence Loss", NeurIPS 2024 (arXiv:2305.13948), and
+    "Generalized Kullback-Leibler Divergence Loss", 2025 (arXiv:2503.08038).
 
     * ``version=1`` is IKL, the loss of the first paper: γ = 1, and the error is divided by the number of samples.
     * The defaults are the authors' for version 2 on CIFAR-100. The double sum is computed in closed form; the authors'

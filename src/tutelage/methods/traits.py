@@ -23,7 +23,7 @@ CLASSES = 100
 Teacher = Literal["none", "any", "head", "channels", "classes"]
 """What the teacher must have: any classifier, the student's channels at the tapped layers, or the data's classes.
 
-``none``: there is no teacher. ``any``: the teacher needs none of these.
+``none``: the method has no teacher. ``any``: the teacher needs none of these.
 """
 
 

@@ -46,7 +46,7 @@ def load_recipe(name: str) -> Recipe:
 
 
 def _file_of(name: str) -> Path | None:
-    """Return the file that holds a recipe, or None if there is no such recipe."""
+    """Return the file that holds a recipe, or None if the name is unknown."""
     source, _, last = name.partition("/")
     return next((file for file in _files() if file.parent.name == source and last in names_in(file)), None)
 
